@@ -1,0 +1,140 @@
+"""The one Protocol behind which every framework stands."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runtime.contract.agent_config import AgentConfig
+from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.messages import FailureReason, Message, Options, TokenUsage
+from runtime.contract.value import ObjectName
+
+
+class AgentFailure(Exception):
+    """The run cannot succeed; the message is a sentence for the client."""
+
+    reason = FailureReason.AGENT_ERROR
+    retryable = False
+
+
+class ModelFailure(AgentFailure):
+    """The model endpoint is down, refuses, or answers garbage."""
+
+    reason = FailureReason.MODEL_ERROR
+
+
+class ModelBusy(ModelFailure):
+    """The model has no capacity at the moment."""
+
+    retryable = True
+
+
+class EmptyAnswer(AgentFailure):
+    """The agent ended without an answer."""
+
+    reason = FailureReason.EMPTY_ANSWER
+
+
+class BudgetExceeded(AgentFailure):
+    """The task used more than `spec.budget` allows."""
+
+    reason = FailureReason.BUDGET_EXCEEDED
+
+
+class BadAgent(Exception):
+    """The agent itself cannot be loaded; the message names the field of the spec and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer, as it appears."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one model call cost."""
+
+    usage: TokenUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole answer: the last thing an adapter yields."""
+
+    text: str
+
+
+type Step = Text | Used | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFunction:
+    """A function the agent may call.
+
+    Shape:
+        name   unique within the agent.
+        call   takes the arguments object and gives the result as text for the model, or raises
+               `ToolFailure` with a sentence for the model. It announces, authorises, queues and
+               records the call; adapters announce nothing themselves.
+    """
+
+    spec: FunctionSpec
+    tool: ObjectName
+    call: Callable[[dict[str, Any]], Awaitable[str]]
+
+    @property
+    def name(self) -> str:
+        """The name the model sees."""
+        return self.spec.name
+
+
+class ToolFailure(Exception):
+    """The tool could not do it; the message is a sentence for the model, which may go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt at one task, as an adapter sees it."""
+
+    task: str
+    attempt: int
+    input: tuple[Message, ...]
+    history: tuple[Message, ...] = ()
+    options: Options = Options()
+    user: str = "anonymous"
+    tools: tuple[ToolFunction, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Adapter(Protocol):
+    """One framework. Made once a worker; `run` is called many times, also at the same time."""
+
+    def run(self, run: Run) -> AsyncIterator[Step]:
+        """Run the agent once: pieces of text, costs, and at last exactly one `Answer`.
+
+        Cancelling the consuming task ends the run and its model calls.
+
+        Raises:
+            AgentFailure: or a subclass, when the run cannot succeed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentContext:
+    """What a user's function gets when the entrypoint is a function that builds an agent.
+
+    Shape:
+        config   the worker's configuration.
+        tools    in the form the framework knows (for LangGraph: `BaseTool` objects).
+        model    in the form the framework knows (for LangGraph: a `BaseChatModel`).
+    """
+
+    config: AgentConfig
+    tools: list[Any]
+    model: Any
+
+
+type Build = Callable[[AgentConfig, tuple[ToolFunction, ...]], Adapter]

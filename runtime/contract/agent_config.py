@@ -1,0 +1,173 @@
+"""`agent.json` and `tool.json`: what the operator writes for a worker, and how it proves itself."""
+
+from enum import StrEnum
+from typing import Any
+
+from runtime.contract.messages import Versioned
+from runtime.contract.value import ObjectName, Value
+
+
+class Queue(Value):
+    """How a process of ours reaches the queue of its Stack and proves who it is.
+
+    Shape:
+        url              of the NATS server.
+        token_file       holds the workload's JWT; read again at each connect, never kept.
+        service_account  the identity that the JWT proves; it names the inbox.
+    """
+
+    stack: ObjectName
+    url: str
+    token_file: str
+    service_account: ObjectName
+
+
+class Framework(StrEnum):
+    """The frameworks an Agent may be written in."""
+
+    LANGGRAPH = "LangGraph"
+    CREWAI = "CrewAI"
+    AG2 = "AG2"
+    LLAMA_STACK = "LlamaStack"
+    BEEAI = "BeeAI"
+
+
+class SideEffects(StrEnum):
+    """What happens to a call whose outcome a crash has hidden."""
+
+    NONE = "None"
+    IDEMPOTENT = "Idempotent"
+    AT_MOST_ONCE = "AtMostOnce"
+
+
+class OnCrash(StrEnum):
+    """What the next attempt does after a worker was lost in the middle of a run."""
+
+    RESUME = "Resume"
+    RESTART = "Restart"
+    FAIL = "Fail"
+
+
+class Execution(Value):
+    """How one piece of work runs.
+
+    Units:
+        `timeout_seconds` for the whole work, over all attempts; a delivery that shows no sign of
+        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process.
+    """
+
+    timeout_seconds: int = 600
+    ack_wait_seconds: float = 10
+    concurrency: int = 4
+    max_input_bytes: int = 524288
+
+
+class Retry(Value):
+    """When work is given up: `max_attempts` counts started attempts, the first included."""
+
+    max_attempts: int = 5
+    on_crash: OnCrash = OnCrash.RESUME
+
+
+class Budget(Value):
+    """What one task may use; null is no limit."""
+
+    tokens: int | None = None
+    tool_calls: int | None = None
+
+
+class Model(Value):
+    """The model of an agent: `id` as the OpenAI-compatible endpoint at `base_url` knows it."""
+
+    id: str
+    base_url: str
+
+
+class ToolBinding(Value):
+    """A Tool that an agent may call, and under which terms."""
+
+    tool: ObjectName
+    side_effects: SideEffects = SideEffects.IDEMPOTENT
+    timeout_seconds: int = 600
+    approval_required: bool = False
+
+
+class Declarative(Value):
+    """An agent given by its instructions alone."""
+
+    instructions: str
+    max_iterations: int = 10
+
+
+class Module(Value):
+    """A user's own code.
+
+    Shape:
+        entrypoint  `module:attribute`.
+        path        folder with the module, put first on the import path; null for an image that
+                    has it installed.
+    """
+
+    entrypoint: str
+    path: str | None = None
+
+
+class AgentConfig(Versioned):
+    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`."""
+
+    agent: ObjectName
+    queue: Queue
+    durable: str
+    framework: Framework
+    description: str = ""
+    declarative: Declarative | None = None
+    module: Module | None = None
+    model: Model
+    tools: tuple[ToolBinding, ...] = ()
+    agents: tuple[ObjectName, ...] = ()
+    execution: Execution = Execution()
+    retry: Retry = Retry()
+    budget: Budget = Budget()
+    require_grant: bool = False
+
+
+class McpServer(Value):
+    """An MCP server over streamable HTTP; `tools` limits what is offered, null offers all."""
+
+    url: str
+    tools: tuple[str, ...] | None = None
+
+
+class ToolConfig(Versioned):
+    """Everything the worker of a Tool needs to know; exactly one of `python`, `mcp`.
+
+    Shape:
+        input_schema  JSON schema that replaces the discovered one of a Python function.
+        revision      digest of what the worker is made from; goes with the discovered functions.
+    """
+
+    tool: ObjectName
+    queue: Queue
+    durable: str
+    description: str = ""
+    python: Module | None = None
+    mcp: McpServer | None = None
+    side_effects: SideEffects = SideEffects.IDEMPOTENT
+    input_schema: dict[str, Any] | None = None
+    execution: Execution = Execution()
+    retry: Retry = Retry()
+    revision: str = ""
+    require_grant: bool = False
+
+
+class StackConfig(Versioned):
+    """Everything the dispatcher and the server of a Stack need to know.
+
+    Units:
+        `event_seconds` are kept after a run ended, `lease_seconds` is how long a silent leader of
+        the dispatchers stays leader.
+    """
+
+    queue: Queue
+    event_seconds: int = 3600
+    lease_seconds: float = 5

@@ -1,0 +1,70 @@
+"""What the catalogue holds: agents and tools as clients, agents and the server see them."""
+
+from enum import StrEnum
+from typing import Any
+
+from runtime.contract.agent_config import Framework, SideEffects
+from runtime.contract.messages import Versioned
+from runtime.contract.value import ObjectName, Value
+
+
+class WhenBusy(StrEnum):
+    """What happens to a task whose conversation is busy with another one."""
+
+    QUEUE = "Queue"
+    REJECT = "Reject"
+    INTERRUPT = "Interrupt"
+
+
+class AgentEntry(Versioned):
+    """One Agent, written by the operator under `subjects.agent_entry`.
+
+    Shape:
+        model      the name clients call it by: `math`, or `<namespace>.math` outside the Stack's
+                   own namespace.
+        accepting  whether new tasks are taken; false while it is deleted or suspended.
+        ready      the status of its Ready condition.
+    """
+
+    agent: ObjectName
+    model: str
+    framework: Framework
+    description: str = ""
+    accepting: bool = True
+    ready: bool = False
+    when_busy: WhenBusy = WhenBusy.QUEUE
+    timeout_seconds: int = 600
+    max_input_bytes: int = 524288
+    created: float = 0
+
+
+class FunctionSpec(Value):
+    """One function of a Tool: `input_schema` is the JSON schema of its arguments object."""
+
+    name: str
+    description: str = ""
+    input_schema: dict[str, Any]
+
+
+class ToolFunctions(Versioned):
+    """What a Tool can do, written by its worker under `subjects.functions_entry`.
+
+    Shape:
+        revision  of the worker's configuration; the operator shows only the current one.
+        digest    `sha256:<hex>` over the functions, so that a drift is seen at a glance.
+    """
+
+    tool: ObjectName
+    revision: str
+    digest: str
+    functions: tuple[FunctionSpec, ...]
+
+
+class ToolEntry(Versioned):
+    """One Tool, written by the operator under `subjects.tool_entry`."""
+
+    tool: ObjectName
+    description: str = ""
+    side_effects: SideEffects = SideEffects.IDEMPOTENT
+    ready: bool = False
+    functions: tuple[FunctionSpec, ...] = ()

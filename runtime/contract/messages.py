@@ -1,0 +1,282 @@
+"""What travels on the queue: tasks, calls, their results, and the events of a run.
+
+Each carries the version of its schema; golden files in the tests keep every version readable.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from runtime.contract.value import SCHEMA_VERSION, ObjectName, Value
+
+
+class Versioned(Value):
+    """A message that says by which version of the schema it was written.
+
+    Raises:
+        ValueError: on decoding, when the version is newer than this program knows.
+    """
+
+    schema_version: Annotated[int, Field(ge=1, le=SCHEMA_VERSION, alias="schema")] = SCHEMA_VERSION
+
+
+class Role(StrEnum):
+    """Who said something."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+
+
+class Message(Value):
+    """One thing that was said; the input and the history of a task are made of these."""
+
+    role: Role
+    text: str
+
+
+class Options(Value):
+    """What the client asked for beside the input.
+
+    Shape:
+        stream            publish text as it appears; otherwise only whole steps are published.
+        instructions      replaces nothing: it is added to the agent's own instructions.
+        temperature, max_output_tokens   handed to the model where the framework can.
+    """
+
+    stream: bool = False
+    instructions: str | None = None
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+
+
+class Task(Versioned):
+    """One unit of work for an Agent.
+
+    Shape:
+        id            DNS label, also the `Nats-Msg-Id`; the Responses API shows it as `resp_<id>`.
+        origin        DNS label of the API process that follows the events.
+        conversation  id of the conversation the task belongs to, `sequence` its place in it.
+        input         what is new; `history` what was said before, oldest first.
+        grant         signed statement of the user's rights, or null on an open Stack.
+        traceparent   W3C trace context of the request.
+
+    Units:
+        deadline      seconds since the epoch; the run has ended by then, one way or another.
+    """
+
+    id: str
+    stack: ObjectName
+    agent: ObjectName
+    origin: str
+    user: str = "anonymous"
+    conversation: str | None = None
+    sequence: int | None = None
+    input: tuple[Message, ...]
+    history: tuple[Message, ...] = ()
+    options: Options = Options()
+    deadline: float
+    grant: str | None = None
+    traceparent: str | None = None
+
+
+class Call(Versioned):
+    """One unit of work for a Tool.
+
+    Shape:
+        id         the key of the call in `effects` (`subjects.effect_key`), also the `Nats-Msg-Id`.
+        function   which of the tool's functions, by the name its worker discovered.
+        arguments  the JSON object of the function's arguments.
+        worker     DNS label of the agent's worker process that waits; it is woken by core message.
+
+    Units:
+        deadline   seconds since the epoch; later than that nobody waits.
+    """
+
+    id: str
+    task: str
+    step: int
+    index: int
+    caller: ObjectName
+    tool: ObjectName
+    function: str
+    arguments: dict[str, Any]
+    worker: str
+    deadline: float
+    grant: str | None = None
+    traceparent: str | None = None
+
+
+class Outcome(StrEnum):
+    """How a call ended, or that it has not yet."""
+
+    RESERVED = "Reserved"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+class CallResult(Versioned):
+    """The record of one call in `effects`: reserved before the effect, finished after it.
+
+    Shape:
+        value     what the function returned, any JSON, when `outcome` is `Succeeded`.
+        error     a sentence for the model, when it is `Failed` or `Unknown`.
+        attempt   how many times a worker reserved it, the first included.
+    """
+
+    call: str
+    outcome: Outcome
+    value: Any = None
+    error: str | None = None
+    attempt: int = 1
+
+
+class TokenUsage(Value):
+    """Tokens that the models of one run took and gave."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+class EventBase(Versioned):
+    """Where an event stands: events of one task are ordered by (attempt, seq), both from 1."""
+
+    task: str
+    attempt: int
+    seq: int
+
+
+class Started(EventBase):
+    """A worker has begun an attempt at the task."""
+
+    kind: Literal["Started"] = "Started"
+    worker: str
+
+
+class TextDelta(EventBase):
+    """A piece of the answer's text."""
+
+    kind: Literal["TextDelta"] = "TextDelta"
+    text: str
+
+
+class ToolCalled(EventBase):
+    """The agent asked for a tool; `arguments` is the JSON object as text."""
+
+    kind: Literal["ToolCalled"] = "ToolCalled"
+    call: str
+    tool: str
+    arguments: str
+
+
+class ToolReturned(EventBase):
+    """The tool answered; `output` is JSON as text, or the sentence of the error."""
+
+    kind: Literal["ToolReturned"] = "ToolReturned"
+    call: str
+    tool: str
+    output: str
+    outcome: Outcome = Outcome.SUCCEEDED
+
+
+class AgentCalled(EventBase):
+    """The agent asked another agent."""
+
+    kind: Literal["AgentCalled"] = "AgentCalled"
+    call: str
+    agent: str
+    input: str
+
+
+class CheckpointSaved(EventBase):
+    """From here on a crash resumes at `step`."""
+
+    kind: Literal["CheckpointSaved"] = "CheckpointSaved"
+    step: int
+
+
+class ApprovalNeeded(EventBase):
+    """The run is parked until a person decides."""
+
+    kind: Literal["ApprovalNeeded"] = "ApprovalNeeded"
+    call: str
+    tool: str
+    arguments: str
+    expires: float
+
+
+class UsageReported(EventBase):
+    """What one step of the run cost."""
+
+    kind: Literal["Usage"] = "Usage"
+    usage: TokenUsage
+
+
+class Completed(EventBase):
+    """The end of a run that went well; `text` is the whole answer."""
+
+    kind: Literal["Completed"] = "Completed"
+    text: str
+    usage: TokenUsage = TokenUsage()
+
+
+class FailureReason(StrEnum):
+    """Why a run failed: a closed list."""
+
+    AGENT_ERROR = "AgentError"
+    MODEL_ERROR = "ModelError"
+    EMPTY_ANSWER = "EmptyAnswer"
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    TIMED_OUT = "TimedOut"
+    RESULT_TOO_LARGE = "ResultTooLarge"
+    DEAD_LETTERED = "DeadLettered"
+
+
+class Failed(EventBase):
+    """The end of a run that did not go well; `message` is a sentence for the client."""
+
+    kind: Literal["Failed"] = "Failed"
+    reason: FailureReason
+    message: str
+
+
+class Cancelled(EventBase):
+    """The end of a run that somebody cancelled."""
+
+    kind: Literal["Cancelled"] = "Cancelled"
+    by: str = "anonymous"
+
+
+type End = Completed | Failed | Cancelled
+type Event = Annotated[
+    Started
+    | TextDelta
+    | ToolCalled
+    | ToolReturned
+    | AgentCalled
+    | CheckpointSaved
+    | ApprovalNeeded
+    | UsageReported
+    | Completed
+    | Failed
+    | Cancelled,
+    Field(discriminator="kind"),
+]
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def decode_event(data: bytes) -> Event:
+    """The event that `encode` wrote.
+
+    Raises:
+        ValueError: the data is no event of a schema this program knows.
+    """
+    return _EVENT.validate_json(data)

@@ -1,0 +1,103 @@
+"""The run record: one per task, the single truth about where it stands."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from runtime.contract.messages import (
+    Cancelled,
+    Completed,
+    End,
+    Failed,
+    FailureReason,
+    Task,
+    TokenUsage,
+    Versioned,
+)
+
+
+class RunState(StrEnum):
+    """Where a task stands; the last three are ends and never change again."""
+
+    WAITING = "Waiting"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing can follow."""
+        return self in {RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}
+
+
+class RunRecord(Versioned):
+    """Everything a client may ask about a task, and what fences a stale attempt.
+
+    Shape:
+        task             the task as accepted (the input is needed to show it and to release it).
+        attempt          started attempts so far; a worker adds one by compare-and-set.
+        worker           the process that holds the current attempt.
+        cancel_requested a client wants it to end; a worker or the dispatcher writes that end.
+        text, usage      of a Completed run. `reason`, `message`: of a Failed one.
+        store            whether the client may retrieve it later.
+
+    Units:
+        created, started, ended   seconds since the epoch.
+    """
+
+    task: Task
+    state: RunState = RunState.QUEUED
+    attempt: int = 0
+    worker: str | None = None
+    cancel_requested: bool = False
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    text: str | None = None
+    usage: TokenUsage = TokenUsage()
+    reason: FailureReason | None = None
+    message: str | None = None
+    background: bool = False
+    store: bool = True
+    metadata: dict[str, str] = Field(default_factory=dict)
+    previous: str | None = None
+
+    def beginning(self, worker: str, now: float) -> "RunRecord":
+        """This record once `worker` has begun the next attempt."""
+        return self.model_copy(
+            update={
+                "state": RunState.RUNNING,
+                "attempt": self.attempt + 1,
+                "worker": worker,
+                "started": self.started or now,
+            }
+        )
+
+    def ending(self, end: End, now: float) -> "RunRecord":
+        """This record once the run has ended with `end`."""
+        return self.model_copy(update={"ended": now, **_facts(end)})
+
+    def end(self, seq: int) -> End:
+        """The event that tells the end in this record; `seq` is its place in the attempt."""
+        at = {"task": self.task.id, "attempt": max(self.attempt, 1), "seq": seq}
+        match self.state:
+            case RunState.COMPLETED:
+                return Completed.model_validate(at | {"text": self.text or "", "usage": self.usage})
+            case RunState.CANCELLED:
+                return Cancelled.model_validate(at)
+            case RunState.FAILED:
+                return Failed.model_validate(at | {"reason": self.reason, "message": self.message})
+            case _:
+                raise ValueError(f"run {self.task.id} has not ended: it is {self.state}")
+
+
+def _facts(end: End) -> dict[str, object]:
+    match end:
+        case Completed():
+            return {"state": RunState.COMPLETED, "text": end.text, "usage": end.usage}
+        case Failed():
+            return {"state": RunState.FAILED, "reason": end.reason, "message": end.message}
+        case Cancelled():
+            return {"state": RunState.CANCELLED}

@@ -1,0 +1,170 @@
+"""Every NATS subject, stream, bucket, key and durable name is made here and nowhere else.
+
+Names of our objects are DNS labels without dots (the CRDs enforce it), so each is one NATS token,
+and since they hold no underscore, names joined with underscores stay injective.
+
+Source:
+    NATS documentation, Subject-Based Messaging and JetStream naming; key-value API ADR-8.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtime.contract.value import ObjectName
+
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
+
+
+class Stream(StrEnum):
+    """The streams of a Stack."""
+
+    TASKS = "TASKS"
+    CALLS = "CALLS"
+    EVENTS = "EVENTS"
+    DEAD = "DEAD"
+    ADVISORIES = "ADVISORIES"
+
+
+class Bucket(StrEnum):
+    """The key-value buckets of a Stack."""
+
+    RUNS = "runs"
+    CONVERSATIONS = "conversations"
+    CHECKPOINTS = "checkpoints"
+    EFFECTS = "effects"
+    CATALOGUE = "catalogue"
+    POLICY = "policy"
+
+
+def token(text: str) -> str:
+    """`text` itself, if it is one safe NATS token.
+
+    Raises:
+        ValueError: it is no DNS label, so it could change the meaning of a subject.
+    """
+    if not LABEL.fullmatch(text):
+        raise ValueError(f"{text!r} is no DNS label and cannot be part of a subject")
+    return text
+
+
+def durable(name: str, namespace: str, uid: str) -> str:
+    """The durable of an Agent or Tool: its name and a digest that a re-created object changes."""
+    digest = hashlib.sha256(f"{namespace}\0{name}\0{uid}".encode()).hexdigest()
+    return f"{token(name)}-{digest[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class StackSubjects:
+    """All names that belong to one Stack.
+
+    Shape:
+        Subjects are `k8gentai.<namespace>.<stack>.<kind of message>.…`; streams are
+        `<namespace>_<stack>_TASKS`; buckets are `<namespace>_<stack>_runs`, whose stream JetStream
+        calls `KV_<bucket>` and whose keys are the subjects `$KV.<bucket>.<key>`.
+    """
+
+    stack: ObjectName
+
+    @property
+    def root(self) -> str:
+        """The first three tokens of every subject of this Stack."""
+        return f"k8gentai.{token(self.stack.namespace)}.{token(self.stack.name)}"
+
+    def stream(self, stream: Stream) -> str:
+        """The name of one of the Stack's streams."""
+        return f"{token(self.stack.namespace)}_{token(self.stack.name)}_{stream}"
+
+    def bucket(self, bucket: Bucket) -> str:
+        """The name of one of the Stack's key-value buckets."""
+        return f"{token(self.stack.namespace)}_{token(self.stack.name)}_{bucket}"
+
+    def tasks(self, agent: ObjectName) -> str:
+        """Where work for `agent` is published."""
+        return f"{self.root}.tasks.{_pair(agent)}"
+
+    def calls(self, tool: ObjectName, caller: ObjectName) -> str:
+        """Where `caller` publishes its calls of `tool`; NATS lets nobody else publish there."""
+        return f"{self.root}.calls.{_pair(tool)}.{_pair(caller)}"
+
+    def calls_of(self, tool: ObjectName) -> str:
+        """Everybody's calls of `tool`: the filter of its durable."""
+        return f"{self.root}.calls.{_pair(tool)}.>"
+
+    def events(self, agent: ObjectName, origin: str, task: str) -> str:
+        """Where the events of one task go; `origin` is the API process that follows it."""
+        return f"{self.root}.events.{_pair(agent)}.{token(origin)}.{token(task)}"
+
+    def events_for(self, origin: str) -> str:
+        """The events of all tasks that the API process `origin` accepted."""
+        return f"{self.root}.events.*.*.{token(origin)}.*"
+
+    def events_of(self, task: str) -> str:
+        """The events of one task, whoever accepted it: the filter of a reader that resumes."""
+        return f"{self.root}.events.*.*.*.{token(task)}"
+
+    def dead(self, stream: Stream, owner: ObjectName) -> str:
+        """Where the dead letters of an Agent (`TASKS`) or a Tool (`CALLS`) go."""
+        return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"
+
+    def wake(self, agent: ObjectName, worker: str) -> str:
+        """Tells one worker process of `agent` that a result waits for it."""
+        return f"{self.root}.wake.{_pair(agent)}.{token(worker)}"
+
+    def cancel(self, agent: ObjectName, task: str) -> str:
+        """Tells the workers of `agent` to cancel `task`."""
+        return f"{self.root}.cancel.{_pair(agent)}.{token(task)}"
+
+    def cancels(self, agent: ObjectName) -> str:
+        """All cancellations for `agent`."""
+        return f"{self.root}.cancel.{_pair(agent)}.*"
+
+    def advisories(self) -> tuple[str, ...]:
+        """The advisories that the ADVISORIES stream captures: messages no worker will see again."""
+        return tuple(
+            f"{ADVISORY}.{kind}.{self.stream(stream)}.*"
+            for stream in (Stream.TASKS, Stream.CALLS)
+            for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
+        )
+
+
+def run_key(agent: ObjectName, task: str) -> str:
+    """The key of a task's run record in `runs`."""
+    return f"{_pair(agent)}.{token(task)}"
+
+
+def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
+    """The key of one call in `effects`: the same for every rerun of the same step."""
+    return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
+
+
+def agent_entry(agent: ObjectName) -> str:
+    """The key of an Agent in `catalogue`; the operator writes it."""
+    return f"agents.{_pair(agent)}"
+
+
+def tool_entry(tool: ObjectName) -> str:
+    """The key of a Tool in `catalogue`; the operator writes it."""
+    return f"tools.{_pair(tool)}"
+
+
+def functions_entry(tool: ObjectName) -> str:
+    """The key of a Tool's discovered functions in `catalogue`; its worker writes it."""
+    return f"functions.{_pair(tool)}"
+
+
+def workload_entry(service_account: ObjectName) -> str:
+    """The key in `policy` of what the workload with this ServiceAccount may do on the queue."""
+    return f"workloads.{_pair(service_account)}"
+
+
+def _pair(name: ObjectName) -> str:
+    return f"{token(name.namespace)}.{token(name.name)}"
+
+
+def inbox(service_account: ObjectName) -> str:
+    """The only inbox prefix that the workload with this ServiceAccount may subscribe to."""
+    digest = hashlib.sha256(str(service_account).encode()).hexdigest()
+    return f"_INBOX_{digest[:16]}"

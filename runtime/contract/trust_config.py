@@ -1,0 +1,73 @@
+"""What the trust plane is told, and what each workload may do on the queue."""
+
+from enum import StrEnum
+from typing import Any
+
+from runtime.contract.messages import Versioned
+from runtime.contract.value import ObjectName, Value
+
+
+class Role(StrEnum):
+    """What a workload is to the queue of a Stack."""
+
+    OPERATOR = "Operator"
+    SERVER = "Server"
+    DISPATCHER = "Dispatcher"
+    AGENT = "Agent"
+    TOOL = "Tool"
+
+
+class Workload(Versioned):
+    """What the workload with one ServiceAccount is, under `subjects.workload_entry` in `policy`.
+
+    Shape:
+        name     of the Agent, Tool or Stack that it serves.
+        durable  the one consumer it may pull from (Agent and Tool).
+        calls    the Tools it may call (Agent).
+    """
+
+    role: Role
+    name: ObjectName
+    durable: str | None = None
+    calls: tuple[ObjectName, ...] = ()
+
+
+class Issuer(Value):
+    """Who signs the tokens that prove a workload's identity.
+
+    Shape:
+        issuer    the `iss` claim.
+        jwks      the key set itself, or null and
+        jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`.
+    """
+
+    issuer: str
+    jwks: dict[str, Any] | None = None
+    jwks_url: str | None = None
+    ca_file: str | None = None
+    token_file: str | None = None
+
+
+class TrustedStack(Value):
+    """One Stack whose NATS server asks the trust plane."""
+
+    stack: ObjectName
+    url: str
+
+
+class TrustConfig(Versioned):
+    """`trust.json`.
+
+    Shape:
+        audience           that every workload token must be for.
+        operator           ServiceAccount of the operator, which may do everything in `WORK`.
+        account_seed_file  nkey seed of the account that signs the users it admits.
+        user_seed_file     nkey seed of the trust plane's own user in the account `AUTH`.
+    """
+
+    audience: str = "k8gentai"
+    issuers: tuple[Issuer, ...]
+    operator: ObjectName
+    account_seed_file: str
+    user_seed_file: str
+    stacks: tuple[TrustedStack, ...] = ()

@@ -1,0 +1,229 @@
+"""What the rooms of the runtime may ask of a queue; `jetstream` and `memory` keep the promise."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+type Headers = Mapping[str, str]
+type OnSignal = Callable[[str, bytes], Awaitable[None]]
+
+
+class TransportError(Exception):
+    """The queue could not do what was asked; trying again later may help."""
+
+
+class Unavailable(TransportError):
+    """The queue did not answer in time or the connection is down."""
+
+
+class QueueFull(TransportError):
+    """The queue refuses new work until some of what waits is done."""
+
+
+class PayloadTooLarge(TransportError):
+    """The message is larger than the queue takes."""
+
+
+class KeyExists(TransportError):
+    """The key is there already; nothing was written."""
+
+
+class RevisionConflict(TransportError):
+    """Somebody else wrote the key in the meantime; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The queue's word that it keeps a message; `duplicate`: it had one with this `msg_id`."""
+
+    sequence: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The value of a key and the revision that a compare-and-set has to name."""
+
+    key: str
+    value: bytes
+    revision: int
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message of a stream, read by position."""
+
+    subject: str
+    data: bytes
+    sequence: int
+    headers: Headers = field(default_factory=dict)
+
+
+class Delivery(Protocol):
+    """One attempt to hand over a message; settle it exactly once."""
+
+    @property
+    def subject(self) -> str:
+        """The subject the message was published to."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """The message."""
+        ...
+
+    @property
+    def headers(self) -> Headers:
+        """The message's headers."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """How many times the message was delivered, this one included."""
+        ...
+
+    @property
+    def sequence(self) -> int:
+        """The message's place in its stream."""
+        ...
+
+    async def ack(self) -> None:
+        """Done: it is never delivered again. Returns once the queue has confirmed it."""
+        ...
+
+    async def nak(self, delay_seconds: float = 0) -> None:
+        """Again, to any worker, after the delay."""
+        ...
+
+    async def term(self, reason: str) -> None:
+        """Never again; the reason goes into the queue's advisory."""
+        ...
+
+
+class Inbox(Protocol):
+    """The deliveries of one durable.
+
+    Every delivery that was handed out is kept ours by a sign of life each third of the ack wait,
+    from a thread that no agent's code can block, until it is settled or `abandon_at` has passed.
+    """
+
+    async def next(self) -> Delivery:
+        """The next delivery, when there is one.
+
+        Raises:
+            Stopped: `stop` was called and nothing is left that was delivered before.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Ask for nothing more; what was delivered and not yet handed out goes back (nak)."""
+        ...
+
+    @property
+    def pulling(self) -> bool:
+        """Whether the queue has taken a request for work on the current connection."""
+        ...
+
+
+class Stopped(Exception):
+    """The inbox was stopped."""
+
+
+class Outbox(Protocol):
+    """Publishing to streams and signalling beside them."""
+
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str | None = None,
+        headers: Headers | None = None,
+    ) -> Published:
+        """Keep `data` in the stream of `subject`; returns once the queue has it.
+
+        Raises:
+            QueueFull: the stream's limits refuse it.
+            PayloadTooLarge: it is over the queue's limit.
+            Unavailable: no confirmation; it may or may not be kept, so repeat with the same msg_id.
+        """
+        ...
+
+    async def signal(self, subject: str, data: bytes = b"") -> None:
+        """A core message: whoever listens hears it, nothing keeps it."""
+        ...
+
+    async def listen(self, subject: str, on_signal: OnSignal) -> "Subscription":
+        """Call `on_signal(subject, data)` for each core message, across reconnects."""
+        ...
+
+
+class Subscription(Protocol):
+    """A running `listen`."""
+
+    async def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class Store(Protocol):
+    """One key-value bucket. Keys are dot-separated tokens."""
+
+    async def get(self, key: str) -> Entry | None:
+        """The newest value, or None if there is none (or it was deleted)."""
+        ...
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Write a key that is not there; gives its revision.
+
+        Raises:
+            KeyExists: somebody was first.
+        """
+        ...
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Write over exactly `revision`; gives the new one.
+
+        Raises:
+            RevisionConflict: the key has another revision by now.
+        """
+        ...
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Write whatever stands there; gives the revision."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Take the key away; a key that is not there is no error."""
+        ...
+
+
+class WatchableStore(Store, Protocol):
+    """A bucket as seen from the side of the server: it can also be searched and followed."""
+
+    async def find(self, pattern: str) -> Entry | None:
+        """The newest entry whose key matches a pattern with `*` for single tokens."""
+        ...
+
+    def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
+        """Every key's newest value, then None once, then each change as it happens (deletions
+        with `deleted=True`), across reconnects.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """Reading a stream by position, without a durable."""
+
+    def read(self, subject: str, *, start_sequence: int = 1) -> AsyncIterator[Stored]:
+        """The messages of `subject` in order, from `start_sequence` of the stream, without end."""
+        ...
+
+    async def last_sequence(self, subject: str) -> int:
+        """The stream sequence of the newest message of `subject`, 0 if there is none."""
+        ...
+
+    async def message(self, stream: str, sequence: int) -> Stored | None:
+        """One message by its place in its stream."""
+        ...
