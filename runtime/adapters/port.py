@@ -42,7 +42,7 @@ class BudgetExceeded(AgentFailure):
 
 
 class BadAgent(Exception):
-    """The agent itself cannot be loaded; the message names the field of the spec and the way out."""
+    """The agent cannot be loaded; the message names the field of the spec and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,9 @@ class Run:
     attempt: int
     input: tuple[Message, ...]
     history: tuple[Message, ...] = ()
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     user: str = "anonymous"
     tools: tuple[ToolFunction, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Adapter(Protocol):
@@ -137,4 +136,4 @@ class AgentContext:
     model: Any
 
 
-type Build = Callable[[AgentConfig, tuple[ToolFunction, ...]], Adapter]
+type Build = Callable[[AgentConfig, tuple[FunctionSpec, ...]], Adapter]

@@ -207,8 +207,9 @@ class WatchableStore(Store, Protocol):
         ...
 
     def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
-        """Every key's newest value, then None once, then each change as it happens (deletions
-        with `deleted=True`), across reconnects.
+        """Every key's newest value, then None once, then each change, across reconnects.
+
+        Deletions come as entries with `deleted=True`.
         """
         ...
 
