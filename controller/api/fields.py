@@ -1,0 +1,318 @@
+"""Parts of a spec that more than one kind uses: references, pods, scaling, execution, removal."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from controller.api.resource import NAME_LENGTH, NAME_PATTERN
+from controller.api.schema import Fields, FreeForm, Integer, Rule, at_most_one
+
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+_DOTTED = rf"{_IDENTIFIER}([.]{_IDENTIFIER})*"
+_NUMBER = r"([0-9]+([.][0-9]*)?|[.][0-9]+)"
+
+NAMESPACE_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+OBJECT_PATTERN: Final = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
+MODEL_PATTERN: Final = "^[A-Za-z0-9]([-._:A-Za-z0-9]*[A-Za-z0-9])?$"
+ENTRYPOINT_PATTERN: Final = f"^{_DOTTED}:{_DOTTED}$"
+IMAGE_PATTERN: Final = "^[A-Za-z0-9][-._/:@A-Za-z0-9]*$"
+HTTP_PATTERN: Final = r"^https?://[^\s/?#]+[^\s]*$"
+QUANTITY_PATTERN: Final = f"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][-+]?{_NUMBER})?$"
+TOOL_NAME_PATTERN: Final = "^[A-Za-z0-9_.-]+$"
+
+WORDS_BY_PATTERN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        NAME_PATTERN: "lower-case letters, digits and '-', beginning with a letter",
+        NAMESPACE_PATTERN: "a namespace: lower-case letters, digits and '-'",
+        OBJECT_PATTERN: "a Kubernetes name: lower-case letters, digits, '-' and '.'",
+        KEY_PATTERN: "a key of a Secret: letters, digits, '-', '_' and '.'",
+        MODEL_PATTERN: "letters, digits, '-', '_', '.' and ':', beginning and ending with a "
+        "letter or digit",
+        ENTRYPOINT_PATTERN: "'module:attribute', for example 'math_agent:graph'",
+        IMAGE_PATTERN: "an image reference, for example 'registry.example/team/agent:1.0'",
+        HTTP_PATTERN: "an address that begins with http:// or https://",
+        QUANTITY_PATTERN: "a quantity, for example '500m' or '2Gi'",
+        TOOL_NAME_PATTERN: "letters, digits, '_', '.' and '-'",
+    }
+)
+"""What a pattern asks for, in words; the API server can only show the pattern."""
+
+ShortName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=NAME_LENGTH)]
+Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=63)]
+ObjectName = Annotated[str, Field(pattern=OBJECT_PATTERN, max_length=253)]
+ModelName = Annotated[str, Field(pattern=MODEL_PATTERN, max_length=63)]
+Entrypoint = Annotated[str, Field(pattern=ENTRYPOINT_PATTERN, max_length=253)]
+Image = Annotated[str, Field(pattern=IMAGE_PATTERN, max_length=512)]
+HttpUrl = Annotated[str, Field(pattern=HTTP_PATTERN, max_length=2048)]
+ToolName = Annotated[str, Field(pattern=TOOL_NAME_PATTERN, max_length=128)]
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+Quantity = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    Field(pattern=QUANTITY_PATTERN, max_length=32),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "pattern": QUANTITY_PATTERN,
+            "maxLength": 32,
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
+]
+"""A number or a string, as Kubernetes' own quantities; a string here."""
+
+
+class Ref(Fields):
+    """One of our objects, by name."""
+
+    name: ShortName = Field(description="Name of the object.")
+    namespace: Namespace | None = Field(
+        None,
+        description="Namespace of the object; the own namespace when absent. "
+        "An object elsewhere must permit it by its allowedNamespaces.",
+    )
+
+
+class ModelRef(Fields):
+    """One model of the Stack."""
+
+    name: ModelName = Field(description="Name of an entry of the Stack's spec.models.")
+
+
+class ConfigMapRef(Fields):
+    """A ConfigMap in the namespace of the object."""
+
+    name: ObjectName = Field(description="Name of a ConfigMap in the same namespace.")
+
+
+class SecretKeyRef(Fields):
+    """One key of a Secret in the namespace of the object."""
+
+    name: ObjectName = Field(description="Name of a Secret in the same namespace.")
+    key: Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)] = Field(
+        description="Key within the Secret whose value is used."
+    )
+
+
+class PythonModule(Fields):
+    """Python code: an attribute of a module, and where the module comes from."""
+
+    rules = (at_most_one("configMapRef", "image"),)
+
+    entrypoint: Entrypoint = Field(
+        description="'module:attribute' as Python imports it, for example 'math_agent:graph'."
+    )
+    config_map_ref: ConfigMapRef | None = Field(
+        None,
+        description="A ConfigMap whose keys are the module's files (math_agent.py), put on the "
+        "import path. Without it and without image, the worker's own image must have the module.",
+    )
+    image: Image | None = Field(
+        None, description="An image that holds the module, built FROM the runtime image."
+    )
+
+
+class ScalingEngine(StrEnum):
+    """Who sets the number of workers."""
+
+    BUILTIN = "Builtin"
+    KEDA = "KEDA"
+
+
+class ScalingSpec(Fields):
+    """How many workers there are while `replicas` is unset."""
+
+    rules = (
+        Rule(
+            cel="!has(self.minReplicas) || !has(self.maxReplicas)"
+            " || self.minReplicas <= self.maxReplicas",
+            holds=lambda scaling: scaling.min_replicas <= scaling.max_replicas,
+            message="minReplicas must not be above maxReplicas; lower it or raise maxReplicas",
+            field="minReplicas",
+        ),
+    )
+
+    min_replicas: Integer = Field(
+        0, ge=0, le=1000, description="Workers kept while nothing waits; 0 scales to zero."
+    )
+    max_replicas: Integer = Field(10, ge=1, le=1000, description="Workers at most, whatever waits.")
+    target_backlog_per_replica: Integer = Field(
+        4, ge=1, le=10000, description="Waiting and running work that one worker should have."
+    )
+    target_age_seconds: Integer = Field(
+        5, ge=1, le=86400, description="Work should not wait longer than this; more workers if so."
+    )
+    idle_seconds: Integer = Field(
+        60, ge=0, le=86400, description="Time without work after which workers are taken away."
+    )
+    engine: ScalingEngine = Field(
+        ScalingEngine.BUILTIN,
+        description="Builtin: the operator scales. KEDA: KEDA does, by a ScaledObject.",
+    )
+
+
+class ExecutionSpec(Fields):
+    """How one piece of work is run."""
+
+    timeout_seconds: Integer = Field(
+        600, ge=1, le=604800, description="Work that takes longer ends as Failed/TimedOut."
+    )
+    ack_wait_seconds: Integer = Field(
+        10,
+        ge=1,
+        le=3600,
+        description="Silence of a worker after which its work is given to another one. "
+        "A living worker is never silent for more than a third of it.",
+    )
+    concurrency: Integer = Field(
+        4, ge=1, le=256, description="Pieces of work one worker runs at the same time."
+    )
+    max_input_bytes: Integer = Field(
+        524288,
+        ge=1,
+        le=786432,
+        description="Longest accepted input in bytes; a longer one is refused with 413 before "
+        "anything is queued. At most 768 KiB, so that it fits into a NATS message of 1 MiB.",
+    )
+
+
+class OnCrash(StrEnum):
+    """What follows when a worker died in the middle of a piece of work."""
+
+    RESUME = "Resume"
+    RESTART = "Restart"
+    FAIL = "Fail"
+
+
+class RetryPolicy(Fields):
+    """How often work is tried."""
+
+    max_attempts: Integer = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Started attempts, the first included, before the work is dead-lettered. "
+        "1 means: fail visibly, never run again.",
+    )
+    on_crash: OnCrash = Field(
+        OnCrash.RESUME,
+        description="After a crash: Resume from the last checkpoint, Restart from the input, "
+        "or Fail.",
+    )
+
+
+class DeletionPolicy(StrEnum):
+    """What happens to queued and running work when the object is deleted."""
+
+    DRAIN = "Drain"
+    CANCEL = "Cancel"
+
+
+class NamespacesFrom(StrEnum):
+    """Whose references are permitted."""
+
+    SAME = "Same"
+    ALL = "All"
+    SELECTOR = "Selector"
+
+
+class SelectorOperator(StrEnum):
+    """How a label is compared."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+LabelText = Annotated[str, Field(max_length=316)]
+LabelValue = Annotated[str, Field(max_length=63)]
+
+
+class LabelRequirement(Fields):
+    """One expression of a label selector."""
+
+    rules = (
+        Rule(
+            cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            holds=lambda want: (
+                (want.operator in (SelectorOperator.IN, SelectorOperator.NOT_IN))
+                == bool(want.values)
+            ),
+            message="values must be given with the operators In and NotIn, and with no other",
+            field="values",
+        ),
+    )
+
+    key: LabelText = Field(description="Key of the label.")
+    operator: SelectorOperator = Field(
+        description="In or NotIn the values; Exists or DoesNotExist whatever the value."
+    )
+    values: tuple[LabelValue, ...] = Field(
+        (), max_length=64, description="Values for In and NotIn."
+    )
+
+
+class LabelSelector(Fields):
+    """Labels an object must have; all requirements together."""
+
+    match_labels: dict[LabelText, LabelValue] = Field(
+        default_factory=dict, max_length=64, description="Labels with exactly these values."
+    )
+    match_expressions: tuple[LabelRequirement, ...] = Field(
+        (), max_length=64, description="Requirements on labels; all must hold."
+    )
+
+
+class AllowedNamespaces(Fields):
+    """From which namespaces this object may be referred to."""
+
+    rules = (
+        Rule(
+            cel="(has(self.from) && self.from == 'Selector') == has(self.selector)",
+            holds=lambda allowed: (
+                (allowed.from_ is NamespacesFrom.SELECTOR) == (allowed.selector is not None)
+            ),
+            message="selector must be given when from is Selector, and only then",
+            field="selector",
+        ),
+    )
+
+    from_: NamespacesFrom = Field(
+        NamespacesFrom.SAME,
+        alias="from",
+        description="Same: this namespace only. All: every namespace. Selector: namespaces whose "
+        "labels match the selector.",
+    )
+    selector: LabelSelector | None = Field(
+        None, description="Labels of the permitted namespaces, with from: Selector."
+    )
+
+
+PodTemplate = FreeForm
+"""A PodTemplateSpec in part, merged last into what is generated."""
+
+POD_TEMPLATE_DESCRIPTION: Final = (
+    "Part of a PodTemplateSpec (metadata, spec), merged last over the generated one: the user has "
+    "the last word. Containers are merged by name; the worker's is called 'worker'."
+)
+REPLICAS_DESCRIPTION: Final = (
+    "Set: so many workers, by you or a HorizontalPodAutoscaler. Unset: scaling decides."
+)
+DRAIN_DESCRIPTION: Final = (
+    "After a deletion with Drain, the longest wait for work to end; then the rest is cancelled."
+)
+DELETION_DESCRIPTION: Final = (
+    "When the object is deleted: Drain lets queued and running work end, Cancel ends it at once."
+)
+ALLOWED_DESCRIPTION: Final = "Namespaces whose objects may refer to this one."
+STACK_REF_DESCRIPTION: Final = "The Stack whose server, models and queue are used."

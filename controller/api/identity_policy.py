@@ -1,0 +1,207 @@
+"""IdentityPolicy: who an object is, who may call whom, and what tokens say so."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from controller.api.conditions import Condition, ConditionType
+from controller.api.fields import HttpUrl, Namespace, ShortName
+from controller.api.names import GROUP, Kind
+from controller.api.resource import AGE, Column, Resource, Status, condition_column
+from controller.api.schema import Fields, Integer, Keyed, exactly_one
+
+TRUST_DOMAIN_PATTERN: Final = "^[a-z0-9]([-._a-z0-9]*[a-z0-9])?$"
+SCOPE_PATTERN: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
+"""RFC 6749, section 3.3: a scope is printable ASCII without space, quote and backslash."""
+
+Scope = Annotated[str, Field(pattern=SCOPE_PATTERN, max_length=128)]
+ClaimName = Annotated[str, Field(min_length=1, max_length=128)]
+ClaimValue = Annotated[str, Field(min_length=1, max_length=253)]
+Scopes = Annotated[tuple[Scope, ...], Keyed()]
+ShortNames = Annotated[tuple[ShortName, ...], Keyed()]
+
+
+class TargetKind(StrEnum):
+    """What a policy may be attached to."""
+
+    STACK = "Stack"
+    AGENT = "Agent"
+    TOOL = "Tool"
+
+
+class IdentityProvider(StrEnum):
+    """Who vouches for a workload."""
+
+    SPIRE = "SPIRE"
+    SERVICE_ACCOUNT = "ServiceAccount"
+
+
+class TargetRef(Fields):
+    """An object of the policy's namespace the policy is attached to."""
+
+    group: Literal["k8gentai.dev"] = Field(GROUP, description="API group of the object.")
+    kind: TargetKind = Field(description="Agent or Tool; Stack means all of its Agents and Tools.")
+    name: ShortName = Field(description="Name of the object, in the policy's namespace.")
+
+
+class WorkloadIdentity(Fields):
+    """How workers prove who they are."""
+
+    provider: IdentityProvider | None = Field(
+        None,
+        description="SPIRE, or ServiceAccount for projected tokens. Absent: SPIRE where it is "
+        "installed, else ServiceAccount.",
+    )
+    trust_domain: Annotated[str, Field(pattern=TRUST_DOMAIN_PATTERN, max_length=255)] | None = (
+        Field(None, description="SPIFFE trust domain; the operator's own when absent.")
+    )
+    jwt_seconds: Integer = Field(
+        300,
+        ge=60,
+        le=86400,
+        description="Life of a worker's token. Kubernetes makes no projected token shorter than "
+        "600 seconds.",
+    )
+
+
+class Users(Fields):
+    """People, by what their token says of them."""
+
+    claims: dict[
+        ClaimName, Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=64)]
+    ] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Claims the user's token must have, each with one of these values. Empty: "
+        "every authenticated user.",
+    )
+
+
+class Callers(Fields):
+    """Who calls."""
+
+    rules = (exactly_one("users", "agents"),)
+
+    users: Users | None = Field(None, description="Users, by the claims of their token.")
+    agents: ShortNames | None = Field(
+        None, min_length=1, max_length=64, description="Agents of the policy's namespace, by name."
+    )
+
+
+class Callees(Fields):
+    """What is called."""
+
+    rules = (exactly_one("agents", "tools"),)
+
+    agents: ShortNames | None = Field(
+        None, min_length=1, max_length=64, description="Agents of the policy's namespace, by name."
+    )
+    tools: ShortNames | None = Field(
+        None, min_length=1, max_length=64, description="Tools of the policy's namespace, by name."
+    )
+
+
+class AccessRule(Fields):
+    """One permission: these may call those, with these scopes."""
+
+    from_: Callers = Field(alias="from", description="Who calls; exactly one of users and agents.")
+    to: Callees = Field(description="What is called; exactly one of agents and tools.")
+    scopes: Scopes = Field(
+        (), max_length=64, description="Scopes the call may carry; none when empty."
+    )
+
+
+class TransactionToken(Fields):
+    """The token that carries user and chain from hop to hop."""
+
+    seconds: Integer = Field(120, ge=10, le=3600, description="Life of a transaction token.")
+    max_hops: Integer = Field(
+        5, ge=1, le=32, description="Longest chain from the user to the last tool."
+    )
+
+
+class Exchange(Fields):
+    """A third party's token a tool may get in the user's name."""
+
+    tool: ShortName = Field(description="The Tool, in the policy's namespace.")
+    issuer: HttpUrl = Field(description="Issuer that exchanges tokens.")
+    audience: str = Field(
+        min_length=1, max_length=253, description="The one audience the token is good for."
+    )
+    scopes: Scopes = Field((), max_length=64, description="Scopes asked for.")
+
+
+class IdentityPolicySpec(Fields):
+    """Who an object is and who may call it."""
+
+    target_refs: Annotated[tuple[TargetRef, ...], Keyed(("kind", "name"))] = Field(
+        min_length=1,
+        max_length=16,
+        description="Objects the policy is attached to. Of several policies on one object the "
+        "oldest wins.",
+    )
+    workload_identity: WorkloadIdentity = Field(
+        WorkloadIdentity(), description="How the targets' workers prove who they are."
+    )
+    access: tuple[AccessRule, ...] = Field(
+        (),
+        max_length=64,
+        description="Who may call whom. Once a policy targets an object, what is not listed is "
+        "denied.",
+    )
+    transaction_token: TransactionToken = Field(
+        TransactionToken(), description="The token that carries user and chain."
+    )
+    exchange: Annotated[tuple[Exchange, ...], Keyed(("tool",))] = Field(
+        (), max_length=64, description="Third parties' tokens tools may get in the user's name."
+    )
+
+
+class AncestorRef(Fields):
+    """The object an entry of the status speaks of."""
+
+    group: str = Field(GROUP, max_length=253, description="API group of the object.")
+    kind: str = Field(max_length=63, description="Kind of the object.")
+    namespace: Namespace | None = Field(None, description="Namespace of the object.")
+    name: str = Field(max_length=253, description="Name of the object.")
+
+
+class Ancestor(Fields):
+    """What the policy does to one of its targets."""
+
+    ancestor_ref: AncestorRef = Field(description="The target.")
+    controller_name: str = Field(max_length=253, description="Who wrote this entry.")
+    conditions: Annotated[tuple[Condition, ...], Keyed(("type",))] = Field(
+        (), max_length=8, description="Accepted and Enforced, for this target."
+    )
+
+
+class IdentityPolicyStatus(Status):
+    """What a policy does."""
+
+    targets: str | None = Field(
+        None, max_length=1024, description="The targets in one line, for the column: Agent/math."
+    )
+    ancestors: tuple[Ancestor, ...] = Field(
+        (), max_length=16, description="What the policy does to each of its targets."
+    )
+
+
+class IdentityPolicy(Resource):
+    """Who an object is and who may call it."""
+
+    kind: ClassVar[Kind] = Kind.IDENTITY_POLICY
+    summary: ClassVar[str] = (
+        "Identity and access of Agents, Tools or a whole Stack: who vouches for their workers, "
+        "who may call them, and which tokens carry the user's identity on."
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Targets", ".status.targets", "Objects the policy is attached to."),
+        condition_column("Accepted", ConditionType.ACCEPTED, "status"),
+        condition_column("Enforced", ConditionType.ENFORCED, "status"),
+        AGE,
+    )
+
+    spec: IdentityPolicySpec
+    status: IdentityPolicyStatus = IdentityPolicyStatus()

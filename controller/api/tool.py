@@ -1,0 +1,151 @@
+"""Tool: something agents may call, on a queue and with workers of its own."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from controller.api.fields import (
+    ALLOWED_DESCRIPTION,
+    DELETION_DESCRIPTION,
+    DRAIN_DESCRIPTION,
+    POD_TEMPLATE_DESCRIPTION,
+    REPLICAS_DESCRIPTION,
+    STACK_REF_DESCRIPTION,
+    AllowedNamespaces,
+    DeletionPolicy,
+    ExecutionSpec,
+    HttpUrl,
+    Image,
+    PodTemplate,
+    PythonModule,
+    Ref,
+    RetryPolicy,
+    ScalingSpec,
+    ToolName,
+)
+from controller.api.names import Kind
+from controller.api.resource import AGE, READY, REASON, Column, Resource, name_rule
+from controller.api.schema import Fields, FreeForm, Integer, Keyed, exactly_one
+from controller.api.workload_status import WorkloadStatus
+
+Argument = Annotated[str, Field(max_length=4096)]
+
+
+class SideEffects(StrEnum):
+    """What a second call with the same key may do."""
+
+    NONE = "None"
+    IDEMPOTENT = "Idempotent"
+    AT_MOST_ONCE = "AtMostOnce"
+
+
+class McpWorkload(Fields):
+    """An MCP server that is run for the tool."""
+
+    image: Image = Field(description="Image of the MCP server; it speaks streamable HTTP.")
+    command: tuple[Argument, ...] = Field(
+        (),
+        max_length=64,
+        description="Command that starts it; the image's own when absent. Embedded mode runs this "
+        "command and no image.",
+    )
+    port: Integer = Field(8000, ge=1, le=65535, description="Port it listens on.")
+
+
+class Mcp(Fields):
+    """Tools of an MCP server."""
+
+    rules = (exactly_one("url", "workload"),)
+
+    url: HttpUrl | None = Field(
+        None, description="Address of a server that runs already, with its path (…/mcp)."
+    )
+    workload: McpWorkload | None = Field(
+        None, description="A server that is run beside the tool's workers."
+    )
+    tools: Annotated[tuple[ToolName, ...], Keyed()] = Field(
+        (), max_length=256, description="Only these of the server's tools; all when empty."
+    )
+
+
+class OpenApi(Fields):
+    """The description of an HTTP API."""
+
+    url: HttpUrl = Field(description="Address of the OpenAPI document.")
+
+
+class Http(Fields):
+    """Operations of an HTTP API."""
+
+    openapi: OpenApi = Field(description="The OpenAPI document that describes the API.")
+    operations: Annotated[tuple[ToolName, ...], Keyed()] = Field(
+        (), max_length=256, description="Only these operationIds; all when empty."
+    )
+
+
+class ToolSpec(Fields):
+    """What a user may ask of a tool."""
+
+    rules = (exactly_one("python", "mcp", "http"),)
+
+    stack_ref: Ref = Field(description=STACK_REF_DESCRIPTION)
+    python: PythonModule | None = Field(
+        None, description="A Python function; its signature and docstring become the schema."
+    )
+    mcp: Mcp | None = Field(None, description="Tools of an MCP server.")
+    http: Http | None = Field(None, description="Operations of an HTTP API.")
+    side_effects: SideEffects = Field(
+        SideEffects.IDEMPOTENT,
+        description="What a repeated call may do. None: nothing, it only reads. Idempotent: the "
+        "same once more, by its key. AtMostOnce: it must never be repeated; a call whose end is "
+        "unknown fails.",
+    )
+    input_schema: FreeForm = Field(
+        default_factory=dict, description="JSON Schema of the arguments; discovered when absent."
+    )
+    replicas: Integer | None = Field(None, ge=0, le=1000, description=REPLICAS_DESCRIPTION)
+    scaling: ScalingSpec = Field(
+        ScalingSpec(), description="How many workers there are while replicas is unset."
+    )
+    execution: ExecutionSpec = Field(ExecutionSpec(), description="How one call is run.")
+    retry_policy: RetryPolicy = Field(RetryPolicy(), description="How often a call is tried.")
+    deletion_policy: DeletionPolicy = Field(DeletionPolicy.DRAIN, description=DELETION_DESCRIPTION)
+    drain_seconds: Integer = Field(600, ge=0, le=604800, description=DRAIN_DESCRIPTION)
+    allowed_namespaces: AllowedNamespaces = Field(
+        AllowedNamespaces(), description=ALLOWED_DESCRIPTION
+    )
+    pod_template: PodTemplate = Field(default_factory=dict, description=POD_TEMPLATE_DESCRIPTION)
+
+
+class ToolStatus(WorkloadStatus):
+    """What is known of a tool."""
+
+    type: str | None = Field(
+        None, max_length=64, description="Which of python, mcp and http is set: Python, MCP, HTTP."
+    )
+    tool_count: Integer = Field(0, ge=0, description="How many functions it offers.")
+
+
+class Tool(Resource):
+    """Something agents may call."""
+
+    rules = (name_rule(Kind.TOOL),)
+    kind: ClassVar[Kind] = Kind.TOOL
+    summary: ClassVar[str] = (
+        "A tool that agents may call: a Python function, an MCP server or an HTTP API. It has a "
+        "queue and workers of its own, so it scales apart from the agents."
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Type", ".status.type", "What the tool is."),
+        READY,
+        REASON,
+        Column("Replicas", ".status.replicas", "Workers that exist.", "integer"),
+        Column("Backlog", ".status.backlog", "Calls that wait or run.", "integer"),
+        Column("Tools", ".status.toolCount", "Functions it offers.", "integer"),
+        AGE,
+    )
+    is_scalable: ClassVar[bool] = True
+
+    spec: ToolSpec
+    status: ToolStatus = ToolStatus()
