@@ -71,3 +71,5 @@ class TrustConfig(Versioned):
     account_seed_file: str
     user_seed_file: str
     stacks: tuple[TrustedStack, ...] = ()
+
+USER_SECONDS = 600  # how long the queue lets a workload in for one proof, at most

@@ -33,6 +33,17 @@ class RevisionConflict(TransportError):
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What a workload shows to the queue; `expires` in seconds since the epoch."""
+
+    token: str
+    expires: float
+
+
+type Prove = Callable[[], Proof]
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """The queue's word that it keeps a message; `duplicate`: it had one with this `msg_id`."""
 
@@ -88,6 +99,10 @@ class Delivery(Protocol):
         """The message's place in its stream."""
         ...
 
+    def hold_until(self, until: float) -> None:
+        """Give no sign of life after `until` (seconds since the epoch)."""
+        ...
+
     async def ack(self) -> None:
         """Done: it is never delivered again. Returns once the queue has confirmed it."""
         ...
@@ -105,7 +120,7 @@ class Inbox(Protocol):
     """The deliveries of one durable.
 
     Every delivery that was handed out is kept ours by a sign of life each third of the ack wait,
-    from a thread that no agent's code can block, until it is settled or `abandon_at` has passed.
+    from a thread that no agent's code can block, until it is settled or its time is over.
     """
 
     async def next(self) -> Delivery:
@@ -151,7 +166,7 @@ class Outbox(Protocol):
         ...
 
     async def signal(self, subject: str, data: bytes = b"") -> None:
-        """A core message: whoever listens hears it, nothing keeps it."""
+        """A core message: whoever listens hears it; a stream of that subject gives no word."""
         ...
 
     async def listen(self, subject: str, on_signal: OnSignal) -> "Subscription":
@@ -215,16 +230,20 @@ class WatchableStore(Store, Protocol):
 
 
 class Reader(Protocol):
-    """Reading a stream by position, without a durable."""
+    """One stream, read by position and without a durable; on the side of the server only."""
 
     def read(self, subject: str, *, start_sequence: int = 1) -> AsyncIterator[Stored]:
-        """The messages of `subject` in order, from `start_sequence` of the stream, without end."""
+        """The messages of `subject` in order, from `start_sequence`, without end."""
         ...
 
-    async def last_sequence(self, subject: str) -> int:
-        """The stream sequence of the newest message of `subject`, 0 if there is none."""
+    async def last(self, subject: str) -> Stored | None:
+        """The newest message of `subject`, which may hold wildcards."""
         ...
 
-    async def message(self, stream: str, sequence: int) -> Stored | None:
-        """One message by its place in its stream."""
+    async def message(self, sequence: int) -> Stored | None:
+        """The message at one place of the stream."""
+        ...
+
+    async def remove(self, sequence: int) -> None:
+        """Take one message out of the stream; one that is not there is no error."""
         ...

@@ -1,0 +1,98 @@
+"""Following a stream from a position onwards, across reconnects, without a durable."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import nats.errors
+import nats.js.errors
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from runtime.transport.connection import Connection, Generation
+from runtime.transport.port import TransportError, Unavailable
+
+HEARTBEAT_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """One message and how many more were waiting behind it when it was sent."""
+
+    message: Msg
+    sequence: int
+    pending: int
+
+
+class CaughtUp:
+    """Everything that was there when the following began has been seen."""
+
+
+async def follow(
+    connection: Connection, stream: str, subject: str, *, start: int | None
+) -> AsyncIterator[Followed | CaughtUp]:
+    """The messages of `subject` in order, without end.
+
+    Shape:
+        `start` is the first stream sequence of interest, or None for the newest message of each
+        subject and all that follow. `CaughtUp` comes once, after what was there at the beginning.
+    """
+    caught_up = False
+    while True:
+        try:
+            generation = await connection.current(timeout=3600)
+            async for step in _once(generation, stream, subject, start):
+                if isinstance(step, Followed):
+                    start = step.sequence + 1
+                    yield step
+                if not caught_up and (isinstance(step, CaughtUp) or step.pending == 0):
+                    caught_up = True
+                    yield CaughtUp()
+        except (TransportError, TimeoutError, nats.errors.Error):
+            # The server restarts, or the stream is not there yet: both pass.
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _once(
+    generation: Generation, stream: str, subject: str, start: int | None
+) -> AsyncIterator[Followed | CaughtUp]:
+    arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
+
+    async def on_message(message: Msg) -> None:
+        arrived.put_nowait(message)
+
+    async def on_closed() -> None:
+        await generation.closed.wait()
+        arrived.put_nowait(None)
+
+    subscription = await generation.client.jetstream().subscribe(
+        subject,
+        stream=stream,
+        cb=on_message,
+        ordered_consumer=True,
+        manual_ack=True,
+        idle_heartbeat=HEARTBEAT_SECONDS,
+        config=_position(start),
+    )
+    watching = asyncio.create_task(on_closed())
+    try:
+        info = await subscription.consumer_info()
+        if info.num_pending == 0 and info.delivered is not None and info.delivered.stream_seq == 0:
+            yield CaughtUp()
+        while (message := await arrived.get()) is not None:
+            metadata = message.metadata
+            yield Followed(message, metadata.sequence.stream, metadata.num_pending)
+        raise Unavailable("the connection broke while following")
+    finally:
+        watching.cancel()
+        if not generation.closed.is_set():
+            await subscription.unsubscribe()
+
+
+def _position(start: int | None) -> ConsumerConfig:
+    if start is None:
+        return ConsumerConfig(deliver_policy=DeliverPolicy.LAST_PER_SUBJECT)
+    return ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(1, start)
+    )

@@ -1,0 +1,229 @@
+"""The deliveries of one durable, pulled ahead so that a free slot never waits for a round trip.
+
+Source:
+    NATS documentation, pull consumers: request `$JS.API.CONSUMER.MSG.NEXT.<stream>.<durable>`,
+    statuses 404, 408 and 409 end a request; ack subjects as in ADR-15.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping
+
+import orjson
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from runtime.transport.connection import Connection, Generation
+from runtime.transport.keeper import Keeper
+from runtime.transport.port import Stopped, TransportError, Unavailable
+
+log = logging.getLogger(__name__)
+
+PULL_SECONDS = 20
+GRACE_SECONDS = 5
+CONSUMER_GONE_SECONDS = 1.0
+ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
+
+
+class JetStreamDelivery:
+    """One attempt to hand over a message."""
+
+    def __init__(self, inbox: "PullInbox", message: Msg) -> None:
+        self._inbox = inbox
+        self._ack_subject = message.reply
+        tokens = message.reply.split(".")
+        # $JS.ACK.<stream>.<durable>.<delivered>.<stream sequence>.…; newer servers put a domain
+        # and an account before the stream.
+        offset = 2 if len(tokens) >= 11 else 0  # noqa: PLR2004 - the length tells the form
+        self.number = int(tokens[4 + offset])
+        self.sequence = int(tokens[5 + offset])
+        self.subject = message.subject
+        self.data = message.data
+        self.headers: Mapping[str, str] = message.headers or {}
+        self._held = inbox.keeper.keep(self._ack_subject, time.time() + inbox.hold_seconds)
+
+    def hold_until(self, until: float) -> None:
+        """Give no sign of life after `until` (seconds since the epoch)."""
+        self._held.until = until
+
+    async def ack(self) -> None:
+        """Done. Returns once the queue has confirmed it."""
+        await self._settle(ACK, confirmed=True)
+
+    async def nak(self, delay_seconds: float = 0) -> None:
+        """Again, to any worker, after the delay."""
+        delay = b" " + orjson.dumps({"delay": int(delay_seconds * 1e9)}) if delay_seconds else b""
+        await self._settle(NAK + delay)
+
+    async def term(self, reason: str) -> None:
+        """Never again; the reason goes into the queue's advisory."""
+        await self._settle(TERM + b" " + reason.encode(), confirmed=True)
+
+    async def _settle(self, word: bytes, *, confirmed: bool = False) -> None:
+        await self._inbox.settle(self._ack_subject, word, confirmed=confirmed)
+
+
+class PullInbox:
+    """An `Inbox` that keeps as many requests open as it has free slots."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keeper: Keeper,
+        *,
+        stream: str,
+        durable: str,
+        slots: int,
+        hold_seconds: float,
+    ) -> None:
+        self._connection = connection
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._slots = slots
+        self._open: dict[str, int] = {}  # reply subject → messages still asked for
+        self._asked_at = 0.0
+        self._held = 0
+        self._ready: deque[JetStreamDelivery] = deque()
+        self._arrived = asyncio.Event()
+        self._stopped = False
+        self._numbers = itertools.count()
+        self._generation: Generation | None = None
+        self._subscriptions: dict[Generation, NatsSubscription] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self.keeper = keeper
+        self.hold_seconds = hold_seconds
+
+    async def start(self) -> None:
+        """Begin to pull."""
+        await self._connection.attach(self)
+        self._watching = asyncio.create_task(self._watch(), name="pull watch")
+
+    @property
+    def pulling(self) -> bool:
+        """Whether the queue has taken a request for work on the current connection."""
+        return self._connection.is_open and self._generation is not None and not self._stopped
+
+    async def next(self) -> JetStreamDelivery:
+        """The next delivery.
+
+        Raises:
+            Stopped: nothing more will come.
+        """
+        while not self._ready:
+            if self._stopped:
+                raise Stopped
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._ready.popleft()
+
+    async def stop(self) -> None:
+        """Ask for nothing more; what was not handed out goes back."""
+        self._stopped = True
+        self._arrived.set()
+        if self._watching is not None:
+            self._watching.cancel()
+        for generation, subscription in self._subscriptions.items():
+            if not generation.closed.is_set():
+                # The server drops requests whose inbox nobody listens to any more.
+                await subscription.unsubscribe()
+        while self._ready:
+            await self._ready.popleft().nak()
+
+    async def settle(self, ack_subject: str, word: bytes, *, confirmed: bool) -> None:
+        """Tell the queue how a delivery ended, and ask for the next one in the same breath."""
+        self.keeper.release(ack_subject)
+        self._held -= 1
+        try:
+            generation = await self._connection.current()
+            if self._generation is generation:
+                await self._pull(generation)
+            if confirmed:
+                await generation.request(ack_subject, word)
+            else:
+                await generation.publish(ack_subject, word)
+        except Unavailable:
+            # It will be delivered again, and the run record or the ledger says that it is done.
+            log.warning("a delivery could not be settled", extra={"word": word.decode()})
+
+    async def attach(self, generation: Generation) -> None:
+        """Pull on `generation` from now on; older ones may still deliver what they were asked."""
+        if self._stopped:
+            return
+        subject = f"{generation.prefix}.p.*"
+        subscription = await generation.client.subscribe(subject, cb=self._on_message)
+        self._subscriptions = {
+            one: sub for one, sub in self._subscriptions.items() if not one.closed.is_set()
+        } | {generation: subscription}
+        self._generation = generation
+        self._open = {
+            reply: left
+            for reply, left in self._open.items()
+            if any(reply.startswith(one.prefix) for one in self._subscriptions)
+        }
+        await self._pull(generation)
+
+    def is_idle_on(self, generation: Generation) -> bool:
+        """Whether no request is open on `generation`."""
+        return not any(reply.startswith(generation.prefix) for reply in self._open)
+
+    async def _pull(self, generation: Generation) -> None:
+        wanted = self._slots - self._held - sum(self._open.values())
+        if wanted <= 0 or self._stopped:
+            return
+        reply = f"{generation.prefix}.p.{next(self._numbers)}"
+        self._open[reply] = wanted
+        self._asked_at = time.monotonic()
+        await generation.publish(
+            self._next, b'{"batch":%d,"expires":%d000000000}' % (wanted, PULL_SECONDS), reply=reply
+        )
+
+    async def _on_message(self, message: Msg) -> None:
+        if not message.reply.startswith("$JS.ACK"):
+            await self._on_status(message)
+            return
+        self._count_down()
+        self._held += 1
+        delivery = JetStreamDelivery(self, message)
+        if self._stopped:
+            await delivery.nak()
+            return
+        self._ready.append(delivery)
+        self._arrived.set()
+
+    def _count_down(self) -> None:
+        # A message does not say which request it answers; the oldest is served first.
+        for reply, left in self._open.items():
+            if left > 1:
+                self._open[reply] = left - 1
+            else:
+                del self._open[reply]
+            return
+
+    async def _on_status(self, message: Msg) -> None:
+        status = (message.headers or {}).get("Status")
+        if status == "100":  # an idle heartbeat
+            return
+        self._open.pop(message.subject, None)
+        if status == "409":
+            log.warning("the queue ended a pull", extra={"why": message.headers})
+        if status not in {"404", "408"}:
+            await asyncio.sleep(CONSUMER_GONE_SECONDS)
+        await self._pull_again()
+
+    async def _watch(self) -> None:
+        """Ask again when the queue has said nothing for too long: a request may be lost."""
+        while True:
+            await asyncio.sleep(GRACE_SECONDS)
+            silent = time.monotonic() - self._asked_at
+            if self._open and silent > PULL_SECONDS + GRACE_SECONDS:
+                self._open.clear()
+            await self._pull_again()
+
+    async def _pull_again(self) -> None:
+        try:
+            if self._generation is not None and not self._generation.closed.is_set():
+                await self._pull(self._generation)
+        except TransportError:
+            log.warning("a pull did not go out; it is repeated")
