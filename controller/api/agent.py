@@ -253,7 +253,7 @@ class Agent(Resource):
 
     rules = (name_rule(Kind.AGENT),)
     kind: ClassVar[Kind] = Kind.AGENT
-    summary: ClassVar[str] = (
+    about: ClassVar[str] = (
         "An agent: your own code in LangGraph, CrewAI, AG2, Llama Stack or BeeAI, or just "
         "instructions and tools. Its workers take tasks from the queue of a Stack, through whose "
         "API it is asked."

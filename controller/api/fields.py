@@ -20,7 +20,7 @@ KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
 MODEL_PATTERN: Final = "^[A-Za-z0-9]([-._:A-Za-z0-9]*[A-Za-z0-9])?$"
 ENTRYPOINT_PATTERN: Final = f"^{_DOTTED}:{_DOTTED}$"
 IMAGE_PATTERN: Final = "^[A-Za-z0-9][-._/:@A-Za-z0-9]*$"
-HTTP_PATTERN: Final = r"^https?://[^\s/?#]+[^\s]*$"
+HTTP_PATTERN: Final = r"^https?://[A-Za-z0-9\[][!-~]*$"
 QUANTITY_PATTERN: Final = f"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][-+]?{_NUMBER})?$"
 TOOL_NAME_PATTERN: Final = "^[A-Za-z0-9_.-]+$"
 
@@ -64,6 +64,7 @@ Quantity = Annotated[
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "pattern": QUANTITY_PATTERN,
             "maxLength": 32,
+            "minimum": 0,
             "x-kubernetes-int-or-string": True,
         }
     ),
@@ -234,7 +235,6 @@ class SelectorOperator(StrEnum):
     DOES_NOT_EXIST = "DoesNotExist"
 
 
-LabelText = Annotated[str, Field(max_length=316)]
 LabelValue = Annotated[str, Field(max_length=63)]
 
 
@@ -253,7 +253,7 @@ class LabelRequirement(Fields):
         ),
     )
 
-    key: LabelText = Field(description="Key of the label.")
+    key: str = Field(min_length=1, max_length=316, description="Key of the label.")
     operator: SelectorOperator = Field(
         description="In or NotIn the values; Exists or DoesNotExist whatever the value."
     )
@@ -265,7 +265,7 @@ class LabelRequirement(Fields):
 class LabelSelector(Fields):
     """Labels an object must have; all requirements together."""
 
-    match_labels: dict[LabelText, LabelValue] = Field(
+    match_labels: dict[str, LabelValue] = Field(
         default_factory=dict, max_length=64, description="Labels with exactly these values."
     )
     match_expressions: tuple[LabelRequirement, ...] = Field(

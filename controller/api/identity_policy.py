@@ -16,7 +16,6 @@ SCOPE_PATTERN: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
 """RFC 6749, section 3.3: a scope is printable ASCII without space, quote and backslash."""
 
 Scope = Annotated[str, Field(pattern=SCOPE_PATTERN, max_length=128)]
-ClaimName = Annotated[str, Field(min_length=1, max_length=128)]
 ClaimValue = Annotated[str, Field(min_length=1, max_length=253)]
 Scopes = Annotated[tuple[Scope, ...], Keyed()]
 ShortNames = Annotated[tuple[ShortName, ...], Keyed()]
@@ -68,13 +67,13 @@ class WorkloadIdentity(Fields):
 class Users(Fields):
     """People, by what their token says of them."""
 
-    claims: dict[
-        ClaimName, Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=64)]
-    ] = Field(
-        default_factory=dict,
-        max_length=16,
-        description="Claims the user's token must have, each with one of these values. Empty: "
-        "every authenticated user.",
+    claims: dict[str, Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=64)]] = (
+        Field(
+            default_factory=dict,
+            max_length=16,
+            description="Claims the user's token must have, each with one of these values. Empty: "
+            "every authenticated user.",
+        )
     )
 
 
@@ -192,7 +191,7 @@ class IdentityPolicy(Resource):
     """Who an object is and who may call it."""
 
     kind: ClassVar[Kind] = Kind.IDENTITY_POLICY
-    summary: ClassVar[str] = (
+    about: ClassVar[str] = (
         "Identity and access of Agents, Tools or a whole Stack: who vouches for their workers, "
         "who may call them, and which tokens carry the user's identity on."
     )

@@ -1,6 +1,6 @@
 """The door: what a user wrote becomes one of the kinds, or a sentence that names the field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -10,9 +10,9 @@ from pydantic_core import ErrorDetails
 from controller.api.agent import Agent
 from controller.api.fields import WORDS_BY_PATTERN
 from controller.api.identity_policy import IdentityPolicy
-from controller.api.names import Kind
+from controller.api.names import API_VERSION, GROUP, Kind
 from controller.api.resource import Envelope, Resource
-from controller.api.schema import RULE_BROKEN
+from controller.api.schema import RULE_BROKEN, Fields
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 
@@ -59,6 +59,49 @@ def parse[E: Envelope](model: type[E], body: Mapping[str, Any]) -> E:
         return model.model_validate(body, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _invalid(error) from error
+
+
+def model_of(body: Mapping[str, Any]) -> type[Resource] | None:
+    """The model that reads this object; None when it is none of ours.
+
+    Raises:
+        InvalidSpec: our group, but a kind or a version that does not exist.
+    """
+    api_version, kind = body.get("apiVersion"), body.get("kind")
+    if not str(api_version).startswith(f"{GROUP}/"):
+        return None
+    if api_version != API_VERSION:
+        raise InvalidSpec("apiVersion", f"must be {API_VERSION}, not {_shown(api_version)}")
+    try:
+        return MODEL_BY_KIND[Kind(str(kind))]
+    except ValueError as error:
+        message = f"must be one of {', '.join(Kind)}, not {_shown(kind)}"
+        raise InvalidSpec("kind", message) from error
+
+
+def unknown_fields(resource: Resource, body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths below `spec` that `resource` was read without, because nothing has these names.
+
+    kubectl refuses them; whoever reads files without an API server should do the same.
+    """
+    return tuple(_unknown(dict(resource)["spec"], body["spec"], "spec"))
+
+
+def _unknown(known: object, given: Any, path: str) -> Iterator[str]:
+    if isinstance(known, tuple):
+        for place, (entry, value) in enumerate(zip(known, given, strict=True)):
+            yield from _unknown(entry, value, f"{path}[{place}]")
+    if not isinstance(known, Fields):
+        return
+    value_by_alias = {
+        field.alias: value
+        for field, (_, value) in zip(type(known).model_fields.values(), known, strict=True)
+    }
+    for name, value in given.items():
+        if name not in value_by_alias:
+            yield f"{path}.{name}"
+        elif value is not None:
+            yield from _unknown(value_by_alias[name], value, f"{path}.{name}")
 
 
 def _invalid(error: ValidationError) -> InvalidSpec:

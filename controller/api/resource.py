@@ -96,7 +96,7 @@ class Resource(Envelope):
     """One of the four kinds. Subclasses declare `spec`, `status` and what the CRD needs to know."""
 
     kind: ClassVar[Kind]
-    summary: ClassVar[str]
+    about: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
     is_scalable: ClassVar[bool] = False
 

@@ -20,10 +20,10 @@ from controller.api.schema import IMPLIED, Fields, Integer, Keyed, Rule, exactly
 from controller.api.workload_status import ACCESS_DESCRIPTION, Access
 
 PROVIDER_PATTERN: Final = "^(remote|inline)::[a-z0-9][-_a-z0-9]*$"
-NATS_PATTERN: Final = r"^(nats|tls)://[^\s/,]+(,(nats|tls)://[^\s/,]+)*$"
+_NATS_SERVER = r"(nats|tls)://[-.:A-Za-z0-9\[\]]+"
+NATS_PATTERN: Final = f"^{_NATS_SERVER}(,{_NATS_SERVER})*$"
+"""Without user and password: a workload's token is its only credential."""
 SYNC_PATTERN: Final = "^(always|[1-9][0-9]{0,5}(ms|s|m))$"
-
-ResourceName = Annotated[str, Field(max_length=316)]
 
 
 class Flavour(StrEnum):
@@ -36,10 +36,10 @@ class Flavour(StrEnum):
 class Resources(Fields):
     """What a container asks for and may use."""
 
-    requests: dict[ResourceName, Quantity] = Field(
+    requests: dict[str, Quantity] = Field(
         default_factory=dict, max_length=16, description="What is reserved, for example cpu: 500m."
     )
-    limits: dict[ResourceName, Quantity] = Field(
+    limits: dict[str, Quantity] = Field(
         default_factory=dict, max_length=16, description="What is never exceeded."
     )
 
@@ -275,7 +275,7 @@ class Stack(Resource):
 
     rules = (name_rule(Kind.STACK),)
     kind: ClassVar[Kind] = Kind.STACK
-    summary: ClassVar[str] = (
+    about: ClassVar[str] = (
         "A Llama Stack server with the queue behind it. Clients ask its agents and models through "
         "one REST API; Agents and Tools join it by their stackRef."
     )

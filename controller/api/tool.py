@@ -132,7 +132,7 @@ class Tool(Resource):
 
     rules = (name_rule(Kind.TOOL),)
     kind: ClassVar[Kind] = Kind.TOOL
-    summary: ClassVar[str] = (
+    about: ClassVar[str] = (
         "A tool that agents may call: a Python function, an MCP server or an HTTP API. It has a "
         "queue and workers of its own, so it scales apart from the agents."
     )

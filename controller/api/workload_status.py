@@ -1,6 +1,7 @@
 """The status of kinds that run workers: Agent and Tool."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -20,6 +21,9 @@ ACCESS_DESCRIPTION = (
     "Who is let in. Open: everybody, the Stack has no auth. Authenticated: every user the Stack's "
     "issuer vouches for. Policy: whom an IdentityPolicy names."
 )
+
+
+Capability = Annotated[str, Field(max_length=64)]
 
 
 class DiscoveredTool(Fields):
@@ -55,7 +59,7 @@ class WorkloadStatus(Status):
     tools: tuple[DiscoveredTool, ...] = Field(
         (), max_length=256, description="Functions that can be called, as discovered."
     )
-    capabilities: tuple[str, ...] = Field(
+    capabilities: tuple[Capability, ...] = Field(
         (),
         max_length=64,
         description="What the adapter has proved to do, for example Streaming, Resume, Cancel.",
