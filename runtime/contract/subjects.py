@@ -15,6 +15,7 @@ from enum import StrEnum
 from runtime.contract.value import ObjectName
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 
 
@@ -155,6 +156,30 @@ def functions_entry(tool: ObjectName) -> str:
     return f"functions.{_pair(tool)}"
 
 
+def conversation_head(conversation: str) -> str:
+    """The key in `conversations` of what stands of a conversation: whose it is, who runs, who waits.
+
+    Raises:
+        ValueError: `conversation` has other characters than letters, digits, `-` and `_`.
+    """
+    return f"heads.{_conversation(conversation)}"
+
+
+def conversation_chunk(conversation: str, number: int) -> str:
+    """The key in `conversations` of the older turns of a conversation, chunk by chunk from 0."""
+    return f"chunks.{_conversation(conversation)}.{number}"
+
+
+def conversation_blob(conversation: str, digest: str, part: int) -> str:
+    """The key in `conversations` of one part of a turn that is too large for a chunk."""
+    return f"blobs.{_conversation(conversation)}.{token(digest)}.{part}"
+
+
+def dispatcher_lease() -> str:
+    """The key in `conversations` that says which dispatcher of the Stack leads."""
+    return "lease.dispatcher"
+
+
 def workload_entry(service_account: ObjectName) -> str:
     """The key in `policy` of what the workload with this ServiceAccount may do on the queue."""
     return f"workloads.{_pair(service_account)}"
@@ -162,6 +187,12 @@ def workload_entry(service_account: ObjectName) -> str:
 
 def _pair(name: ObjectName) -> str:
     return f"{token(name.namespace)}.{token(name.name)}"
+
+
+def _conversation(conversation: str) -> str:
+    if not CONVERSATION.fullmatch(conversation):
+        raise ValueError(f"{conversation!r} is no id of a conversation")
+    return conversation
 
 
 def inbox(service_account: ObjectName) -> str:
