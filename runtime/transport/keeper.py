@@ -63,7 +63,7 @@ class Keeper:
         self._thread.join(timeout=5)
 
     def keep(self, ack_subject: str, until: float) -> Held:
-        """Give signs of life for the delivery with this ack subject, at the latest until `until`."""
+        """Give signs of life for the delivery with this ack subject, until `until`."""
         held = self._held[ack_subject] = Held(until)
         return held
 

@@ -126,8 +126,9 @@ class PullInbox:
             self._watching.cancel()
         for generation, subscription in self._subscriptions.items():
             if not generation.closed.is_set():
-                # The server drops requests whose inbox nobody listens to any more.
-                await subscription.unsubscribe()
+                # Nobody listens any more, so the server drops what was asked for; what it has sent
+                # until then still arrives here, and goes back.
+                await subscription.drain()  # type: ignore[no-untyped-call]  # nats.py types itself in part
         while self._ready:
             await self._ready.popleft().nak()
 
