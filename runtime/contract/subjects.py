@@ -29,6 +29,22 @@ class Stream(StrEnum):
     ADVISORIES = "ADVISORIES"
 
 
+class Account(StrEnum):
+    """The accounts of a NATS server: subjects cross from one to another only where exported.
+
+    Shape:
+        WORK    the streams, the operator, the servers and the dispatchers.
+        AGENTS  the workers of agents and tools.
+        AUTH    the trust plane, which the server asks about every connection.
+        SYS     the server itself.
+    """
+
+    WORK = "WORK"
+    AGENTS = "AGENTS"
+    AUTH = "AUTH"
+    SYS = "SYS"
+
+
 class Bucket(StrEnum):
     """The key-value buckets of a Stack."""
 
@@ -102,6 +118,10 @@ class StackSubjects:
         """The events of all tasks that the API process `origin` accepted."""
         return f"{self.root}.events.*.*.{token(origin)}.*"
 
+    def events_by(self, agent: ObjectName) -> str:
+        """All events that `agent` may publish."""
+        return f"{self.root}.events.{_pair(agent)}.>"
+
     def events_of(self, task: str) -> str:
         """The events of one task, whoever accepted it: the filter of a reader that resumes."""
         return f"{self.root}.events.*.*.*.{token(task)}"
@@ -114,6 +134,14 @@ class StackSubjects:
         """Tells one worker process of `agent` that a result waits for it."""
         return f"{self.root}.wake.{_pair(agent)}.{token(worker)}"
 
+    def wakes(self, agent: ObjectName) -> str:
+        """Whatever wakes a worker process of `agent`."""
+        return f"{self.root}.wake.{_pair(agent)}.>"
+
+    def every(self, kind: str) -> str:
+        """All subjects of one kind of message: `tasks`, `calls`, `events`, `dead`, …"""
+        return f"{self.root}.{token(kind)}.>"
+
     def cancel(self, agent: ObjectName, task: str) -> str:
         """Tells the workers of `agent` to cancel `task`."""
         return f"{self.root}.cancel.{_pair(agent)}.{token(task)}"
@@ -121,6 +149,23 @@ class StackSubjects:
     def cancels(self, agent: ObjectName) -> str:
         """All cancellations for `agent`."""
         return f"{self.root}.cancel.{_pair(agent)}.*"
+
+    def pull(self, stream: Stream, durable: str = "*") -> str:
+        """Where the deliveries of `durable` are asked for."""
+        return f"$JS.API.CONSUMER.MSG.NEXT.{self.stream(stream)}.{durable}"
+
+    def acks(self, stream: Stream, durable: str | None = None) -> str:
+        """Where deliveries of `durable` are settled, or those of every durable of the stream."""
+        owner = f"{durable}." if durable else ""
+        return f"$JS.ACK.{self.stream(stream)}.{owner}>"
+
+    def record(self, bucket: Bucket, key: str = ">") -> str:
+        """Where the value of a key is written; `key` may be a pattern."""
+        return f"$KV.{self.bucket(bucket)}.{key}"
+
+    def direct_get(self, bucket: Bucket, key: str = ">") -> str:
+        """Where the newest value of a key is asked for; `key` may be a pattern."""
+        return f"$JS.API.DIRECT.GET.KV_{self.bucket(bucket)}.{self.record(bucket, key)}"
 
     def advisories(self) -> tuple[str, ...]:
         """The advisories that the ADVISORIES stream captures: messages no worker will see again."""
@@ -139,6 +184,16 @@ def run_key(agent: ObjectName, task: str) -> str:
 def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call in `effects`: the same for every rerun of the same step."""
     return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
+
+
+def keys_of(owner: ObjectName) -> str:
+    """All keys of an Agent in `runs` and `checkpoints`, of a Tool in `effects`."""
+    return f"{_pair(owner)}.>"
+
+
+def effects_for(caller: ObjectName) -> str:
+    """All keys in `effects` of calls that `caller` made."""
+    return f"*.*.{_pair(caller)}.>"
 
 
 def agent_entry(agent: ObjectName) -> str:
