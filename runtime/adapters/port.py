@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import FailureReason, Message, Options, TokenUsage
+from runtime.contract.messages import FailureReason, Message, Options, Outcome, TokenUsage
 from runtime.contract.value import ObjectName
 
 
@@ -94,6 +94,28 @@ class ToolFailure(Exception):
     """The tool could not do it; the message is a sentence for the model, which may go on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The agent asked for a tool; `arguments` is the JSON object as text."""
+
+    call: str
+    function: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The tool answered; `output` is JSON as text, or the sentence of the error."""
+
+    call: str
+    function: str
+    output: str
+    outcome: Outcome
+
+
+type Announce = Callable[[Called | Returned], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt at one task, as an adapter sees it."""
@@ -136,4 +158,4 @@ class AgentContext:
     model: Any
 
 
-type Build = Callable[[AgentConfig, tuple[FunctionSpec, ...]], Adapter]
+type Build = Callable[[AgentConfig, tuple[FunctionSpec, ...]], Awaitable[Adapter]]
