@@ -1,13 +1,13 @@
 """The one Protocol behind which every framework stands."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import FailureReason, Message, Options, Outcome, TokenUsage
-from runtime.contract.value import ObjectName
+from runtime.tools.port import ToolFunction
 
 
 class AgentFailure(Exception):
@@ -67,53 +67,6 @@ class Answer:
 
 
 type Step = Text | Used | Answer
-
-
-@dataclass(frozen=True, slots=True)
-class ToolFunction:
-    """A function the agent may call.
-
-    Shape:
-        name   unique within the agent.
-        call   takes the arguments object and gives the result as text for the model, or raises
-               `ToolFailure` with a sentence for the model. It announces, authorises, queues and
-               records the call; adapters announce nothing themselves.
-    """
-
-    spec: FunctionSpec
-    tool: ObjectName
-    call: Callable[[dict[str, Any]], Awaitable[str]]
-
-    @property
-    def name(self) -> str:
-        """The name the model sees."""
-        return self.spec.name
-
-
-class ToolFailure(Exception):
-    """The tool could not do it; the message is a sentence for the model, which may go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """The agent asked for a tool; `arguments` is the JSON object as text."""
-
-    call: str
-    function: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The tool answered; `output` is JSON as text, or the sentence of the error."""
-
-    call: str
-    function: str
-    output: str
-    outcome: Outcome
-
-
-type Announce = Callable[[Called | Returned], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,103 @@
+"""Run records in the bucket `runs`: begun and ended by compare-and-set."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+
+from runtime.contract.messages import End
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.subjects import run_key
+from runtime.contract.value import ObjectName
+from runtime.transport.port import RevisionConflict, Store, TransportError, Unavailable
+
+RETRY_SECONDS = 0.5
+
+
+class StaleAttempt(Exception):
+    """Another attempt holds the run by now; whatever this one has to say is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run record and the revision that the next write has to name."""
+
+    record: RunRecord
+    revision: int
+
+
+class Runs:
+    """The run records of a Stack, as far as the caller may see them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def accept(self, record: RunRecord) -> Held:
+        """Write the record of a new task.
+
+        Raises:
+            KeyExists: there is a task with this id already.
+        """
+        key = run_key(record.task.agent, record.task.id)
+        return Held(record, await self._store.create(key, record.encode()))
+
+    async def get(self, agent: ObjectName, task: str) -> Held | None:
+        """The record of a task, if there is one."""
+        entry = await self._store.get(run_key(agent, task))
+        return None if entry is None else Held(RunRecord.decode(entry.value), entry.revision)
+
+    async def begin(self, held: Held, worker: str) -> Held:
+        """Begin the next attempt.
+
+        Raises:
+            StaleAttempt: another worker was quicker.
+        """
+        return await self._write(held, held.record.beginning(worker, time.time()))
+
+    async def hand_back(self, held: Held) -> Held:
+        """Take back the attempt that was begun: it came to no end, and not by its own fault.
+
+        Raises:
+            StaleAttempt: another attempt holds the run by now.
+        """
+        record = held.record.model_copy(
+            update={
+                "state": RunState.QUEUED,
+                "attempt": held.record.attempt - 1,
+                "worker": None,
+            }
+        )
+        return await self._write(held, record)
+
+    async def end(self, held: Held, end: End, *, patience_seconds: float = 30) -> Held:
+        """Write the end of a run; of all who try, one wins.
+
+        Raises:
+            StaleAttempt: the run has another attempt or another end by now.
+            Unavailable: the queue was out of reach for all of `patience_seconds`.
+        """
+        record = held.record.ending(end, time.time())
+        try:
+            async with asyncio.timeout(patience_seconds):
+                return await self._write_for_sure(held, record)
+        except TimeoutError as error:
+            raise Unavailable("the end of the run could not be written") from error
+
+    async def _write_for_sure(self, held: Held, record: RunRecord) -> Held:
+        while True:
+            try:
+                return await self._write(held, record)
+            except Unavailable:
+                # It may have been written all the same: look before writing again.
+                await asyncio.sleep(RETRY_SECONDS)
+            with contextlib.suppress(TransportError):
+                now = await self.get(record.task.agent, record.task.id)
+                if now is not None and now.record == record:
+                    return now
+
+    async def _write(self, held: Held, record: RunRecord) -> Held:
+        key = run_key(record.task.agent, record.task.id)
+        try:
+            return Held(record, await self._store.update(key, record.encode(), held.revision))
+        except RevisionConflict as conflict:
+            raise StaleAttempt(f"run {record.task.id} has moved on") from conflict

@@ -1,0 +1,33 @@
+"""A function that an agent may call, as every framework's adapter sees it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.value import ObjectName
+
+
+class ToolFailure(Exception):
+    """The tool could not do it; the message is a sentence for the model, which may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFunction:
+    """A function the agent may call in one run.
+
+    Shape:
+        spec   its name, unique within the agent, its description and its arguments' schema.
+        call   takes the arguments object and gives the result as text for the model, or raises
+               `ToolFailure`. It announces, authorises, queues and records the call; adapters
+               announce nothing themselves.
+    """
+
+    spec: FunctionSpec
+    tool: ObjectName
+    call: Callable[[dict[str, Any]], Awaitable[str]]
+
+    @property
+    def name(self) -> str:
+        """The name the model sees."""
+        return self.spec.name

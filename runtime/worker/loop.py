@@ -1,0 +1,65 @@
+"""The worker: takes deliveries as slots get free, handles them, settles each exactly once."""
+
+import asyncio
+import logging
+
+from runtime.transport.port import Delivery, Inbox, Stopped
+from runtime.worker.decide import decide
+from runtime.worker.outcomes import Ack, HandedBack, Handler, Leave, Lost, Nak, Outcome, Term
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """One process of an Agent or a Tool."""
+
+    def __init__(self, inbox: Inbox, handler: Handler) -> None:
+        self._inbox = inbox
+        self._handler = handler
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until `drain` is called."""
+        try:
+            while True:
+                delivery = await self._inbox.next()
+                work = asyncio.create_task(self._work(delivery))
+                self._under_way.add(work)
+                work.add_done_callback(self._under_way.discard)
+        except Stopped:
+            log.info("no more deliveries are taken")
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Take nothing more, let what is under way finish, hand back what does not in time."""
+        await self._inbox.stop()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=grace_seconds)
+        unfinished = list(self._under_way)
+        for work in unfinished:
+            work.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _work(self, delivery: Delivery) -> None:
+        try:
+            outcome: Outcome = await self._handler.handle(delivery)
+        except asyncio.CancelledError:
+            await settle(delivery, HandedBack())
+            raise
+        except Exception:
+            # A fault of ours, not of the user's code: leave the delivery to another worker.
+            log.exception("handling a delivery failed", extra={"sequence": delivery.sequence})
+            outcome = Lost()
+        await settle(delivery, outcome)
+
+
+async def settle(delivery: Delivery, outcome: Outcome) -> None:
+    """Tell the queue what `outcome` means for it."""
+    match decide(outcome):
+        case Ack():
+            await delivery.ack()
+        case Nak(delay_seconds):
+            await delivery.nak(delay_seconds)
+        case Term(reason):
+            await delivery.term(reason)
+        case Leave():
+            delivery.hold_until(0)
