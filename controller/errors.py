@@ -1,0 +1,54 @@
+"""What can go wrong outside: each error is a sentence and knows what comes next."""
+
+from controller.api.conditions import ProgrammedReason
+
+
+class ReconcileError(Exception):
+    """Something outside did not do its part; the reconcile is tried again.
+
+    Shape:
+        reason   of the condition Programmed that tells it; `unknown`: nobody can tell, so that
+                 condition is Unknown instead of False.
+
+    Units:
+        `retry_after` in seconds.
+    """
+
+    reason = ProgrammedReason.PENDING
+    unknown = False
+    retry_after = 30.0
+
+
+class ClusterUnavailable(ReconcileError):
+    """Kubernetes did not answer, or asked to try again later."""
+
+    unknown = True
+    retry_after = 2.0
+
+
+class NotOurs(ReconcileError):
+    """An object of that name exists and somebody else manages it."""
+
+
+class ChildRefused(ReconcileError):
+    """Kubernetes does not accept an object as it was written."""
+
+
+class QueueUnavailable(ReconcileError):
+    """The queue did not answer; the message names its address."""
+
+    unknown = True
+    retry_after = 2.0
+
+
+class QueueRefused(ReconcileError):
+    """The queue does not accept a stream, bucket, consumer or entry as it was written."""
+
+    reason = ProgrammedReason.STREAM_CONFLICT
+
+
+class StaleView(ReconcileError):
+    """What was read is older than what was read before; acting on it would roll back."""
+
+    unknown = True
+    retry_after = 1.0
