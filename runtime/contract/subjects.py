@@ -212,7 +212,7 @@ def functions_entry(tool: ObjectName) -> str:
 
 
 def conversation_head(conversation: str) -> str:
-    """The key in `conversations` of what stands of a conversation: whose it is, who runs, who waits.
+    """The key in `conversations` of where a conversation stands: whose it is, who runs and waits.
 
     Raises:
         ValueError: `conversation` has other characters than letters, digits, `-` and `_`.

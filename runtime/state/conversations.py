@@ -1,0 +1,345 @@
+"""Conversations: one run at a time, in order, and the history that each run sees.
+
+The head (`conversation_head`) is the only truth and changes by compare-and-set, so the server and
+the dispatcher may do the same thing at the same time. It carries the newest turns itself; when they
+grow, they move to a chunk that never changes again. A chunk is created before the head counts it:
+whoever comes second finds it there, and it can only hold turns that the head he wrote from held.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter
+
+from runtime.contract import subjects
+from runtime.contract.catalogue import WhenBusy
+from runtime.contract.messages import Message, Role
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.value import Value
+from runtime.state.conversation_head import Admission, Admitted, Blob, Head, Place, Turn
+from runtime.transport.port import KeyExists, RevisionConflict, Store
+
+INLINE_BYTES = 64 * 1024
+LARGE_BYTES = 32 * 1024
+PART_BYTES = 256 * 1024
+HISTORY_BYTES = 448 * 1024
+_MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
+
+type Change[Result] = Callable[[Head], tuple[Head, Result]]
+
+
+class NoConversation(LookupError):
+    """There is no conversation with this id, or it is not this user's."""
+
+
+class Chunk(Value):
+    """Turns that follow each other, oldest first; never changed once written."""
+
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsynced:
+    """Turns of runs that the server's own items do not know yet, oldest first.
+
+    Shape:
+        turns    each with its task and all of its messages.
+        length   what `mark_synced` is told once the server knows them.
+    """
+
+    turns: tuple[Turn, ...]
+    length: int
+
+
+def turn_of(record: RunRecord) -> Turn | None:
+    """What a run that has ended leaves in its conversation: its input and its answer.
+
+    A run that failed or was cancelled leaves nothing, so the client may say the same again and it
+    stands there once.
+
+    Source:
+        OpenAI API reference, Create a model response, `conversation`: items are added to the
+        conversation after the response completes.
+    """
+    if record.state is not RunState.COMPLETED:
+        return None
+    answer = Message(role=Role.ASSISTANT, text=record.text or "")
+    return Turn(task=record.task.id, messages=(*record.task.input, answer))
+
+
+class Conversations:
+    """The conversations of one Stack, in its bucket `conversations`.
+
+    Shape:
+        Keys are `subjects.conversation_head`, `_chunk` and `_blob`. No value is larger than a few
+        hundred kilobytes, and a turn rewrites no more than `INLINE_BYTES` of the ones before.
+
+    Raises:
+        TransportError: any method, when the queue did not do it. All of them may be repeated.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def open(
+        self,
+        conversation: str,
+        user: str,
+        *,
+        items: tuple[Message, ...] = (),
+        cursor: str | None = None,
+    ) -> Head:
+        """The conversation; made from the server's own `items`, up to `cursor`, at first touch.
+
+        Raises:
+            NoConversation: it is another user's, or the id is none.
+        """
+        if found := await self._find(conversation):
+            return _belonging(found[0], user)
+        head = Head(conversation=conversation, user=user)
+        turn = await self._kept(conversation, Turn(messages=items)) if items else None
+        head = head.imports(turn, after=None, cursor=cursor)
+        try:
+            await self._store.create(_head_key(conversation), head.encode())
+        except KeyExists:
+            return _belonging((await self._read(conversation))[0], user)
+        return head
+
+    async def get(self, conversation: str, user: str) -> Head:
+        """The conversation as it stands.
+
+        Raises:
+            NoConversation: it was never opened, or it is another user's.
+        """
+        return _belonging((await self._read(conversation))[0], user)
+
+    async def import_items(
+        self,
+        conversation: str,
+        user: str,
+        items: tuple[Message, ...],
+        *,
+        after: str | None,
+        cursor: str,
+    ) -> Head:
+        """Take in what the client itself put into the server's items `after` and up to `cursor`.
+
+        Nothing happens if somebody else has taken them in: `imported` is no longer `after`.
+
+        Raises:
+            NoConversation: it was never opened, or it is another user's.
+        """
+        turn = await self._kept(conversation, Turn(messages=items)) if items else None
+
+        def change(head: Head) -> tuple[Head, Head]:
+            changed = _belonging(head, user).imports(turn, after=after, cursor=cursor)
+            return changed, changed
+
+        return await self._change(conversation, change)
+
+    async def admit(
+        self,
+        conversation: str,
+        user: str,
+        task: str,
+        *,
+        when_busy: WhenBusy,
+        now: float,
+        deadline: float,
+        history_bytes: int = HISTORY_BYTES,
+    ) -> Admission:
+        """Ask for a place for `task`; asking again for the same task gives the same answer.
+
+        Units:
+            `now`, `deadline` in seconds since the epoch; the history given to the task takes at
+            most `history_bytes` as JSON: the newest messages that fit.
+
+        Raises:
+            NoConversation: it was never opened, or it is another user's.
+        """
+
+        def change(head: Head) -> tuple[Head, tuple[Head, Admission]]:
+            head, admission = _belonging(head, user).admits(
+                task, when_busy=when_busy, now=now, deadline=deadline
+            )
+            return head, (head, admission)
+
+        head, admission = await self._change(conversation, change)
+        if isinstance(admission, Admitted):
+            return replace(admission, history=await self._newest(head, history_bytes))
+        return admission
+
+    async def finish(self, record: RunRecord) -> Place | None:
+        """Append what an ended run leaves (`turn_of`) and give the place whose turn it is now.
+
+        The first call appends; every call answers who is next, released already or not.
+
+        Raises:
+            ValueError: the run has not ended.
+        """
+        if not record.state.is_end:
+            raise ValueError(f"run {record.task.id} has not ended: it is {record.state}")
+        conversation = record.task.conversation
+        if conversation is None:
+            return None
+        turn = turn_of(record)
+        kept = await self._kept(conversation, turn) if turn else None
+        return await self._end(conversation, record.task.id, kept)
+
+    async def abandon(self, conversation: str, task: str) -> Place | None:
+        """Take the place of a task away that never got a run record, and give the one now next."""
+        return await self._end(conversation, task, None)
+
+    async def turn(self, conversation: str) -> Place | None:
+        """Whose turn it is, None if nobody runs or there is no such conversation."""
+        found = await self._find(conversation)
+        return found[0].running if found else None
+
+    async def history(
+        self, conversation: str, *, history_bytes: int = HISTORY_BYTES
+    ) -> tuple[Message, ...]:
+        """The newest messages that fit `history_bytes` as JSON, oldest first.
+
+        Raises:
+            NoConversation: it was never opened.
+        """
+        head, _ = await self._read(conversation)
+        return await self._newest(head, history_bytes)
+
+    async def unsynced(self, conversation: str, user: str) -> Unsynced:
+        """What the server's own items have to be told.
+
+        Raises:
+            NoConversation: it was never opened, or it is another user's.
+        """
+        head = await self.get(conversation, user)
+        turns: list[Turn] = []
+        position = head.length
+        async for turn in self._backwards(head):
+            if position <= head.synced:
+                break
+            position -= 1
+            if turn.task is not None:
+                turns.insert(0, Turn(task=turn.task, messages=await self._messages(head, turn)))
+        return Unsynced(tuple(turns), head.length)
+
+    async def mark_synced(
+        self, conversation: str, user: str, length: int, cursor: str | None = None
+    ) -> None:
+        """The server's own items know the first `length` turns; their newest item is `cursor`.
+
+        Raises:
+            NoConversation: it was never opened, or it is another user's.
+        """
+        await self._change(
+            conversation, lambda head: (_belonging(head, user).knows(length, cursor), None)
+        )
+
+    async def _end(self, conversation: str, task: str, turn: Turn | None) -> Place | None:
+        def change(head: Head) -> tuple[Head, Place | None]:
+            ended = head.ends(task, turn)
+            return ended, ended.running
+
+        try:
+            return await self._change(conversation, change)
+        except NoConversation:
+            return None
+
+    async def _change[Result](self, conversation: str, change: Change[Result]) -> Result:
+        """Compare-and-set until it holds; each conflict means that somebody else got on."""
+        while True:
+            head, revision = await self._read(conversation)
+            changed, result = change(head)
+            if changed == head:
+                return result
+            changed = await self._spill(head, changed)
+            try:
+                await self._store.update(_head_key(conversation), changed.encode(), revision)
+            except RevisionConflict:
+                continue
+            return result
+
+    async def _spill(self, head: Head, changed: Head) -> Head:
+        """`changed` with the turns of `head` in a chunk, if they have become too large for it.
+
+        Only turns that a head held already are moved: so a chunk that a crash left behind begins
+        with them too, and stands for them.
+        """
+        if not head.turns or sum(turn.size for turn in changed.turns) <= INLINE_BYTES:
+            return changed
+        chunk = Chunk(turns=head.turns)
+        key = subjects.conversation_chunk(head.conversation, head.chunks)
+        try:
+            await self._store.create(key, chunk.encode())
+        except KeyExists:
+            chunk = await self._chunk(head, head.chunks)
+        return changed.spilled(len(chunk.turns))
+
+    async def _kept(self, conversation: str, turn: Turn) -> Turn:
+        """`turn` in the form the head keeps: a large one is stored beside it, under its digest."""
+        if turn.size <= LARGE_BYTES:
+            return turn
+        data = _MESSAGES.dump_json(turn.messages, by_alias=True)
+        digest = hashlib.sha256(data).hexdigest()[:32]
+        parts = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
+        for number, part in enumerate(parts):
+            await self._store.put(subjects.conversation_blob(conversation, digest, number), part)
+        return Turn(task=turn.task, blob=Blob(digest=digest, parts=len(parts)))
+
+    async def _messages(self, head: Head, turn: Turn) -> tuple[Message, ...]:
+        if not turn.blob:
+            return turn.messages
+        keys = [
+            subjects.conversation_blob(head.conversation, turn.blob.digest, number)
+            for number in range(turn.blob.parts)
+        ]
+        entries = await asyncio.gather(*map(self._store.get, keys))
+        parts = [entry.value for entry in entries if entry]
+        return _MESSAGES.validate_json(b"".join(parts)) if len(parts) == len(keys) else ()
+
+    async def _newest(self, head: Head, room: int) -> tuple[Message, ...]:
+        newest: list[Message] = []
+        async for turn in self._backwards(head):
+            for message in reversed(await self._messages(head, turn)):
+                room -= len(message.encode())
+                if room < 0:
+                    return tuple(reversed(newest))
+                newest.append(message)
+        return tuple(reversed(newest))
+
+    async def _backwards(self, head: Head) -> AsyncIterator[Turn]:
+        """The turns, newest first, as far back as they are kept."""
+        for turn in reversed(head.turns):
+            yield turn
+        for number in reversed(range(head.chunks)):
+            for turn in reversed((await self._chunk(head, number)).turns):
+                yield turn
+
+    async def _chunk(self, head: Head, number: int) -> Chunk:
+        entry = await self._store.get(subjects.conversation_chunk(head.conversation, number))
+        return Chunk.decode(entry.value) if entry else Chunk(turns=())
+
+    async def _find(self, conversation: str) -> tuple[Head, int] | None:
+        entry = await self._store.get(_head_key(conversation))
+        return (Head.decode(entry.value), entry.revision) if entry else None
+
+    async def _read(self, conversation: str) -> tuple[Head, int]:
+        found = await self._find(conversation)
+        if not found:
+            raise NoConversation(f"there is no conversation {conversation}")
+        return found
+
+
+def _belonging(head: Head, user: str) -> Head:
+    if head.user != user:
+        raise NoConversation(f"there is no conversation {head.conversation}")
+    return head
+
+
+def _head_key(conversation: str) -> str:
+    try:
+        return subjects.conversation_head(conversation)
+    except ValueError as error:
+        raise NoConversation(str(error)) from error
