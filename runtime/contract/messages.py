@@ -86,6 +86,9 @@ class Call(Versioned):
 
     Shape:
         id         the key of the call in `effects` (`subjects.effect_key`), also the `Nats-Msg-Id`.
+        step       which call it is: a number made from function and arguments, so that a rerun
+                   finds the record again even if it makes its calls in another order.
+        index      how many equal calls the run made before this one.
         function   which of the tool's functions, by the name its worker discovered.
         arguments  the JSON object of the function's arguments.
         worker     DNS label of the agent's worker process that waits; it is woken by core message.
@@ -124,6 +127,8 @@ class CallResult(Versioned):
         value     what the function returned, any JSON, when `outcome` is `Succeeded`.
         error     a sentence for the model, when it is `Failed` or `Unknown`.
         attempt   how many times a worker reserved it, the first included.
+        sequence  place in the stream of the message that reserved it; tells a crash of its worker
+                  from a second message for the same call.
     """
 
     call: str
@@ -131,6 +136,7 @@ class CallResult(Versioned):
     value: Any = None
     error: str | None = None
     attempt: int = 1
+    sequence: int | None = None
 
 
 class TokenUsage(Value):
