@@ -54,8 +54,8 @@ class Runs:
         """
         return await self._write(held, held.record.beginning(worker, time.time()))
 
-    async def hand_back(self, held: Held) -> Held:
-        """Take back the attempt that was begun: it came to no end, and not by its own fault.
+    async def hand_back(self, held: Held, *, counts: bool) -> Held:
+        """Queue the run again; the attempt that was begun counts only if it failed by itself.
 
         Raises:
             StaleAttempt: another attempt holds the run by now.
@@ -63,7 +63,7 @@ class Runs:
         record = held.record.model_copy(
             update={
                 "state": RunState.QUEUED,
-                "attempt": held.record.attempt - 1,
+                "attempt": held.record.attempt - (0 if counts else 1),
                 "worker": None,
             }
         )

@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.messages import Outcome, Task
 from runtime.contract.value import ObjectName
 
 
@@ -31,3 +32,33 @@ class ToolFunction:
     def name(self) -> str:
         """The name the model sees."""
         return self.spec.name
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The agent asks for a tool: `call` is its key, `arguments` the JSON object as text."""
+
+    call: str
+    tool: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The tool answered: `output` is what the model gets to read."""
+
+    call: str
+    tool: str
+    output: str
+    outcome: Outcome
+
+
+type Announce = Callable[[Called | Returned], Awaitable[None]]
+
+
+class Toolbox(Protocol):
+    """What an agent may call."""
+
+    def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
+        """The functions of one attempt at one task; their calls are numbered from the start."""
+        ...

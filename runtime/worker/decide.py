@@ -38,4 +38,4 @@ def decide(outcome: Outcome) -> Verdict:
 
 def delay(attempt: int) -> float:
     """Seconds to wait after the `attempt`-th try failed: doubling, up to a minute."""
-    return min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), LONGEST_DELAY_SECONDS)
+    return min(FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1), LONGEST_DELAY_SECONDS)

@@ -1,0 +1,62 @@
+"""What to do with a task that was delivered, from its run record alone."""
+
+from dataclasses import dataclass
+
+from runtime.contract.agent_config import OnCrash, Retry
+from runtime.contract.messages import Cancelled, End, Failed, FailureReason
+from runtime.contract.runs import RunRecord, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The run has ended; tell its end again, the worker that wrote it may not have come so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Write this end; there is nothing to run."""
+
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Write this end and put the task with the dead letters."""
+
+    end: Failed
+
+
+type Before = Start | Repeat | Refuse | GiveUp
+
+
+def before(record: RunRecord, retry: Retry, now: float) -> Before:
+    """What comes first; `now` in seconds since the epoch."""
+    if record.state.is_end:
+        return Repeat()
+    if record.cancel_requested:
+        return Refuse(Cancelled(task=record.task.id, attempt=max(record.attempt, 1), seq=1))
+    if now >= record.task.deadline:
+        return Refuse(_failed(record, FailureReason.TIMED_OUT, "the task waited past its deadline"))
+    crashed = record.state is RunState.RUNNING
+    if crashed and retry.on_crash is OnCrash.FAIL:
+        message = "its worker was lost, and spec.retryPolicy.onCrash is Fail"
+        return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
+    if record.attempt >= retry.max_attempts:
+        message = f"gave up after {record.attempt} attempts (spec.retryPolicy.maxAttempts)"
+        return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
+    return Start()
+
+
+def _failed(record: RunRecord, reason: FailureReason, message: str) -> Failed:
+    return Failed(
+        task=record.task.id,
+        attempt=max(record.attempt, 1),
+        seq=1,
+        reason=reason,
+        message=message,
+    )

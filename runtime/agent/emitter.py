@@ -1,0 +1,79 @@
+"""The events of one attempt: numbered from 1, in the order in which they happened."""
+
+from typing import Any
+
+from runtime.contract.messages import (
+    End,
+    EventBase,
+    Started,
+    Task,
+    TextDelta,
+    TokenUsage,
+    ToolCalled,
+    ToolReturned,
+    UsageReported,
+)
+from runtime.contract.subjects import StackSubjects
+from runtime.tools.port import Called, Returned
+from runtime.transport.port import Outbox
+
+type Progress = Started | TextDelta | ToolCalled | ToolReturned | UsageReported
+
+
+class Emitter:
+    """Publishes what one attempt does.
+
+    Only the end waits for the queue's word. What comes before is in order on one connection, and
+    the end repeats all of the answer, so a reader can tell a gap and fill it.
+    """
+
+    def __init__(self, outbox: Outbox, task: Task, attempt: int) -> None:
+        self._outbox = outbox
+        self._task = task
+        self._attempt = attempt
+        self._seq = 0
+        self._subject = StackSubjects(task.stack).events(task.agent, task.origin, task.id)
+
+    @property
+    def next_seq(self) -> int:
+        """The place of the event that comes next."""
+        return self._seq + 1
+
+    async def started(self, worker: str) -> None:
+        """A worker has begun."""
+        await self._emit(Started(**self._place(), worker=worker))
+
+    async def text(self, text: str) -> None:
+        """A piece of the answer, for those who read along."""
+        if self._task.options.stream:
+            await self._emit(TextDelta(**self._place(), text=text))
+
+    async def tool(self, what: Called | Returned) -> None:
+        """A tool was asked, or answered."""
+        match what:
+            case Called(call, tool, arguments):
+                await self._emit(
+                    ToolCalled(**self._place(), call=call, tool=tool, arguments=arguments)
+                )
+            case Returned(call, tool, output, outcome):
+                await self._emit(
+                    ToolReturned(
+                        **self._place(), call=call, tool=tool, output=output, outcome=outcome
+                    )
+                )
+
+    async def usage(self, usage: TokenUsage) -> None:
+        """What a model call cost, for those who read along."""
+        if self._task.options.stream:
+            await self._emit(UsageReported(**self._place(), usage=usage))
+
+    async def end(self, end: End) -> None:
+        """The end, kept for sure; told again after a crash, it is kept once."""
+        await self._outbox.publish(self._subject, end.encode(), msg_id=f"{self._task.id}-end")
+
+    def _place(self) -> dict[str, Any]:
+        self._seq += 1
+        return {"task": self._task.id, "attempt": self._attempt, "seq": self._seq}
+
+    async def _emit(self, event: EventBase) -> None:
+        await self._outbox.signal(self._subject, event.encode())

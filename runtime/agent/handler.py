@@ -1,0 +1,200 @@
+"""What the worker of an Agent does with a task: check, begin, run, end, tell."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from runtime.adapters.port import Adapter, AgentFailure, Answer, BudgetExceeded, Run, Text, Used
+from runtime.agent.before import GiveUp, Refuse, Repeat, Start, before
+from runtime.agent.emitter import Emitter
+from runtime.contract.agent_config import AgentConfig
+from runtime.contract.messages import (
+    Cancelled,
+    Completed,
+    End,
+    Failed,
+    FailureReason,
+    Task,
+    TokenUsage,
+)
+from runtime.contract.runs import RunRecord
+from runtime.state.runs import Held, Runs, StaleAttempt
+from runtime.tools.port import Toolbox
+from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
+from runtime.worker.outcomes import Again, Done, GivenUp, Lost, Malformed, Outcome
+
+log = logging.getLogger(__name__)
+
+# How long past its deadline a run may take to write its end before another worker may try.
+GRACE_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class TaskHandler:
+    """The `Handler` of an Agent's worker."""
+
+    config: AgentConfig
+    worker: str
+    adapter: Adapter
+    toolbox: Toolbox
+    runs: Runs
+    outbox: Outbox
+    _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
+
+    async def handle(self, delivery: Delivery) -> Outcome:
+        """Bring one task to its end, unless it has one or is not ours."""
+        try:
+            task = Task.decode(delivery.data)
+        except ValueError as error:
+            return Malformed(f"no task: {_first_line(error)}")
+        if task.agent != self.config.agent or (self.config.require_grant and task.grant is None):
+            log.warning("unsigned", extra={"subject": delivery.subject, "task": task.id})
+            return Malformed("unsigned")
+        delivery.hold_until(task.deadline + GRACE_SECONDS)
+        try:
+            held = await self.runs.get(task.agent, task.id)
+            if held is None:
+                return GivenUp(f"task {task.id} has no run record; nobody waits for it")
+            return await self._with_record(task, held)
+        except StaleAttempt:
+            log.warning("stale attempt", extra={"task": task.id, "worker": self.worker})
+            return Lost()
+        except TransportError as error:
+            log.warning("out of reach", extra={"task": task.id, "error": str(error)})
+            return Lost()
+
+    def cancel(self, task: str) -> None:
+        """End the run of `task`, if it is under way here."""
+        if (running := self._under_way.get(task)) is not None:
+            running.cancel()
+
+    async def _with_record(self, task: Task, held: Held) -> Outcome:
+        emitter = Emitter(self.outbox, task, held.record.attempt)
+        match before(held.record, self.config.retry, time.time()):
+            case Repeat():
+                await emitter.end(held.record.end(emitter.next_seq))
+                return Done()
+            case Refuse(end):
+                await self._end(held, emitter, end)
+                return Done()
+            case GiveUp(end):
+                await self._end(held, emitter, end)
+                return GivenUp(end.message)
+            case Start():
+                return await self._attempt(task, await self.runs.begin(held, self.worker))
+
+    async def _attempt(self, task: Task, held: Held) -> Outcome:
+        emitter = Emitter(self.outbox, task, held.record.attempt)
+        try:
+            end = await self._run(task, held.record, emitter)
+        except asyncio.CancelledError:
+            # The worker stops, not the task: another one begins this attempt anew.
+            with contextlib.suppress(TransportError, StaleAttempt):
+                await self.runs.hand_back(held, counts=False)
+            raise
+        except AgentFailure as failure:
+            if failure.retryable and held.record.attempt < self.config.retry.max_attempts:
+                await self.runs.hand_back(held, counts=True)
+                return Again(held.record.attempt)
+            end = self._failed(held.record, emitter, failure.reason, str(failure))
+        await self._end(held, emitter, end)
+        return Done()
+
+    async def _run(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
+        """The agent's own end, a timeout or a cancellation; what stops the worker goes through."""
+        await emitter.started(self.worker)
+        running = asyncio.create_task(self._answer(task, record, emitter), name=task.id)
+        self._under_way[task.id] = running
+        try:
+            async with asyncio.timeout(max(0, task.deadline - time.time())):
+                return await running
+        except TimeoutError:
+            message = f"the run did not end within spec.execution.timeoutSeconds of {task.agent}"
+            return self._failed(record, emitter, FailureReason.TIMED_OUT, message)
+        except asyncio.CancelledError:
+            # Of the two, only the run was cancelled: a client wants it to end.
+            if running.cancelled() and not stopping():
+                return Cancelled(task=task.id, attempt=record.attempt, seq=emitter.next_seq)
+            raise
+        finally:
+            self._under_way.pop(task.id, None)
+            running.cancel()
+
+    async def _answer(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
+        used = TokenUsage()
+        run = Run(
+            task=task.id,
+            attempt=record.attempt,
+            input=task.input,
+            history=task.history,
+            options=task.options,
+            user=task.user,
+            tools=self.toolbox.bind(task, emitter.tool),
+        )
+        async with _closing(self.adapter.run(run)) as steps:
+            async for step in steps:
+                match step:
+                    case Text(text):
+                        await emitter.text(text)
+                    case Used(usage):
+                        used += usage
+                        self._check_budget(used)
+                        await emitter.usage(usage)
+                    case Answer(text):
+                        return Completed(
+                            task=task.id,
+                            attempt=record.attempt,
+                            seq=emitter.next_seq,
+                            text=text,
+                            usage=used,
+                        )
+        raise AgentFailure("the agent ended without an answer")
+
+    def _check_budget(self, used: TokenUsage) -> None:
+        limit = self.config.budget.tokens
+        if limit is not None and used.input_tokens + used.output_tokens > limit:
+            raise BudgetExceeded(f"the task used more than spec.budget.tokens allows ({limit})")
+
+    async def _end(self, held: Held, emitter: Emitter, end: End) -> None:
+        try:
+            await self.runs.end(held, end)
+        except PayloadTooLarge:
+            message = "the answer is larger than the queue takes; let the agent say less"
+            end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)
+            await self.runs.end(held, end)
+        await emitter.end(end)
+
+    def _failed(
+        self, record: RunRecord, emitter: Emitter, reason: FailureReason, message: str
+    ) -> Failed:
+        return Failed(
+            task=record.task.id,
+            attempt=max(record.attempt, 1),
+            seq=emitter.next_seq,
+            reason=reason,
+            message=message,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _closing[T](steps: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Let a generator clean up here and now, not whenever it is collected."""
+    try:
+        yield steps
+    finally:
+        close = getattr(steps, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def stopping() -> bool:
+    """Whether the current task itself was asked to stop."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
+
+
+def _first_line(error: ValueError) -> str:
+    return str(error).partition("\n")[0]
