@@ -171,11 +171,9 @@ def _distinct(member: str, attribute: str, uses: Callable[[Any], Any]) -> Rule:
         refs = [uses(entry) for entry in getattr(spec, member)]
         return len({(ref.namespace, ref.name) for ref in refs}) == len(refs)
 
-    namespace = f"(has({{0}}.{attribute}.namespace) ? {{0}}.{attribute}.namespace : '')"
     return Rule(
-        cel=f"!has(self.{member}) || self.{member}.all(x, self.{member}.exists_one(y,"
-        f" x.{attribute}.name == y.{attribute}.name"
-        f" && {namespace.format('x')} == {namespace.format('y')}))",
+        cel=f"!has(self.{member}) || self.{member}.all(x,"
+        f" self.{member}.exists_one(y, x.{attribute} == y.{attribute}))",
         holds=is_distinct,
         message=f"{member} names the same object twice; remove one entry",
         field=member,

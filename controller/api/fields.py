@@ -1,54 +1,75 @@
 """Parts of a spec that more than one kind uses: references, pods, scaling, execution, removal."""
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from controller.api.resource import NAME_LENGTH, NAME_PATTERN
-from controller.api.schema import Fields, FreeForm, Integer, Rule, at_most_one
+from controller.api.schema import Fields, Form, FreeForm, Integer, Rule, at_most_one
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _DOTTED = rf"{_IDENTIFIER}([.]{_IDENTIFIER})*"
 _NUMBER = r"([0-9]+([.][0-9]*)?|[.][0-9]+)"
 
-NAMESPACE_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-OBJECT_PATTERN: Final = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
-KEY_PATTERN: Final = "^[-._a-zA-Z0-9]+$"
-MODEL_PATTERN: Final = "^[A-Za-z0-9]([-._:A-Za-z0-9]*[A-Za-z0-9])?$"
-ENTRYPOINT_PATTERN: Final = f"^{_DOTTED}:{_DOTTED}$"
-IMAGE_PATTERN: Final = "^[A-Za-z0-9][-._/:@A-Za-z0-9]*$"
-HTTP_PATTERN: Final = r"^https?://[A-Za-z0-9\[][!-~]*$"
+_IMAGE = "[A-Za-z0-9][-._/:@A-Za-z0-9]*"
+_IMAGE_WORDS = "an image reference, for example 'registry.example/team/agent:1.0'"
 QUANTITY_PATTERN: Final = f"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][-+]?{_NUMBER})?$"
-TOOL_NAME_PATTERN: Final = "^[A-Za-z0-9_.-]+$"
 
-WORDS_BY_PATTERN: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        NAME_PATTERN: "lower-case letters, digits and '-', beginning with a letter",
-        NAMESPACE_PATTERN: "a namespace: lower-case letters, digits and '-'",
-        OBJECT_PATTERN: "a Kubernetes name: lower-case letters, digits, '-' and '.'",
-        KEY_PATTERN: "a key of a Secret: letters, digits, '-', '_' and '.'",
-        MODEL_PATTERN: "letters, digits, '-', '_', '.' and ':', beginning and ending with a "
-        "letter or digit",
-        ENTRYPOINT_PATTERN: "'module:attribute', for example 'math_agent:graph'",
-        IMAGE_PATTERN: "an image reference, for example 'registry.example/team/agent:1.0'",
-        HTTP_PATTERN: "an address that begins with http:// or https://",
-        QUANTITY_PATTERN: "a quantity, for example '500m' or '2Gi'",
-        TOOL_NAME_PATTERN: "letters, digits, '_', '.' and '-'",
-    }
-)
-"""What a pattern asks for, in words; the API server can only show the pattern."""
-
-ShortName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=NAME_LENGTH)]
-Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=63)]
-ObjectName = Annotated[str, Field(pattern=OBJECT_PATTERN, max_length=253)]
-ModelName = Annotated[str, Field(pattern=MODEL_PATTERN, max_length=63)]
-Entrypoint = Annotated[str, Field(pattern=ENTRYPOINT_PATTERN, max_length=253)]
-Image = Annotated[str, Field(pattern=IMAGE_PATTERN, max_length=512)]
-HttpUrl = Annotated[str, Field(pattern=HTTP_PATTERN, max_length=2048)]
-ToolName = Annotated[str, Field(pattern=TOOL_NAME_PATTERN, max_length=128)]
+ShortName = Annotated[
+    str,
+    Field(max_length=NAME_LENGTH),
+    Form(NAME_PATTERN, "lower-case letters, digits and '-', beginning with a letter"),
+]
+Namespace = Annotated[
+    str,
+    Field(max_length=63),
+    Form("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a namespace: lower-case letters, digits and '-'"),
+]
+ObjectName = Annotated[
+    str,
+    Field(max_length=253),
+    Form(
+        "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        "a Kubernetes name: lower-case letters, digits, '-' and '.'",
+    ),
+]
+SecretKey = Annotated[
+    str,
+    Field(max_length=253),
+    Form("^[-._a-zA-Z0-9]+$", "a key of a Secret: letters, digits, '-', '_' and '.'"),
+]
+ModelName = Annotated[
+    str,
+    Field(max_length=63),
+    Form(
+        "^[A-Za-z0-9]([-._:A-Za-z0-9]*[A-Za-z0-9])?$",
+        "letters, digits, '-', '_', '.' and ':', beginning and ending with a letter or digit",
+    ),
+]
+Entrypoint = Annotated[
+    str,
+    Field(max_length=253),
+    Form(f"^{_DOTTED}:{_DOTTED}$", "'module:attribute', for example 'math_agent:graph'"),
+]
+Image = Annotated[
+    str,
+    Field(max_length=512),
+    Form(f"^{_IMAGE}$", _IMAGE_WORDS),
+]
+ImageOrNone = Annotated[
+    str, Field(max_length=512), Form(f"^({_IMAGE})?$", f"empty or {_IMAGE_WORDS}")
+]
+HttpUrl = Annotated[
+    str,
+    Field(max_length=2048),
+    Form(r"^https?://[A-Za-z0-9\[][!-~]*$", "an address that begins with http:// or https://"),
+]
+ToolName = Annotated[
+    str,
+    Field(max_length=128),
+    Form("^[-._A-Za-z0-9]+$", "letters, digits, '_', '.' and '-'"),
+]
 
 
 def _number_as_text(value: object) -> object:
@@ -57,8 +78,9 @@ def _number_as_text(value: object) -> object:
 
 Quantity = Annotated[
     str,
+    Field(max_length=32),
+    Form(QUANTITY_PATTERN, "a quantity, for example '500m' or '2Gi'"),
     BeforeValidator(_number_as_text),
-    Field(pattern=QUANTITY_PATTERN, max_length=32),
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
@@ -99,9 +121,7 @@ class SecretKeyRef(Fields):
     """One key of a Secret in the namespace of the object."""
 
     name: ObjectName = Field(description="Name of a Secret in the same namespace.")
-    key: Annotated[str, Field(pattern=KEY_PATTERN, max_length=253)] = Field(
-        description="Key within the Secret whose value is used."
-    )
+    key: SecretKey = Field(description="Key within the Secret whose value is used.")
 
 
 class PythonModule(Fields):

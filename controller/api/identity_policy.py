@@ -1,7 +1,7 @@
 """IdentityPolicy: who an object is, who may call whom, and what tokens say so."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,13 +9,19 @@ from controller.api.conditions import Condition, ConditionType
 from controller.api.fields import HttpUrl, Namespace, ShortName
 from controller.api.names import GROUP, Kind
 from controller.api.resource import AGE, Column, Resource, Status, condition_column
-from controller.api.schema import Fields, Integer, Keyed, exactly_one
+from controller.api.schema import Fields, Form, Integer, Keyed, exactly_one
 
-TRUST_DOMAIN_PATTERN: Final = "^[a-z0-9]([-._a-z0-9]*[a-z0-9])?$"
-SCOPE_PATTERN: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
-"""RFC 6749, section 3.3: a scope is printable ASCII without space, quote and backslash."""
-
-Scope = Annotated[str, Field(pattern=SCOPE_PATTERN, max_length=128)]
+TrustDomain = Annotated[
+    str,
+    Field(max_length=255),
+    Form("^[a-z0-9]([-._a-z0-9]*[a-z0-9])?$", "a trust domain such as 'k8gentai.local'"),
+]
+# RFC 6749, section 3.3: printable ASCII but for space, quote and backslash.
+Scope = Annotated[
+    str,
+    Field(max_length=128),
+    Form(r"^[\x21\x23-\x5b\x5d-\x7e]+$", "one scope: printable, without spaces"),
+]
 ClaimValue = Annotated[str, Field(min_length=1, max_length=253)]
 Scopes = Annotated[tuple[Scope, ...], Keyed()]
 ShortNames = Annotated[tuple[ShortName, ...], Keyed()]
@@ -52,8 +58,8 @@ class WorkloadIdentity(Fields):
         description="SPIRE, or ServiceAccount for projected tokens. Absent: SPIRE where it is "
         "installed, else ServiceAccount.",
     )
-    trust_domain: Annotated[str, Field(pattern=TRUST_DOMAIN_PATTERN, max_length=255)] | None = (
-        Field(None, description="SPIFFE trust domain; the operator's own when absent.")
+    trust_domain: TrustDomain | None = Field(
+        None, description="SPIFFE trust domain; the operator's own when absent."
     )
     jwt_seconds: Integer = Field(
         300,

@@ -8,11 +8,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.api.agent import Agent
-from controller.api.fields import WORDS_BY_PATTERN
 from controller.api.identity_policy import IdentityPolicy
 from controller.api.names import API_VERSION, GROUP, Kind
 from controller.api.resource import Envelope, Resource
-from controller.api.schema import RULE_BROKEN, Fields
+from controller.api.schema import RULE_BROKEN, Fields, shown
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 
@@ -24,10 +23,6 @@ MODEL_BY_KIND: Final[Mapping[Kind, type[Resource]]] = MappingProxyType(
         Kind.IDENTITY_POLICY: IdentityPolicy,
     }
 )
-
-
-LONGEST_SHOWN: Final = 60
-"""Characters of a wrong value that an error repeats."""
 
 
 class InvalidSpec(ValueError):
@@ -71,11 +66,11 @@ def model_of(body: Mapping[str, Any]) -> type[Resource] | None:
     if not str(api_version).startswith(f"{GROUP}/"):
         return None
     if api_version != API_VERSION:
-        raise InvalidSpec("apiVersion", f"must be {API_VERSION}, not {_shown(api_version)}")
+        raise InvalidSpec("apiVersion", f"must be {API_VERSION}, not {shown(api_version)}")
     try:
         return MODEL_BY_KIND[Kind(str(kind))]
     except ValueError as error:
-        message = f"must be one of {', '.join(Kind)}, not {_shown(kind)}"
+        message = f"must be one of {', '.join(Kind)}, not {shown(kind)}"
         raise InvalidSpec("kind", message) from error
 
 
@@ -119,41 +114,38 @@ def _path(error: ErrorDetails) -> str:
 
 def _sentence(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
-    shown = _shown(error["input"])
+    given = shown(error["input"])
     match error["type"]:
         case "missing":
             return "is required"
-        case "string_pattern_mismatch":
-            pattern = context["pattern"]
-            return f"must be {WORDS_BY_PATTERN.get(pattern, f'of the form {pattern}')}, not {shown}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']}, not {shown}"
+            return f"must be at least {context['ge']}, not {given}"
         case "less_than_equal":
-            return f"must be at most {context['le']}, not {shown}"
+            return f"must be at most {context['le']}, not {given}"
         case "string_too_short":
-            return f"must have at least {context['min_length']} characters"
+            return f"must have at least {_counted(context['min_length'], 'character')}"
         case "string_too_long":
-            return f"must have at most {context['max_length']} characters"
+            return f"must have at most {_counted(context['max_length'], 'character')}"
         case "too_short":
-            return f"must have at least {context['min_length']} entries"
+            return f"must have at least {_counted(context['min_length'], 'entry', 'entries')}"
         case "too_long":
-            return f"must have at most {context['max_length']} entries"
+            return f"must have at most {_counted(context['max_length'], 'entry', 'entries')}"
         case "enum" | "literal_error":
-            return f"must be one of {context['expected']}, not {shown}"
+            several = "one of " if " or " in context["expected"] else ""
+            return f"must be {several}{context['expected']}, not {given}"
         case "int_type":
-            return f"must be an integer, not {shown}"
+            return f"must be an integer, not {given}"
         case "bool_type":
-            return f"must be true or false, not {shown}"
+            return f"must be true or false, not {given}"
         case "string_type":
-            return f"must be a string, not {shown}"
+            return f"must be a string, not {given}"
         case "tuple_type":
-            return f"must be a list, not {shown}"
+            return f"must be a list, not {given}"
         case "dict_type" | "model_type":
-            return f"must be an object, not {shown}"
+            return f"must be an object, not {given}"
         case _:
             return error["msg"]
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+def _counted(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or f'{one}s'}"

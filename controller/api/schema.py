@@ -1,5 +1,6 @@
 """How the kinds are declared: frozen fields, and rules told twice, in CEL and in Python."""
 
+import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Self, override
@@ -27,6 +28,9 @@ IMPLIED: Final = "x-k8gentai-implied"
 A stored default of a union would stand beside the member a user applies later.
 """
 
+LONGEST_SHOWN: Final = 60
+"""Characters of a wrong value that an error repeats."""
+
 Integer = Annotated[int, Strict()]
 Boolean = Annotated[bool, Strict()]
 
@@ -53,7 +57,9 @@ class Rule:
 
     def validation(self) -> dict[str, str]:
         """The entry for `x-kubernetes-validations`."""
-        path = {"fieldPath": f".{self.field}"} if self.field else {}
+        # The API server knows no fields of metadata here; the message has to name them.
+        is_known = self.field and not self.field.startswith("metadata.")
+        path = {"fieldPath": f".{self.field}"} if is_known else {}
         return {"rule": self.cel, "message": self.message, **path}
 
 
@@ -171,6 +177,39 @@ class Keyed:
             return (entry,)
         value_by_key = {to_camel(name): value for name, value in entry}
         return tuple(value_by_key[key] for key in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a string looks like: a pattern for the API server, words for people.
+
+    Patterns mean the same to Python's `re` and to RE2: ASCII classes only, no look-around.
+    """
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._fits, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(core), "pattern": self.pattern}
+
+    def _fits(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            context = {"field": "", "message": f"must be {self.words}, not {shown(text)}"}
+            raise PydanticCustomError(RULE_BROKEN, "{message}", context)
+        return text
+
+
+def shown(value: object) -> str:
+    """`value` for an error message, cut off where it gets long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 FREE_FORM: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -7,23 +7,38 @@ from pydantic import Field
 
 from controller.api.fields import (
     ALLOWED_DESCRIPTION,
-    IMAGE_PATTERN,
     AllowedNamespaces,
     HttpUrl,
+    ImageOrNone,
     ModelName,
     Quantity,
     SecretKeyRef,
 )
 from controller.api.names import Kind
 from controller.api.resource import AGE, READY, REASON, Column, Resource, Status, name_rule
-from controller.api.schema import IMPLIED, Fields, Integer, Keyed, Rule, exactly_one
+from controller.api.schema import IMPLIED, Fields, Form, Integer, Keyed, Rule, exactly_one
 from controller.api.workload_status import ACCESS_DESCRIPTION, Access
 
-PROVIDER_PATTERN: Final = "^(remote|inline)::[a-z0-9][-_a-z0-9]*$"
-_NATS_SERVER = r"(nats|tls)://[-.:A-Za-z0-9\[\]]+"
-NATS_PATTERN: Final = f"^{_NATS_SERVER}(,{_NATS_SERVER})*$"
-"""Without user and password: a workload's token is its only credential."""
-SYNC_PATTERN: Final = "^(always|[1-9][0-9]{0,5}(ms|s|m))$"
+_NATS_SERVER: Final = r"(nats|tls)://[-.:A-Za-z0-9\[\]]+"
+
+ProviderType = Annotated[
+    str,
+    Field(max_length=128),
+    Form("^(remote|inline)::[a-z0-9][-_a-z0-9]*$", "a provider type, for example 'remote::vllm'"),
+]
+NatsUrl = Annotated[
+    str,
+    Field(max_length=2048),
+    Form(
+        f"^{_NATS_SERVER}(,{_NATS_SERVER})*$",
+        "addresses without credentials that begin with nats:// or tls://",
+    ),
+]
+SyncInterval = Annotated[
+    str,
+    Field(max_length=16),
+    Form("^(always|[1-9][0-9]{0,5}(ms|s|m))$", "'always' or an interval such as '2m'"),
+]
 
 
 class Flavour(StrEnum):
@@ -54,7 +69,7 @@ class Server(Fields):
     flavour: Flavour = Field(
         Flavour.LLAMA_STACK, description="LlamaStack, or its successor by name, OGX."
     )
-    image: Annotated[str, Field(pattern=f"^$|{IMAGE_PATTERN}", max_length=512)] = Field(
+    image: ImageOrNone = Field(
         "", description="Image of the server; the operator's own choice when empty."
     )
     resources: Resources = Field(
@@ -66,7 +81,7 @@ class Model(Fields):
     """A model the Stack offers to clients and to agents."""
 
     name: ModelName = Field(description="Name by which clients and spec.modelRef choose it.")
-    provider: Annotated[str, Field(pattern=PROVIDER_PATTERN, max_length=128)] = Field(
+    provider: ProviderType = Field(
         description="Provider type of the server, for example remote::vllm or remote::ollama."
     )
     model: str = Field(
@@ -125,7 +140,7 @@ class ManagedMessaging(Fields):
         description="NATS servers: 1, 3 or 5. Streams have as many copies, at most 3.",
     )
     storage: Quantity = Field("2Gi", description="Size of the volume of each NATS server.")
-    sync_interval: Annotated[str, Field(pattern=SYNC_PATTERN, max_length=16)] = Field(
+    sync_interval: SyncInterval = Field(
         "always",
         description="When NATS writes through to the disk: always, or every interval such as 2m. "
         "Anything but always can lose acknowledged work when all servers lose power at once.",
@@ -135,9 +150,7 @@ class ManagedMessaging(Fields):
 class ExternalMessaging(Fields):
     """A NATS somebody else runs, with JetStream, the two accounts and the auth callout set up."""
 
-    url: Annotated[str, Field(pattern=NATS_PATTERN, max_length=2048)] = Field(
-        description="Addresses, nats:// or tls://, separated by commas."
-    )
+    url: NatsUrl = Field(description="Addresses, nats:// or tls://, separated by commas.")
 
 
 class Messaging(Fields):
