@@ -1,0 +1,64 @@
+"""What comes first for a delivered task, from its run record alone."""
+
+from typing import Any
+
+import pytest
+
+from runtime.agent.before import GiveUp, Refuse, Repeat, Start, before
+from runtime.contract.agent_config import OnCrash, Retry
+from runtime.contract.messages import Cancelled, FailureReason, Message, Role, Task
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.value import ObjectName
+
+NAME = ObjectName(namespace="ns", name="math")
+TASK = Task(
+    id="t1",
+    stack=NAME,
+    agent=NAME,
+    origin="o",
+    input=(Message(role=Role.USER, text="hi"),),
+    deadline=100,
+)
+
+
+def record(**facts: Any) -> RunRecord:
+    return RunRecord(task=TASK, created=1, **facts)
+
+
+@pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED])
+@pytest.mark.fault(9)
+def test_an_ended_run_never_runs_again(state: RunState) -> None:
+    assert before(record(state=state, attempt=1), Retry(), now=50) == Repeat()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "state"), [(0, RunState.QUEUED), (1, RunState.RUNNING), (4, RunState.QUEUED)]
+)
+def test_a_run_without_an_end_starts_again(attempt: int, state: RunState) -> None:
+    assert before(record(state=state, attempt=attempt), Retry(), now=50) == Start()
+
+
+def test_a_cancelled_run_does_not_start() -> None:
+    decision = before(record(cancel_requested=True), Retry(), now=50)
+    assert isinstance(decision, Refuse)
+    assert isinstance(decision.end, Cancelled)
+
+
+def test_a_run_past_its_deadline_does_not_start() -> None:
+    decision = before(record(), Retry(), now=100)
+    assert isinstance(decision, Refuse)
+    assert decision.end.reason is FailureReason.TIMED_OUT  # type: ignore[union-attr]  # a timeout
+
+
+@pytest.mark.fault(5)
+def test_the_sixth_attempt_is_not_started() -> None:
+    decision = before(record(attempt=5, state=RunState.RUNNING), Retry(max_attempts=5), now=50)
+    assert isinstance(decision, GiveUp)
+    assert decision.end.reason is FailureReason.DEAD_LETTERED
+    assert "after 5 attempts" in decision.end.message
+
+
+def test_a_lost_worker_fails_visibly_where_the_user_wants_it() -> None:
+    retry = Retry(on_crash=OnCrash.FAIL)
+    assert isinstance(before(record(attempt=1, state=RunState.RUNNING), retry, 50), GiveUp)
+    assert before(record(attempt=1, state=RunState.QUEUED), retry, 50) == Start()

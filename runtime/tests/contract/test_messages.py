@@ -1,0 +1,117 @@
+"""Every version of every message stays readable."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.contract.messages import (
+    Call,
+    CallResult,
+    Completed,
+    Failed,
+    FailureReason,
+    Message,
+    Options,
+    Outcome,
+    Role,
+    Started,
+    Task,
+    TextDelta,
+    TokenUsage,
+    ToolCalled,
+    ToolReturned,
+    Versioned,
+    decode_event,
+)
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.value import ObjectName
+
+GOLDEN = Path(__file__).parent / "golden" / "v1"
+STACK = ObjectName(namespace="ns", name="stack")
+AGENT = ObjectName(namespace="ns", name="math")
+TASK = Task(
+    id="t1",
+    stack=STACK,
+    agent=AGENT,
+    origin="o1",
+    user="ann",
+    conversation="conv_1",
+    sequence=3,
+    input=(Message(role=Role.USER, text="2+3?"),),
+    history=(Message(role=Role.ASSISTANT, text="hello"),),
+    options=Options(stream=True, temperature=0.5),
+    deadline=1700000000.5,
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+PLACE = {"task": "t1", "attempt": 2, "seq": 7}
+EXAMPLES: dict[str, Versioned] = {
+    "task": TASK,
+    "call": Call(
+        id="ns.add.ns.math.t1.1.0",
+        task="t1",
+        step=1,
+        index=0,
+        caller=AGENT,
+        tool=ObjectName(namespace="ns", name="add"),
+        function="add",
+        arguments={"a": 2, "b": [1, None]},
+        worker="w1",
+        deadline=1700000000.5,
+    ),
+    "call_result": CallResult(call="ns.add.ns.math.t1.1.0", outcome=Outcome.SUCCEEDED, value=5),
+    "run_record": RunRecord(
+        task=TASK,
+        state=RunState.COMPLETED,
+        attempt=2,
+        worker="w1",
+        created=1.5,
+        started=2.0,
+        ended=3.0,
+        text="5",
+        usage=TokenUsage(input_tokens=11, output_tokens=7),
+        metadata={"a": "b"},
+    ),
+    "started": Started.model_validate(PLACE | {"worker": "w1"}),
+    "text_delta": TextDelta.model_validate(PLACE | {"text": "fünf"}),
+    "tool_called": ToolCalled.model_validate(
+        PLACE | {"call": "c1", "tool": "add", "arguments": '{"a":2}'}
+    ),
+    "tool_returned": ToolReturned.model_validate(
+        PLACE | {"call": "c1", "tool": "add", "output": "5"}
+    ),
+    "completed": Completed.model_validate(PLACE | {"text": "5"}),
+    "failed": Failed.model_validate(
+        PLACE | {"reason": FailureReason.MODEL_ERROR, "message": "the model is down"}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_message_is_written_as_it_always_was(name: str) -> None:
+    assert EXAMPLES[name].encode() == (GOLDEN / f"{name}.json").read_bytes().rstrip(b"\n")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_message_of_the_past_is_read(name: str) -> None:
+    example = EXAMPLES[name]
+    assert type(example).decode((GOLDEN / f"{name}.json").read_bytes()) == example
+
+
+def test_an_event_is_told_from_the_others_by_its_kind() -> None:
+    for name in ("started", "text_delta", "tool_called", "tool_returned", "completed", "failed"):
+        assert decode_event(EXAMPLES[name].encode()) == EXAMPLES[name]
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        pytest.param(b"not json", "JSON", id="no JSON"),
+        pytest.param(b"{}", "id", id="a field is missing"),
+        pytest.param(TASK.encode().replace(b'"schema":1', b'"schema":99'), "schema", id="newer"),
+        pytest.param(TASK.encode().replace(b'"user"', b'"robot"'), "role", id="unknown role"),
+    ],
+)
+@pytest.mark.fault(6)
+def test_what_is_no_task_is_refused_with_a_word_on_why(data: bytes, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        Task.decode(data.replace(b'"robot":"ann"', b'"user":"ann"'))

@@ -1,0 +1,65 @@
+"""Names are injective and cannot be used to reach beyond an object's own place."""
+
+import pytest
+
+from runtime.contract.subjects import (
+    Bucket,
+    StackSubjects,
+    Stream,
+    durable,
+    effect_key,
+    inbox,
+    run_key,
+    token,
+)
+from runtime.contract.value import ObjectName
+
+
+def name(namespace: str, name: str) -> ObjectName:
+    return ObjectName(namespace=namespace, name=name)
+
+
+SUBJECTS = StackSubjects(name("ns", "stack"))
+MATH, ADD = name("a", "math"), name("b", "add")
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (SUBJECTS.stream(Stream.TASKS), "ns_stack_TASKS"),
+        (SUBJECTS.bucket(Bucket.RUNS), "ns_stack_runs"),
+        (SUBJECTS.tasks(MATH), "k8gentai.ns.stack.tasks.a.math"),
+        (SUBJECTS.calls(ADD, MATH), "k8gentai.ns.stack.calls.b.add.a.math"),
+        (SUBJECTS.calls_of(ADD), "k8gentai.ns.stack.calls.b.add.>"),
+        (SUBJECTS.events(MATH, "o", "t"), "k8gentai.ns.stack.events.a.math.o.t"),
+        (SUBJECTS.events_for("o"), "k8gentai.ns.stack.events.*.*.o.*"),
+        (SUBJECTS.events_of("t"), "k8gentai.ns.stack.events.*.*.*.t"),
+        (SUBJECTS.dead(Stream.CALLS, ADD), "k8gentai.ns.stack.dead.calls.b.add"),
+        (SUBJECTS.wake(MATH, "w"), "k8gentai.ns.stack.wake.a.math.w"),
+        (SUBJECTS.cancel(MATH, "t"), "k8gentai.ns.stack.cancel.a.math.t"),
+        (run_key(MATH, "t"), "a.math.t"),
+        (effect_key(ADD, MATH, "t", 1, 0), "b.add.a.math.t.1.0"),
+    ],
+)
+def test_each_name_is_made_in_one_place(made: str, expected: str) -> None:
+    assert made == expected
+
+
+@pytest.mark.parametrize("text", ["", ">", "*", "a.b", "a b", "A", "a_b", "-a", "a" * 64, "ü"])
+def test_what_is_no_label_never_becomes_part_of_a_subject(text: str) -> None:
+    with pytest.raises(ValueError, match="no DNS label"):
+        token(text)
+
+
+@pytest.mark.fault(37)
+def test_a_recreated_object_gets_another_durable() -> None:
+    assert durable("math", "a", "uid-1") != durable("math", "a", "uid-2")
+
+
+@pytest.mark.fault(37)
+def test_agents_of_one_name_in_two_namespaces_share_nothing() -> None:
+    other = name("c", "math")
+    assert SUBJECTS.tasks(MATH) != SUBJECTS.tasks(other)
+    assert durable("math", "a", "u") != durable("math", "c", "u")
+    assert inbox(MATH) != inbox(other)
+    assert run_key(MATH, "t") != run_key(other, "t")
