@@ -1,0 +1,315 @@
+"""One task from its delivery to its end, on a queue in memory."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from runtime.adapters.port import AgentFailure, Answer, ModelBusy, Run, Step, Text, Used
+from runtime.agent.handler import TaskHandler
+from runtime.contract.agent_config import (
+    AgentConfig,
+    Budget,
+    Declarative,
+    Framework,
+    Model,
+    Queue,
+    Retry,
+)
+from runtime.contract.messages import (
+    Completed,
+    Event,
+    FailureReason,
+    Message,
+    Options,
+    Role,
+    Started,
+    Task,
+    TextDelta,
+    TokenUsage,
+    decode_event,
+)
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.value import ObjectName
+from runtime.state.runs import Held, Runs
+from runtime.tools.port import Announce, ToolFunction
+from runtime.transport.memory import MemoryDelivery, MemoryQueue
+from runtime.worker.loop import Worker
+from runtime.worker.outcomes import Again, Done, GivenUp, Malformed
+
+STACK = ObjectName(namespace="ns", name="stack")
+MATH = ObjectName(namespace="ns", name="math")
+type Script = Callable[[Run], AsyncIterator[Step]]
+
+
+class NoTools:
+    def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
+        del task, announce
+        return ()
+
+
+@dataclass
+class Scripted:
+    """An adapter that plays what the test says."""
+
+    script: Script
+    runs: list[Run] = field(default_factory=list)
+
+    def run(self, run: Run) -> AsyncIterator[Step]:
+        self.runs.append(run)
+        return self.script(run)
+
+
+async def answer(run: Run) -> AsyncIterator[Step]:
+    yield Text(run.input[-1].text)
+    yield Used(TokenUsage(input_tokens=3, output_tokens=2))
+    yield Answer(run.input[-1].text)
+
+
+class Place:
+    """A Stack in memory with one Agent in it."""
+
+    def __init__(self, script: Script = answer, **config: Any) -> None:
+        self.queue = MemoryQueue(STACK)
+        self.queue.add_durable(Stream.TASKS, "math-1", self.queue.subjects.tasks(MATH))
+        self.link = self.queue.link()
+        self.runs = Runs(self.link.store(Bucket.RUNS))
+        self.adapter = Scripted(script)
+        self.inbox = self.link.inbox(Stream.TASKS, "math-1")
+        self.handler = TaskHandler(
+            config=AgentConfig(
+                agent=MATH,
+                queue=Queue(stack=STACK, url="", token_file="", service_account=MATH),
+                durable="math-1",
+                framework=Framework.LANGGRAPH,
+                declarative=Declarative(instructions=""),
+                model=Model(id="m", base_url=""),
+                **config,
+            ),
+            worker="w1",
+            adapter=self.adapter,
+            toolbox=NoTools(),
+            runs=self.runs,
+            outbox=self.link.outbox,
+        )
+
+    async def accept(self, text: str = "2+3?", *, seconds: float = 60, **record: Any) -> Task:
+        task = Task(
+            id=f"t{len(self.queue.messages(Stream.TASKS))}",
+            stack=STACK,
+            agent=MATH,
+            origin="o",
+            input=(Message(role=Role.USER, text=text),),
+            options=Options(stream=True),
+            deadline=time.time() + seconds,
+        )
+        await self.runs.accept(RunRecord(task=task, created=time.time(), **record))
+        await self.publish(task.encode(), task.id)
+        return task
+
+    async def publish(self, data: bytes, msg_id: str | None = None) -> None:
+        await self.link.outbox.publish(self.queue.subjects.tasks(MATH), data, msg_id=msg_id)
+
+    async def delivery(self) -> MemoryDelivery:
+        return await asyncio.wait_for(self.inbox.next(), 1)
+
+    async def record(self, task: Task) -> RunRecord:
+        held = await self.runs.get(MATH, task.id)
+        assert held is not None
+        return held.record
+
+    def events(self) -> list[Event]:
+        return [decode_event(stored.data) for stored in self.queue.messages(Stream.EVENTS)]
+
+
+async def test_a_task_ends_completed_and_tells_it_in_order() -> None:
+    place = Place()
+    task = await place.accept()
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    record = await place.record(task)
+    assert (record.state, record.text, record.attempt) == (RunState.COMPLETED, "2+3?", 1)
+    assert record.usage == TokenUsage(input_tokens=3, output_tokens=2)
+    events = place.events()
+    assert [event.seq for event in events] == [1, 2, 3, 4]
+    assert isinstance(events[0], Started)
+    assert isinstance(events[1], TextDelta)
+    assert isinstance(events[-1], Completed)
+
+
+@pytest.mark.fault(9)
+async def test_a_second_delivery_of_an_ended_run_tells_the_end_once_and_runs_nothing() -> None:
+    place = Place()
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    await place.publish(task.encode())
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    assert len(place.adapter.runs) == 1
+    assert sum(isinstance(event, Completed) for event in place.events()) == 1
+
+
+@pytest.mark.fault(3)
+async def test_a_stale_attempt_writes_no_result() -> None:
+    place = Place()
+    task = await place.accept()
+
+    async def overtaken(run: Run) -> AsyncIterator[Step]:
+        held = await place.runs.get(MATH, run.task)
+        assert held is not None
+        other = await place.runs.begin(held, "w2")
+        await place.runs.end(other, Completed(task=run.task, attempt=2, seq=1, text="theirs"))
+        yield Answer("ours")
+
+    place.adapter.script = overtaken
+    worker = Worker(place.inbox, place.handler)
+    working = asyncio.create_task(worker.run())
+    while (await place.record(task)).state is not RunState.COMPLETED:
+        await asyncio.sleep(0)
+    await worker.drain(1)
+    await working
+
+    assert (await place.record(task)).text == "theirs"
+    assert not any(isinstance(event, Completed) for event in place.events())
+    assert len(place.queue.messages(Stream.TASKS)) == 1, "a stale attempt settles nothing"
+
+
+@pytest.mark.parametrize("data", [b"not json", b"{}", b"\xff"])
+@pytest.mark.fault(6)
+async def test_a_malformed_message_runs_nothing(data: bytes) -> None:
+    place = Place()
+    await place.publish(data)
+
+    outcome = await place.handler.handle(await place.delivery())
+
+    assert isinstance(outcome, Malformed)
+    assert not place.adapter.runs
+
+
+async def test_a_task_of_another_agent_is_not_work() -> None:
+    place = Place()
+    task = await place.accept()
+    other = task.model_copy(update={"agent": ObjectName(namespace="ns", name="other")})
+    await place.publish(other.encode())
+    await place.delivery()
+
+    assert await place.handler.handle(await place.delivery()) == Malformed("unsigned")
+
+
+async def fails(run: Run) -> AsyncIterator[Step]:
+    yield Text("")
+    raise AgentFailure(f"no answer to {run.input[-1].text}")
+
+
+async def busy(run: Run) -> AsyncIterator[Step]:
+    yield Text("")
+    raise ModelBusy(f"no room for {run.task}")
+
+
+async def test_a_failed_agent_is_an_end_with_its_sentence() -> None:
+    place = Place(fails)
+    task = await place.accept("17+4")
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    record = await place.record(task)
+    assert (record.state, record.reason) == (RunState.FAILED, FailureReason.AGENT_ERROR)
+    assert record.message == "no answer to 17+4"
+
+
+async def test_a_busy_model_is_tried_again_until_the_attempts_are_used_up() -> None:
+    place = Place(busy, retry=Retry(max_attempts=2))
+    task = await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Again(1)
+    assert (await place.record(task)).state is RunState.QUEUED
+    await place.publish(task.encode())
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    assert (await place.record(task)).reason is FailureReason.MODEL_ERROR
+
+
+@pytest.mark.fault(5)
+async def test_the_attempt_after_the_last_ends_the_run() -> None:
+    place = Place(retry=Retry(max_attempts=5))
+    task = await place.accept(attempt=5, state=RunState.RUNNING)
+
+    outcome = await place.handler.handle(await place.delivery())
+
+    assert outcome == GivenUp("gave up after 5 attempts (spec.retryPolicy.maxAttempts)")
+    assert (await place.record(task)).reason is FailureReason.DEAD_LETTERED
+    assert not place.adapter.runs
+
+
+async def waits(run: Run) -> AsyncIterator[Step]:
+    yield Text(run.task)
+    await asyncio.Event().wait()
+
+
+async def under_way(place: Place, task: Task) -> None:
+    while (await place.record(task)).state is not RunState.RUNNING:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_cancelled_run_ends_cancelled() -> None:
+    place = Place(waits)
+    task = await place.accept()
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await under_way(place, task)
+    await asyncio.sleep(0.01)
+
+    place.handler.cancel(task.id)
+
+    assert await handling == Done()
+    assert (await place.record(task)).state is RunState.CANCELLED
+
+
+async def test_a_run_past_its_deadline_ends_timed_out() -> None:
+    place = Place(waits)
+    task = await place.accept(seconds=0.1)
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    assert (await place.record(task)).reason is FailureReason.TIMED_OUT
+
+
+@pytest.mark.fault(4)
+async def test_a_draining_worker_hands_back_what_does_not_end_in_time() -> None:
+    place = Place(waits)
+    task = await place.accept()
+    worker = Worker(place.inbox, place.handler)
+    working = asyncio.create_task(worker.run())
+    await under_way(place, task)
+
+    await worker.drain(0.05)
+
+    await working
+    record = await place.record(task)
+    assert (record.state, record.attempt) == (RunState.QUEUED, 0), "the attempt does not count"
+    again = await asyncio.wait_for(place.link.inbox(Stream.TASKS, "math-1").next(), 1)
+    assert again.number == 2
+
+
+async def test_a_budget_of_tokens_ends_the_run() -> None:
+    place = Place(budget=Budget(tokens=4))
+    task = await place.accept()
+
+    await place.handler.handle(await place.delivery())
+
+    assert (await place.record(task)).reason is FailureReason.BUDGET_EXCEEDED
+
+
+async def test_the_record_of_a_handed_over_run_fences_the_old_holder() -> None:
+    place = Place()
+    task = await place.accept()
+    held = await place.runs.get(MATH, task.id)
+    assert held is not None
+    await place.runs.begin(held, "w1")
+    with pytest.raises(Exception, match="has moved on"):
+        await place.runs.begin(Held(held.record, held.revision), "w2")
