@@ -17,6 +17,7 @@ from runtime.contract.value import ObjectName
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
+DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES; the dispatchers of a Stack share it
 
 
 class Stream(StrEnum):
@@ -129,6 +130,18 @@ class StackSubjects:
     def dead(self, stream: Stream, owner: ObjectName) -> str:
         """Where the dead letters of an Agent (`TASKS`) or a Tool (`CALLS`) go."""
         return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"
+
+    def owner(self, stream: Stream, subject: str) -> ObjectName:
+        """The Agent or Tool for whom a message of `TASKS` or `CALLS` is.
+
+        Raises:
+            ValueError: no message of that stream has this subject.
+        """
+        prefix = f"{self.root}.{stream.lower()}."
+        namespace, _, rest = subject.removeprefix(prefix).partition(".")
+        if not subject.startswith(prefix):
+            raise ValueError(f"{subject} is no subject of {self.stream(stream)}")
+        return ObjectName(namespace=token(namespace), name=token(rest.partition(".")[0]))
 
     def wake(self, agent: ObjectName, worker: str) -> str:
         """Tells one worker process of `agent` that a result waits for it."""
