@@ -8,7 +8,7 @@ from typing import Self
 
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Message, Versioned
-from runtime.contract.value import Value
+from runtime.contract.value import ObjectName, Value
 
 LAPSE_SECONDS = 60.0
 MAX_WAITING = 1000
@@ -45,6 +45,7 @@ class Place(Value):
         since, deadline   seconds since the epoch: when it was admitted, when it has ended.
     """
 
+    agent: ObjectName
     task: str
     sequence: int
     since: float
@@ -126,7 +127,7 @@ class Head(Versioned):
         return _appending(self, turn).change(imported=cursor)
 
     def admits(
-        self, task: str, *, when_busy: WhenBusy, now: float, deadline: float
+        self, task: str, *, agent: ObjectName, when_busy: WhenBusy, now: float, deadline: float
     ) -> tuple["Head", Admission]:
         """This head once `task` asked for a place, and which it got; asking again changes nothing.
 
@@ -138,7 +139,9 @@ class Head(Versioned):
             return head, _admission(head, place, when_busy)
         if head.running and (when_busy is WhenBusy.REJECT or len(head.waiting) >= MAX_WAITING):
             return head, Busy(head.running.task, len(head.waiting))
-        place = Place(task=task, sequence=head.next_sequence, since=now, deadline=deadline)
+        place = Place(
+            agent=agent, task=task, sequence=head.next_sequence, since=now, deadline=deadline
+        )
         head = _placing(head, place)
         return head, _admission(head, place, when_busy)
 

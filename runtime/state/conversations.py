@@ -17,7 +17,7 @@ from runtime.contract import subjects
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.value import Value
+from runtime.contract.value import ObjectName, Value
 from runtime.state.conversation_head import Admission, Admitted, Blob, Head, Place, Turn
 from runtime.transport.port import KeyExists, RevisionConflict, Store
 
@@ -145,12 +145,13 @@ class Conversations:
         user: str,
         task: str,
         *,
+        agent: ObjectName,
         when_busy: WhenBusy,
         now: float,
         deadline: float,
         history_bytes: int = HISTORY_BYTES,
     ) -> Admission:
-        """Ask for a place for `task`; asking again for the same task gives the same answer.
+        """Ask for a place for `task` of `agent`; asking again for the same task gives the same answer.
 
         Units:
             `now`, `deadline` in seconds since the epoch; the history given to the task takes at
@@ -162,7 +163,7 @@ class Conversations:
 
         def change(head: Head) -> tuple[Head, tuple[Head, Admission]]:
             head, admission = _belonging(head, user).admits(
-                task, when_busy=when_busy, now=now, deadline=deadline
+                task, agent=agent, when_busy=when_busy, now=now, deadline=deadline
             )
             return head, (head, admission)
 
