@@ -1,6 +1,7 @@
 """What can go wrong outside: each error is a sentence and knows what comes next."""
 
 from controller.api.conditions import ProgrammedReason
+from controller.model import Failure
 
 
 class ReconcileError(Exception):
@@ -17,6 +18,11 @@ class ReconcileError(Exception):
     reason = ProgrammedReason.PENDING
     unknown = False
     retry_after = 30.0
+
+    @property
+    def failure(self) -> Failure:
+        """This error as a value: what the status tells, and when to try again."""
+        return Failure(self.reason, str(self), self.unknown, self.retry_after)
 
 
 class ClusterUnavailable(ReconcileError):

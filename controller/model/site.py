@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
@@ -29,6 +29,15 @@ class TrustKeys:
 
     account: str
     user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a process listens: `host` None for every address; `monitor_port` 0 for none."""
+
+    host: str | None
+    port: int
+    monitor_port: int = 0
 
 
 class Site(Protocol):
@@ -74,12 +83,16 @@ class Site(Protocol):
         """Address of the server of a Stack, http://host:port without a path."""
         ...
 
-    def queue_port(self, stack: ObjectName) -> int:
-        """The port a managed NATS listens on, within its pod: 4222."""
+    def queue_listen(self, stack: ObjectName) -> Listen:
+        """Where a managed NATS listens, within its pod."""
         ...
 
-    def server_port(self, stack: ObjectName) -> int:
-        """The port the server listens on, within its pod: 8321."""
+    def queue_replicas(self, wanted: int) -> int:
+        """How many NATS servers there really are: in embedded mode just one."""
+        ...
+
+    def server_listen(self, stack: ObjectName) -> Listen:
+        """Where the server listens, within its pod."""
         ...
 
     def token_file(self, service_account: ObjectName) -> str:
@@ -104,3 +117,74 @@ class Site(Protocol):
         In a cluster just what was given; the embedded mode replaces the stand-in's address.
         """
         ...
+
+
+TOKEN_DIR: Final = "/var/run/secrets/k8gentai"  # noqa: S105 - a folder, no secret
+CONFIG_DIR: Final = "/etc/k8gentai"
+SOURCE_DIR: Final = "/opt/k8gentai/source"
+DATA_DIR: Final = "/var/lib/k8gentai"
+SEEDS_DIR: Final = "/etc/k8gentai/trust-keys"
+NATS_PORT: Final = 4222
+NATS_MONITOR_PORT: Final = 8222
+SERVER_PORT: Final = 8321
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSite:
+    """A Kubernetes cluster: Services have names, volumes have fixed places, a pod has one of each.
+
+    Shape:
+        image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of a program.
+    """
+
+    namespace: str
+    operator: ObjectName
+    trust_keys: TrustKeys
+    issuers: tuple[Issuer, ...]
+    image_prefix: str
+    image_tag: str
+    seeds_dir: str = SEEDS_DIR
+
+    def image(self, image: Image) -> str:
+        """The image reference of a program of ours."""
+        return f"{self.image_prefix}/{image}:{self.image_tag}"
+
+    def queue_url(self, stack: ObjectName) -> str:
+        """The Service before the NATS servers of the Stack."""
+        return f"nats://nats-{stack.name}.{stack.namespace}.svc:{NATS_PORT}"
+
+    def server_url(self, stack: ObjectName) -> str:
+        """The Service that clients use."""
+        return f"http://stack-{stack.name}.{stack.namespace}.svc:{SERVER_PORT}"
+
+    def queue_listen(self, stack: ObjectName) -> Listen:  # noqa: ARG002 - each has its own pod
+        """Every address of the pod."""
+        return Listen(None, NATS_PORT, NATS_MONITOR_PORT)
+
+    def queue_replicas(self, wanted: int) -> int:
+        """As many as wanted."""
+        return wanted
+
+    def server_listen(self, stack: ObjectName) -> Listen:  # noqa: ARG002 - each has its own pod
+        """Every address of the pod."""
+        return Listen(None, SERVER_PORT)
+
+    def token_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
+        """The projected token of the pod's ServiceAccount."""
+        return f"{TOKEN_DIR}/token"
+
+    def config_dir(self, config_map: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
+        """Where the ConfigMap is mounted."""
+        return CONFIG_DIR
+
+    def source_dir(self, config_map: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
+        """Where the ConfigMap is mounted."""
+        return SOURCE_DIR
+
+    def data_dir(self, workload: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
+        """Where the volume is mounted."""
+        return DATA_DIR
+
+    def model_endpoint(self, base_url: str, model: str) -> tuple[str, str]:
+        """Just what was given."""
+        return base_url, model

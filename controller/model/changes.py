@@ -1,0 +1,167 @@
+"""What a reconcile wants, what it is going to do about it, and what came of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.api.conditions import ProgrammedReason, ReadyReason
+from controller.model.objects import Child, ChildRef
+from controller.model.queue import (
+    Bucket,
+    Consumer,
+    ConsumerRef,
+    EntryRef,
+    KvEntry,
+    QueueThing,
+    Stream,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """All that an object implies: nothing else is to exist on its account.
+
+    Shape:
+        purges    (stream, subject) whose messages go, once everything else of the object is gone.
+        revision  digest of what its workers are configured with.
+    """
+
+    children: tuple[Child, ...] = ()
+    streams: tuple[Stream, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+    entries: tuple[KvEntry, ...] = ()
+    purges: tuple[tuple[str, str], ...] = ()
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyChild:
+    """Make an object of Kubernetes so; `force`: it is ours already."""
+
+    child: Child
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChild:
+    """Take an object of Kubernetes away."""
+
+    ref: ChildRef
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyQueue:
+    """Make a part of the queue so."""
+
+    thing: QueueThing
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteStream:
+    """Take a stream away with all it holds."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteConsumer:
+    """Take a consumer away."""
+
+    ref: ConsumerRef
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEntry:
+    """Take a key away."""
+
+    ref: EntryRef
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Forget the messages of a stream on a subject."""
+
+    stream: str
+    subject: str
+
+
+type Step = (
+    ApplyChild | DeleteChild | ApplyQueue | DeleteStream | DeleteConsumer | DeleteEntry | Purge
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The difference between desired and observed, in the order it is to be carried out.
+
+    Shape:
+        url      of the queue the steps are about; None if none of them is about one.
+        repairs  sentences on what somebody else had taken away or changed.
+    """
+
+    url: str | None = None
+    steps: tuple[Step, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why not everything could be carried out: a reason of Programmed and a sentence.
+
+    Units:
+        `retry_after` in seconds.
+    """
+
+    reason: ProgrammedReason
+    message: str
+    unknown: bool
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a plan: the steps that were carried out, and why the rest was not."""
+
+    done: tuple[Step, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What an object's workloads, as observed, have to say.
+
+    Shape:
+        reason     of the condition Ready. `unknown`: there is no workload to ask.
+        replicas   that exist; `ready`: of these.
+        stalled    only a person can change it.
+    """
+
+    reason: ReadyReason
+    message: str
+    replicas: int = 0
+    ready: int = 0
+    unknown: bool = False
+    stalled: bool = False
+
+
+class Stage(StrEnum):
+    """How far an object is on its way out."""
+
+    STAYING = "Staying"
+    DRAINING = "Draining"
+    CANCELLING = "Cancelling"
+    LEAVING = "Leaving"
+    GONE = "Gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What follows a reconcile.
+
+    Shape:
+        finished  the object desires nothing and nothing of it is left: its finalizer can go.
+        again_in  seconds after which to reconcile without being woken; None: when woken.
+    """
+
+    finished: bool = False
+    again_in: float | None = None

@@ -1,0 +1,132 @@
+"""What one reconcile has seen. A view is read once, frozen, and then only thought about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.api.agent import Agent
+from controller.api.conditions import Reason
+from controller.api.identity_policy import IdentityPolicy
+from controller.api.parse import InvalidSpec
+from controller.api.resource import Envelope, Resource
+from controller.api.stack import Stack
+from controller.api.tool import Tool
+from controller.model.objects import ChildRef, Key, Manifest, Pod, ServerFacts
+from controller.model.queue import QueueState
+
+type Children = Mapping[ChildRef, Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a user has to put right: a reason of Accepted or ResolvedRefs, and a sentence.
+
+    The sentence names the field and the way out.
+    """
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference[R: Resource]:
+    """An object that a spec names.
+
+    Shape:
+        key      which one. `target`: the object, None if it is not there or not readable.
+        problem  why it cannot be used.
+    """
+
+    key: Key
+    target: R | None = None
+    problem: Problem | None = None
+
+    @property
+    def usable(self) -> R | None:
+        """The object, if there is nothing against using it."""
+        return None if self.problem else self.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableView:
+    """An object whose spec is not of the schema: it is told, and what runs stays as it is."""
+
+    key: Key
+    envelope: Envelope
+    error: InvalidSpec
+    children: Children = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadView[R: (Agent, Tool)]:
+    """Everything one reconcile of an Agent or a Tool needs.
+
+    Shape:
+        stack       the Stack of the spec; `url` the address of its queue, None without a Stack.
+        source      the ConfigMap of modules the spec names, text by key; None if it names none, or
+                    if it is not there.
+        queue       what was asked of the queue; None without a Stack.
+        unfinished  tasks without an end; counted only while the object is deleted.
+        tools       as the spec of an Agent names them, in its order; empty for a Tool.
+    """
+
+    key: Key
+    owner: R
+    stack: Reference[Stack]
+    url: str | None = None
+    source: Mapping[str, str] | None = None
+    children: Children = field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    queue: QueueState | None = None
+    unfinished: int = 0
+    tools: tuple[Reference[Tool], ...] = ()
+
+
+type AgentView = WorkloadView[Agent]
+type ToolView = WorkloadView[Tool]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An Agent or Tool, and the Stack it names: what tells a live consumer from an orphan."""
+
+    key: Key
+    uid: str
+    stack: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackView:
+    """Everything one reconcile of a Stack needs.
+
+    Shape:
+        url       the address of its queue.
+        missing_secrets  (field, Secret, key) of what the spec names and nobody has made.
+        server    what the server says of itself, None when it does not answer.
+        members   every Agent and Tool there is, read after `queue`: what the queue has of others
+                  is of nobody any more.
+    """
+
+    key: Key
+    owner: Stack
+    url: str
+    children: Children = field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    queue: QueueState
+    missing_secrets: tuple[tuple[str, str, str], ...] = ()
+    server: ServerFacts | None = None
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyView:
+    """Everything one reconcile of an IdentityPolicy needs.
+
+    Shape:
+        existing  Stacks, Agents and Tools of its namespace.
+        others    every other policy of its namespace that is not being deleted.
+    """
+
+    key: Key
+    owner: IdentityPolicy
+    existing: frozenset[Key] = frozenset()
+    others: tuple[IdentityPolicy, ...] = ()
