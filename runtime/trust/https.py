@@ -1,0 +1,36 @@
+"""One JSON object over HTTPS, as the bearer of a token in a file."""
+
+import json
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+FETCH_SECONDS: Final = 3.0
+
+
+async def fetch_object(url: str, ca_file: str | None, token_file: str | None) -> dict[str, Any]:
+    """The JSON object at `url`; both files are read at each use, since both are renewed.
+
+    Raises:
+        httpx.HTTPError: nobody answers in time, or not with 200.
+        OSError: a file cannot be read.
+        ValueError: the answer is no JSON object.
+    """
+    verify = ssl.create_default_context(cafile=ca_file)
+    headers = _headers(token_file)
+    async with httpx.AsyncClient(verify=verify, timeout=FETCH_SECONDS, trust_env=False) as client:
+        response = await client.get(url, headers=headers)
+    response.raise_for_status()
+    answer = json.loads(response.content)
+    if not isinstance(answer, dict):
+        raise ValueError(f"{url} answered no JSON object")  # noqa: TRY004 - a bad answer, no bad argument
+    return answer
+
+
+def _headers(token_file: str | None) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if token_file is not None:
+        headers["Authorization"] = f"Bearer {Path(token_file).read_text().strip()}"
+    return headers

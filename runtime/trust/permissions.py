@@ -1,0 +1,190 @@
+"""What each role may say and hear on the queue of its Stack, and nothing beyond. Pure.
+
+NATS denies whatever an allow list leaves out, but takes an empty list for "everything": no list
+here is ever empty.
+"""
+
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from runtime.contract.subjects import (
+    Account,
+    Bucket,
+    StackSubjects,
+    Stream,
+    effects_for,
+    functions_entry,
+    inbox,
+    keys_of,
+)
+from runtime.contract.trust_config import Role, Workload
+from runtime.contract.value import ObjectName
+
+DISPATCHER_DURABLE: Final = "dispatcher"
+"""The durable of the ADVISORIES stream, made by the operator; the dispatchers share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """The account a workload is let into, and the subjects it may publish and subscribe to."""
+
+    account: Account
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def permissions(
+    workload: Workload, subjects: StackSubjects, service_account: ObjectName
+) -> Permissions:
+    """What `workload`, which runs as `service_account`, may do on the queue of one Stack.
+
+    Raises:
+        ValueError: an Agent or Tool without its durable, or a name that is no DNS label.
+    """
+    own_inbox = f"{inbox(service_account)}.>"
+    match workload.role:
+        case Role.OPERATOR:
+            return _operator(subjects, own_inbox)
+        case Role.SERVER:
+            return _server(subjects, own_inbox)
+        case Role.DISPATCHER:
+            return _dispatcher(subjects, own_inbox)
+        case Role.AGENT:
+            return _agent(workload, subjects, own_inbox)
+        case Role.TOOL:
+            return _tool(workload, subjects, own_inbox)
+        case _:
+            assert_never(workload.role)
+
+
+def _operator(subjects: StackSubjects, own_inbox: str) -> Permissions:
+    everything = f"{subjects.root}.>"
+    return Permissions(
+        Account.WORK,
+        publish=("$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", everything),
+        subscribe=(own_inbox, everything, "$JS.EVENT.ADVISORY.>"),
+    )
+
+
+def _server(subjects: StackSubjects, own_inbox: str) -> Permissions:
+    return Permissions(
+        Account.WORK,
+        publish=(
+            subjects.every("tasks"),
+            subjects.every("cancel"),
+            *_records(subjects, Bucket.RUNS),
+            *_records(subjects, Bucket.CONVERSATIONS),
+            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.RUNS)}",
+            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.CONVERSATIONS)}",
+            *_followed(_kv_stream(subjects, Bucket.CATALOGUE)),
+            *_followed(subjects.stream(Stream.EVENTS)),
+            *_infos(
+                subjects.stream(Stream.TASKS),
+                _kv_stream(subjects, Bucket.RUNS),
+                _kv_stream(subjects, Bucket.CONVERSATIONS),
+            ),
+        ),
+        subscribe=(own_inbox, subjects.every("events")),
+    )
+
+
+def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
+    server = _server(subjects, own_inbox)
+    advisories = subjects.stream(Stream.ADVISORIES)
+    return Permissions(
+        Account.WORK,
+        publish=(
+            *server.publish,
+            subjects.every("calls"),
+            subjects.every("events"),
+            subjects.every("dead"),
+            subjects.pull(Stream.ADVISORIES, DISPATCHER_DURABLE),
+            subjects.acks(Stream.ADVISORIES, DISPATCHER_DURABLE),
+            f"$JS.API.CONSUMER.INFO.{advisories}.{DISPATCHER_DURABLE}",
+            *_taken_out(subjects.stream(Stream.TASKS)),
+            *_taken_out(subjects.stream(Stream.CALLS)),
+            *_followed(_kv_stream(subjects, Bucket.RUNS)),
+            subjects.direct_get(Bucket.EFFECTS),
+        ),
+        subscribe=server.subscribe,
+    )
+
+
+def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permissions:
+    agent, durable = workload.name, _durable(workload)
+    return Permissions(
+        Account.AGENTS,
+        publish=(
+            subjects.pull(Stream.TASKS, durable),
+            subjects.acks(Stream.TASKS, durable),
+            subjects.events_by(agent),
+            *(subjects.calls(tool, agent) for tool in workload.calls),
+            *_records(subjects, Bucket.RUNS, keys_of(agent)),
+            *_records(subjects, Bucket.CHECKPOINTS, keys_of(agent)),
+            subjects.direct_get(Bucket.EFFECTS, effects_for(agent)),
+            *(
+                subjects.direct_get(Bucket.CATALOGUE, functions_entry(tool))
+                for tool in workload.calls
+            ),
+        ),
+        subscribe=(own_inbox, subjects.wakes(agent), subjects.cancels(agent)),
+    )
+
+
+def _tool(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permissions:
+    tool, durable = workload.name, _durable(workload)
+    return Permissions(
+        Account.AGENTS,
+        publish=(
+            subjects.pull(Stream.CALLS, durable),
+            subjects.acks(Stream.CALLS, durable),
+            *_records(subjects, Bucket.EFFECTS, keys_of(tool)),
+            *_records(subjects, Bucket.CATALOGUE, functions_entry(tool)),
+            subjects.every("wake"),
+        ),
+        subscribe=(own_inbox,),
+    )
+
+
+def _durable(workload: Workload) -> str:
+    if not workload.durable:
+        raise ValueError(f"the {workload.role} {workload.name} has no durable")
+    return workload.durable
+
+
+def _records(subjects: StackSubjects, bucket: Bucket, keys: str = ">") -> tuple[str, str]:
+    """Writing and reading the keys that match."""
+    return subjects.record(bucket, keys), subjects.direct_get(bucket, keys)
+
+
+def _kv_stream(subjects: StackSubjects, bucket: Bucket) -> str:
+    return f"KV_{subjects.bucket(bucket)}"
+
+
+def _followed(stream: str) -> tuple[str, ...]:
+    """Reading a stream by position: an ephemeral consumer, or message by message."""
+    return (
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.INFO.{stream}.*",
+        f"$JS.API.CONSUMER.DELETE.{stream}.*",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        f"$JS.FC.{stream}.>",
+        *_infos(stream),
+    )
+
+
+def _taken_out(stream: str) -> tuple[str, ...]:
+    """Reading single messages of a stream by position, and taking them out of it."""
+    return (
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.STREAM.MSG.DELETE.{stream}",
+        *_infos(stream),
+    )
+
+
+def _infos(*streams: str) -> tuple[str, ...]:
+    return tuple(f"$JS.API.STREAM.INFO.{stream}" for stream in streams)

@@ -1,0 +1,158 @@
+"""The trust plane: one auth callout per Stack, for as long as the configuration names it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from runtime.contract.subjects import Bucket, StackSubjects
+from runtime.contract.trust_config import Issuer, TrustConfig, TrustedStack
+from runtime.contract.value import ObjectName
+from runtime.transport.port import Unavailable
+from runtime.transport.requests import Requests
+from runtime.trust.callout import GROUP, SUBJECT, Callout, Newest
+from runtime.trust.keys import IssuerKeys
+from runtime.trust.nkeys import Signer
+from runtime.trust.sources import Source, Unreadable
+from runtime.trust.tokens import Verifier
+
+log = logging.getLogger(__name__)
+
+READ_SECONDS: Final = 2.0
+_NOT_FOUND: Final = "404"
+
+type Ready = Callable[[bool, str], None]
+
+
+async def run_trust(source: Source, ready: Ready, *, read_seconds: float = READ_SECONDS) -> None:
+    """Answer for every Stack that `source` names, until cancelled.
+
+    Shape:
+        ready  is told `(is_ready, sentence)` whenever that changes. Ready means that the
+               configuration has been read. A Stack whose server cannot be reached is retried and
+               logged and makes nothing unready: a new Stack's server comes up later than its name.
+
+    Units:
+        A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon.
+    """
+    plane = _Plane()
+    said: tuple[bool, str] | None = None
+    try:
+        while True:
+            try:
+                state = (True, plane.take(await source.read()))
+            except (Unreadable, OSError, ValueError) as error:
+                # What was read before stays in force: open Stacks must not close over a hiccup.
+                state = (plane.is_running, str(error))
+            if state != said:
+                log.info("trust plane: %s", state[1])
+                ready(*state)
+                said = state
+            await asyncio.sleep(read_seconds)
+    finally:
+        await plane.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What holds for all Stacks."""
+
+    issuers: tuple[Issuer, ...]
+    audience: str
+    operator: ObjectName
+    user_seed: str
+    verifier: Verifier
+    signer: Signer
+
+
+class _Plane:
+    def __init__(self) -> None:
+        self._rules: _Rules | None = None
+        self._serving: dict[TrustedStack, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_running(self) -> bool:
+        return self._rules is not None
+
+    def take(self, config: TrustConfig) -> str:
+        """Let `config` be in force; says in a sentence what that means.
+
+        Raises:
+            OSError, ValueError: a seed cannot be read.
+        """
+        before, self._rules = self._rules, _rules(config, self._rules)
+        other_user = before is not None and before.user_seed != self._rules.user_seed
+        for gone in [one for one in self._serving if other_user or one not in config.stacks]:
+            self._end(gone)
+        for stack in config.stacks:
+            if stack not in self._serving:
+                self._serving[stack] = self._serve(stack, self._rules.user_seed)
+        return f"answering for {len(self._serving)} stacks"
+
+    async def close(self) -> None:
+        """Stop answering."""
+        for stack in list(self._serving):
+            self._end(stack)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def _end(self, stack: TrustedStack) -> None:
+        task = self._serving.pop(stack)
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _serve(self, stack: TrustedStack, user_seed: str) -> asyncio.Task[None]:
+        requests = Requests(stack.url, seed=user_seed, name="trust")
+        newest = _newest(requests, StackSubjects(stack.stack))
+        callout = Callout(stack.stack, self._current, newest)
+        return asyncio.create_task(
+            requests.serve(SUBJECT, GROUP, callout.answer), name=f"trust of {stack.stack}"
+        )
+
+    def _current(self) -> _Rules:
+        if self._rules is None:
+            raise RuntimeError("nothing answers before the configuration is read")
+        return self._rules
+
+
+def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
+    """The rules in `config`; the fetched keys of issuers that stay the same are kept."""
+    user_seed = Path(config.user_seed_file).read_text().strip()
+    verifier = Verifier(IssuerKeys(config.issuers), config.audience)
+    if before is not None and (before.issuers, before.audience) == (
+        config.issuers,
+        config.audience,
+    ):
+        verifier = before.verifier
+    return _Rules(
+        issuers=config.issuers,
+        audience=config.audience,
+        operator=config.operator,
+        user_seed=user_seed,
+        verifier=verifier,
+        signer=Signer(Path(config.account_seed_file).read_text()),
+    )
+
+
+def _newest(requests: Requests, subjects: StackSubjects) -> Newest:
+    async def newest(bucket: Bucket, key: str) -> bytes | None:
+        """The newest value of a key.
+
+        Raises:
+            Unavailable: the bucket cannot be read.
+
+        Source:
+            NATS architecture decision records ADR-8 (key-value) and ADR-31 (direct get).
+        """
+        reply = await requests.ask(subjects.direct_get(bucket, key))
+        headers = reply.headers or {}
+        if headers.get("Status") == _NOT_FOUND or "KV-Operation" in headers:
+            return None
+        if "Nats-Subject" not in headers:
+            raise Unavailable(f"no direct get of {key}: {headers}")
+        return reply.data
+
+    return newest
