@@ -1,0 +1,364 @@
+"""A real NATS server with the configuration of a Stack, and a trust plane that answers it.
+
+    async with running_stack(ObjectName(namespace="team", name="default"), tmp_path) as nats:
+        math = await nats.agent("math")                  # durable, policy entry
+        queue = await nats.queue(math)                   # url, token file: what agent.json holds
+        async with nats.connect_as(math) as client: ...  # a plain nats.py client
+        async with nats.link_as(math) as link: ...       # our own transport
+
+Everything is as the operator makes it: streams, buckets, permissions; nothing is opened for tests.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StreamConfig,
+)
+
+from controller.clients.nkeys import account_seed, public_key, user_seed
+from controller.desired.nats import NatsServer, nats_conf
+from controller.local.issuer import LocalIssuer
+from runtime.contract.agent_config import Queue
+from runtime.contract.subjects import (
+    Bucket,
+    StackSubjects,
+    Stream,
+    durable,
+    inbox,
+    workload_entry,
+)
+from runtime.contract.trust_config import Role, TrustConfig, TrustedStack, Workload
+from runtime.contract.value import ObjectName
+from runtime.identity.token_file import TokenFile
+from runtime.transport.jetstream import Link, connect
+from runtime.transport.port import Proof, Prove
+from runtime.trust.plane import run_trust
+from runtime.trust.sources import FileSource
+
+NATS_SERVER = Path(sys.prefix) / "bin" / "nats-server"
+OPERATOR = ObjectName(namespace="k8gentai-system", name="k8gentai-operator")
+SYSTEM = ObjectName(namespace="k8gentai-system", name="k8gentai")
+OPERATOR_WORKLOAD = Workload(role=Role.OPERATOR, name=SYSTEM)
+AUDIENCE = "k8gentai"
+
+
+def service_account(workload: Workload) -> ObjectName:
+    """The ServiceAccount that the operator gives to `workload`."""
+    if workload.role is Role.OPERATOR:
+        return OPERATOR
+    name = f"{workload.role.lower()}-{workload.name.name}"
+    return ObjectName(namespace=workload.name.namespace, name=name)
+
+
+def prove(queue: Queue) -> Prove:
+    """How the workload of `queue` proves who it is."""
+    file = TokenFile(queue.token_file)
+
+    def proof() -> Proof:
+        token = file.read()
+        return Proof(token.token, token.expires)
+
+    return proof
+
+
+class NatsProcess:
+    """One nats-server; `start` after `kill` brings it back with its data on its port."""
+
+    def __init__(self, folder: Path, server: NatsServer) -> None:
+        self._folder = folder
+        self._server = server
+        self._process: asyncio.subprocess.Process | None = None
+        self._port = -1
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        return f"nats://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        config = self._folder / "nats.conf"
+        conf = nats_conf(self._server).replace("port: 4222", f"port: {self._port}", 1)
+        config.write_text(conf)
+        with (self._folder / "nats.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                NATS_SERVER, "-c", config, "--ports_file_dir", self._folder, stderr=log
+            )
+        await self._until_ready(self._process)
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, gently or not."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.send_signal(how)
+            await process.wait()
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+        ports = self._folder / f"nats-server_{process.pid}.ports"
+        async with asyncio.timeout(20):
+            while True:
+                if process.returncode is not None:
+                    raise RuntimeError((self._folder / "nats.log").read_text())
+                with contextlib.suppress(OSError, ValueError):
+                    url = json.loads(ports.read_text())["nats"][0]
+                    self._port = int(url.rpartition(":")[2])
+                    return
+                await asyncio.sleep(0.01)
+
+
+@dataclass
+class RunningStack:
+    """A Stack's queue that runs, and the hands of its operator."""
+
+    stack: ObjectName
+    folder: Path
+    server: NatsProcess
+    issuer: LocalIssuer
+    trust_file: Path
+    errors: list[Exception] = field(default_factory=list)
+    _trust: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        return self.server.url
+
+    @property
+    def subjects(self) -> StackSubjects:
+        """All names of the Stack."""
+        return StackSubjects(self.stack)
+
+    async def agent(self, name: str, calls: Sequence[ObjectName] = ()) -> Workload:
+        """An Agent in the Stack's namespace: its durable and its policy entry exist."""
+        agent = ObjectName(namespace=self.stack.namespace, name=name)
+        workload = Workload(
+            role=Role.AGENT, name=agent, durable=_durable(agent), calls=tuple(calls)
+        )
+        await self._admit(workload, Stream.TASKS, self.subjects.tasks(agent))
+        return workload
+
+    async def tool(self, name: str) -> Workload:
+        """A Tool in the Stack's namespace: its durable and its policy entry exist."""
+        tool = ObjectName(namespace=self.stack.namespace, name=name)
+        workload = Workload(role=Role.TOOL, name=tool, durable=_durable(tool))
+        await self._admit(workload, Stream.CALLS, self.subjects.calls_of(tool))
+        return workload
+
+    async def serving(self, role: Role) -> Workload:
+        """The Stack's server or dispatcher: its policy entry exists."""
+        workload = Workload(role=role, name=self.stack)
+        await self.put_policy(workload)
+        return workload
+
+    async def put_policy(self, workload: Workload) -> None:
+        """Write what `workload` is, as the operator does."""
+        async with self.connect_as(OPERATOR_WORKLOAD) as client:
+            key = workload_entry(service_account(workload))
+            await self._put(client, self.subjects.record(Bucket.POLICY, key), workload.encode())
+
+    async def delete_policy(self, workload: Workload) -> None:
+        """Take it away, as the operator does when the object is deleted."""
+        async with self.connect_as(OPERATOR_WORKLOAD) as client:
+            key = workload_entry(service_account(workload))
+            subject = self.subjects.record(Bucket.POLICY, key)
+            await client.jetstream().publish(subject, b"", headers={"KV-Operation": "DEL"})
+
+    def queue(self, workload: Workload, seconds: float = 3600) -> Queue:
+        """What the configuration of `workload` says; its token file is written anew."""
+        account = service_account(workload)
+        path = self.folder / f"{account.namespace}.{account.name}.token"
+        self.issuer.write_token(path, account, seconds)
+        return Queue(stack=self.stack, url=self.url, token_file=str(path), service_account=account)
+
+    @contextlib.asynccontextmanager
+    async def connect_as(
+        self, workload: Workload, *, token: str | None = None
+    ) -> AsyncIterator[Client]:
+        """A plain client; what the server complains about is added to `errors`."""
+        account = service_account(workload)
+        client = await self.connect(
+            token=self.issuer.token(account, 3600) if token is None else token,
+            inbox_prefix=f"{inbox(account)}.{secrets.token_hex(6)}",
+        )
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def connect(self, **options: Any) -> Client:
+        """A client with whatever options; an error of nats.py when it is refused."""
+        client = Client()
+
+        async def on_error(error: Exception) -> None:
+            self.errors.append(error)
+
+        try:
+            await client.connect(
+                self.url,
+                allow_reconnect=False,
+                connect_timeout=10,
+                error_cb=on_error,
+                **options,
+            )
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    @contextlib.asynccontextmanager
+    async def link_as(self, workload: Workload) -> AsyncIterator[Link]:
+        """Our own transport, as the process of `workload` uses it."""
+        queue = self.queue(workload)
+        async with connect(queue, prove(queue), name=str(queue.service_account)) as link:
+            await link.connection.current()
+            yield link
+
+    async def stop_trust(self) -> None:
+        """The trust plane goes away."""
+        if self._trust is not None:
+            self._trust.cancel()
+            await asyncio.gather(self._trust, return_exceptions=True)
+            self._trust = None
+
+    async def start_trust(self) -> None:
+        """The trust plane is there and answers."""
+        ready = asyncio.Event()
+        source = FileSource(self.trust_file)
+        self._trust = asyncio.create_task(
+            run_trust(source, lambda is_ready, _: ready.set() if is_ready else None)
+        )
+        await asyncio.wait_for(ready.wait(), 5)
+        async with self.connect_as(OPERATOR_WORKLOAD):
+            pass
+
+    async def create_all(self) -> None:
+        """The streams and buckets of the Stack, as the operator makes them."""
+        async with self.connect_as(OPERATOR_WORKLOAD) as client:
+            manager = client.jsm()
+            for config in (*_streams(self.subjects), *_buckets(self.subjects)):
+                await manager.add_stream(config)
+
+    async def _admit(self, workload: Workload, stream: Stream, subject: str) -> None:
+        async with self.connect_as(OPERATOR_WORKLOAD) as client:
+            await client.jsm().add_consumer(
+                self.subjects.stream(stream), _consumer(workload.durable, subject)
+            )
+        await self.put_policy(workload)
+
+    async def _put(self, client: Client, subject: str, value: bytes) -> None:
+        await client.jetstream().publish(subject, value)
+
+
+@contextlib.asynccontextmanager
+async def running_stack(stack: ObjectName, folder: Path) -> AsyncIterator[RunningStack]:
+    """A Stack's queue, with its streams and buckets, for as long as the body runs."""
+    account, user = account_seed(), user_seed()
+    (folder / "account.seed").write_text(account)
+    (folder / "user.seed").write_text(user)
+    server = NatsProcess(
+        folder,
+        NatsServer(
+            stack=stack,
+            issuer=public_key(account),
+            trust_user=public_key(user),
+            store_dir=str(folder / "jetstream"),
+            name=f"nats-{stack.name}",
+            host="127.0.0.1",
+            monitor_port=0,
+            sync_interval="2m",
+        ),
+    )
+    running = RunningStack(stack, folder, server, LocalIssuer(AUDIENCE), folder / "trust.json")
+    try:
+        await server.start()
+        running.trust_file.write_bytes(trust_config(running).encode())
+        await running.start_trust()
+        await running.create_all()
+        yield running
+    finally:
+        await running.stop_trust()
+        await server.stop()
+
+
+def trust_config(running: RunningStack) -> TrustConfig:
+    """What the operator tells the trust plane."""
+    return TrustConfig(
+        audience=AUDIENCE,
+        issuers=(running.issuer.trusted(),),
+        operator=OPERATOR,
+        account_seed_file=str(running.folder / "account.seed"),
+        user_seed_file=str(running.folder / "user.seed"),
+        stacks=(TrustedStack(stack=running.stack, url=running.url),),
+    )
+
+
+def _durable(name: ObjectName) -> str:
+    return durable(name.name, name.namespace, "7f4c1e1e-0000-4000-8000-000000000000")
+
+
+def _consumer(name: str | None, subject: str) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=name,
+        filter_subject=subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=10,
+        max_deliver=100,
+    )
+
+
+def _streams(subjects: StackSubjects) -> list[StreamConfig]:
+    def work(stream: Stream, kind: str) -> StreamConfig:
+        return StreamConfig(
+            name=subjects.stream(stream),
+            subjects=[subjects.every(kind)],
+            retention=RetentionPolicy.WORK_QUEUE,
+            discard=DiscardPolicy.NEW,
+            duplicate_window=120,
+        )
+
+    def log(stream: Stream, names: Sequence[str]) -> StreamConfig:
+        return StreamConfig(
+            name=subjects.stream(stream), subjects=list(names), max_age=3600, allow_direct=True
+        )
+
+    return [
+        work(Stream.TASKS, "tasks"),
+        work(Stream.CALLS, "calls"),
+        log(Stream.EVENTS, [subjects.every("events")]),
+        log(Stream.DEAD, [subjects.every("dead")]),
+        log(Stream.ADVISORIES, subjects.advisories()),
+    ]
+
+
+def _buckets(subjects: StackSubjects) -> list[StreamConfig]:
+    # Roll-ups stay off: with them, one header on a write to a key of one's own clears the bucket.
+    return [
+        StreamConfig(
+            name=f"KV_{subjects.bucket(bucket)}",
+            subjects=[subjects.record(bucket)],
+            max_msgs_per_subject=1,
+            discard=DiscardPolicy.NEW,
+            allow_direct=True,
+            deny_delete=True,
+            allow_rollup_hdrs=False,
+        )
+        for bucket in Bucket
+    ]
+
+
+REFUSALS = (nats.errors.Error, OSError, TimeoutError)
