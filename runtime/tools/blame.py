@@ -1,0 +1,56 @@
+"""Where in a user's own code an error came from."""
+
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from runtime.contract.agent_config import Module
+
+DEPTH = 8  # frames from the innermost: enough for a library that lets another one read a reply
+
+
+def blame(error: BaseException, module: Module | None) -> str:
+    """An error as one line: `math_agent.py:12 ZeroDivisionError: division by zero`.
+
+    Shape:
+        module   the user's code: the innermost line of it is named, if the error came through any.
+    """
+    kind = type(error).__name__
+    said = str(error).strip().partition("\n")[0]
+    what = f"{kind}: {said}" if said else kind
+    place = None if module is None else _place(error, module)
+    return f"{place} {what}" if place else what
+
+
+def raised_in(error: BaseException, packages: frozenset[str]) -> bool:
+    """Whether the error comes out of one of these top-level packages."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(_package(frame) in packages for frame in frames[-DEPTH:])
+
+
+def _place(error: BaseException, module: Module) -> str | None:
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{_shown(error.filename, module)}:{error.lineno}"
+    lines = [
+        f"{_shown(frame.f_code.co_filename, module)}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if _is_the_users(frame, module)
+    ]
+    return lines[-1] if lines else None
+
+
+def _is_the_users(frame: FrameType, module: Module) -> bool:
+    if module.path is not None and Path(frame.f_code.co_filename).is_relative_to(module.path):
+        return True
+    return _package(frame) == module.entrypoint.partition(":")[0].partition(".")[0]
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _shown(name: str, module: Module) -> str:
+    path = Path(name)
+    if module.path is not None and path.is_relative_to(module.path):
+        return str(path.relative_to(module.path))
+    return path.name

@@ -1,0 +1,90 @@
+"""A user's Python function as a tool."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from runtime.contract.agent_config import Module, ToolConfig
+from runtime.contract.catalogue import FunctionSpec
+from runtime.tools.blame import blame
+from runtime.tools.entrypoint import kind_of, load
+from runtime.tools.errors import BadSpec
+from runtime.tools.port import ToolFailure
+from runtime.tools.schema import Schema
+from runtime.tools.signature import Arguments, Unreadable, arguments_of, documented
+from runtime.tools.threads import in_thread
+
+FIELD = "spec.python"
+
+
+class PythonTool:
+    """An `Executor` of one function, sync or async."""
+
+    def __init__(self, config: ToolConfig, module: Module) -> None:
+        """Load the function.
+
+        Raises:
+            BadSpec: there is none, or it cannot be offered to a model.
+        """
+        self._module = module
+        self._function = load(module, field=FIELD)
+        said = f'{FIELD}.entrypoint "{module.entrypoint}"'
+        if not callable(self._function) or inspect.isclass(self._function):
+            raise BadSpec(f"{said} is a {kind_of(self._function)}, but a tool is a function")
+        self._arguments = _arguments(config, self._function, said)
+        self._is_async = inspect.iscoroutinefunction(inspect.unwrap(self._function))
+        self.functions = (
+            FunctionSpec(
+                name=re.sub(r".*[:.]", "", module.entrypoint),
+                description=documented(self._function)[0] or config.description,
+                input_schema=self._arguments.schema,
+            ),
+        )
+
+    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
+        """Run the function; gives what it returned, as JSON has it.
+
+        Raises:
+            ToolFailure: wrong arguments, an exception of the function, or no JSON returned.
+        """
+        if function != self.functions[0].name:
+            raise ToolFailure(f"this tool has no function {function}")
+        given = self._arguments.read(arguments)
+        try:
+            returned = await self._run(given)
+        except ToolFailure:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ToolFailure(f"{function} failed: {blame(error, self._module)}") from error
+        return _json(function, returned)
+
+    async def _run(self, arguments: dict[str, Any]) -> Any:
+        if self._is_async:
+            return await self._function(**arguments)
+        returned = await in_thread(lambda: self._function(**arguments))
+        return await returned if inspect.isawaitable(returned) else returned
+
+
+def _arguments(config: ToolConfig, function: Callable[..., Any], said: str) -> Arguments:
+    if config.input_schema is not None:
+        schema = Schema(config.input_schema, field="spec.inputSchema")
+        return Arguments(schema=config.input_schema, read=schema.check)
+    try:
+        return arguments_of(function)
+    except (Unreadable, ValueError, TypeError) as error:
+        raise BadSpec(f"{said}: {error}; write the schema in spec.inputSchema") from error
+
+
+def _json(function: str, value: object) -> Any:
+    try:
+        plain = to_jsonable_python(value)
+        json.dumps(plain, allow_nan=False)
+    except (PydanticSerializationError, ValueError, TypeError) as error:
+        raise ToolFailure(
+            f"{function} returned a {kind_of(value)}, which cannot be written as JSON: {error}"
+        ) from error
+    return plain
