@@ -6,7 +6,15 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from controller.api.resource import NAME_LENGTH, NAME_PATTERN
-from controller.api.schema import Fields, Form, FreeForm, Integer, Rule, at_most_one
+from controller.api.schema import (
+    NULL_IS_NOTHING,
+    Fields,
+    Form,
+    FreeForm,
+    Integer,
+    Rule,
+    at_most_one,
+)
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _DOTTED = rf"{_IDENTIFIER}([.]{_IDENTIFIER})*"
@@ -285,7 +293,7 @@ class LabelRequirement(Fields):
 class LabelSelector(Fields):
     """Labels an object must have; all requirements together."""
 
-    match_labels: dict[str, LabelValue] = Field(
+    match_labels: Annotated[dict[str, LabelValue], NULL_IS_NOTHING] = Field(
         default_factory=dict, max_length=64, description="Labels with exactly these values."
     )
     match_expressions: tuple[LabelRequirement, ...] = Field(

@@ -9,7 +9,7 @@ from controller.api.conditions import Condition, ConditionType
 from controller.api.fields import HttpUrl, Namespace, ShortName
 from controller.api.names import GROUP, Kind
 from controller.api.resource import AGE, Column, Resource, Status, condition_column
-from controller.api.schema import Fields, Form, Integer, Keyed, exactly_one
+from controller.api.schema import NULL_IS_NOTHING, Fields, Form, Integer, Keyed, exactly_one
 
 TrustDomain = Annotated[
     str,
@@ -24,7 +24,9 @@ Scope = Annotated[
 ]
 ClaimValue = Annotated[str, Field(min_length=1, max_length=253)]
 Scopes = Annotated[tuple[Scope, ...], Keyed()]
-ShortNames = Annotated[tuple[ShortName, ...], Keyed()]
+ClaimValues = Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=64)]
+Claims = Annotated[dict[str, ClaimValues], NULL_IS_NOTHING]
+ShortNames = Annotated[tuple[ShortName, ...], Field(min_length=1, max_length=64), Keyed()]
 
 
 class TargetKind(StrEnum):
@@ -73,13 +75,11 @@ class WorkloadIdentity(Fields):
 class Users(Fields):
     """People, by what their token says of them."""
 
-    claims: dict[str, Annotated[tuple[ClaimValue, ...], Field(min_length=1, max_length=64)]] = (
-        Field(
-            default_factory=dict,
-            max_length=16,
-            description="Claims the user's token must have, each with one of these values. Empty: "
-            "every authenticated user.",
-        )
+    claims: Claims = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Claims the user's token must have, each with one of these values. Empty: "
+        "every authenticated user.",
     )
 
 
@@ -90,7 +90,7 @@ class Callers(Fields):
 
     users: Users | None = Field(None, description="Users, by the claims of their token.")
     agents: ShortNames | None = Field(
-        None, min_length=1, max_length=64, description="Agents of the policy's namespace, by name."
+        None, description="Agents of the policy's namespace, by name."
     )
 
 
@@ -100,11 +100,9 @@ class Callees(Fields):
     rules = (exactly_one("agents", "tools"),)
 
     agents: ShortNames | None = Field(
-        None, min_length=1, max_length=64, description="Agents of the policy's namespace, by name."
+        None, description="Agents of the policy's namespace, by name."
     )
-    tools: ShortNames | None = Field(
-        None, min_length=1, max_length=64, description="Tools of the policy's namespace, by name."
-    )
+    tools: ShortNames | None = Field(None, description="Tools of the policy's namespace, by name.")
 
 
 class AccessRule(Fields):

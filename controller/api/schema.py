@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, override
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -108,9 +109,7 @@ class Fields(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_nothing(cls, data: object) -> object:
-        if not isinstance(data, Mapping):
-            return data
-        return {name: value for name, value in data.items() if value is not None}
+        return without_nulls(data)
 
     @model_validator(mode="after")
     def _rules_hold(self) -> Self:
@@ -133,6 +132,17 @@ class Fields(BaseModel):
     def dump(self) -> dict[str, Any]:
         """The JSON form, as Kubernetes holds it: camelCase, absent instead of null."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def without_nulls(data: object) -> object:
+    """`data` without entries that are null, if it is a mapping; else as it is."""
+    if not isinstance(data, Mapping):
+        return data
+    return {name: value for name, value in data.items() if value is not None}
+
+
+NULL_IS_NOTHING: Final = BeforeValidator(without_nulls)
+"""For maps of the spec, which the API server rids of nulls like the objects themselves."""
 
 
 @dataclass(frozen=True, slots=True)

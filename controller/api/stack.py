@@ -16,11 +16,21 @@ from controller.api.fields import (
 )
 from controller.api.names import Kind
 from controller.api.resource import AGE, READY, REASON, Column, Resource, Status, name_rule
-from controller.api.schema import IMPLIED, Fields, Form, Integer, Keyed, Rule, exactly_one
+from controller.api.schema import (
+    IMPLIED,
+    NULL_IS_NOTHING,
+    Fields,
+    Form,
+    Integer,
+    Keyed,
+    Rule,
+    exactly_one,
+)
 from controller.api.workload_status import ACCESS_DESCRIPTION, Access
 
 _NATS_SERVER: Final = r"(nats|tls)://[-.:A-Za-z0-9\[\]]+"
 
+Quantities = Annotated[dict[str, Quantity], NULL_IS_NOTHING]
 ProviderType = Annotated[
     str,
     Field(max_length=128),
@@ -51,10 +61,10 @@ class Flavour(StrEnum):
 class Resources(Fields):
     """What a container asks for and may use."""
 
-    requests: dict[str, Quantity] = Field(
+    requests: Quantities = Field(
         default_factory=dict, max_length=16, description="What is reserved, for example cpu: 500m."
     )
-    limits: dict[str, Quantity] = Field(
+    limits: Quantities = Field(
         default_factory=dict, max_length=16, description="What is never exceeded."
     )
 
