@@ -17,6 +17,7 @@ from runtime.contract.value import ObjectName
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
+EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES; the dispatchers of a Stack share it
 
 
@@ -197,6 +198,12 @@ def run_key(agent: ObjectName, task: str) -> str:
 def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call in `effects`: the same for every rerun of the same step."""
     return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
+
+
+def effect_tool(key: str) -> str | None:
+    """The name of the Tool in a key that `effect_key` made, None if it made none like it."""
+    parts = key.split(".")
+    return parts[1] if len(parts) == EFFECT_TOKENS else None
 
 
 def keys_of(owner: ObjectName) -> str:
