@@ -1,0 +1,142 @@
+"""The dispatcher's book: which runs are open and what has to be looked at, and when.
+
+It is made anew from the run records by every dispatcher that begins to lead, so it may be lost.
+"""
+
+import heapq
+import itertools
+import logging
+from dataclasses import dataclass
+
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.value import ObjectName
+from runtime.dispatch.decide import LookAgain, due
+from runtime.transport.port import Entry
+
+log = logging.getLogger(__name__)
+
+TELLING_SECONDS = 5.0  # for whoever wrote an end to tell it
+RECHECK_SECONDS = 5.0  # between looks at a conversation in which somebody waits
+SLACK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run without an end: does it need one?"""
+
+    agent: ObjectName
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that failed or was cancelled: was its end told?"""
+
+    agent: ObjectName
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Whose turn is it, and does he know?"""
+
+    conversation: str
+
+
+type Matter = OpenRun | EndedRun | Conversation
+
+
+class Book:
+    """Matters in the order of their time; each stands there once.
+
+    Units:
+        Times are seconds since the epoch. The ends of runs older than `event_seconds` are not
+        told again: nobody could follow them any more.
+    """
+
+    def __init__(self, event_seconds: float) -> None:
+        self._event_seconds = event_seconds
+        self._times: dict[Matter, float] = {}
+        self._heap: list[tuple[float, int, Matter]] = []
+        self._numbers = itertools.count()
+        self._cancelled_since: dict[str, float] = {}
+        self._waiting: dict[str, set[str]] = {}
+
+    def note(self, entry: Entry, now: float) -> None:
+        """Take in what a run record says now."""
+        if entry.deleted:
+            return
+        try:
+            record = RunRecord.decode(entry.value)
+        except ValueError as error:
+            log.warning("no run record", extra={"key": entry.key, "error": str(error)})
+            return
+        if record.state.is_end:
+            self._close(record, now)
+        else:
+            self._open(record, now)
+
+    def put(self, matter: Matter, at: float) -> None:
+        """Look at `matter` at `at`, and at no other time."""
+        self._times[matter] = at
+        heapq.heappush(self._heap, (at, next(self._numbers), matter))
+        if len(self._heap) > 2 * len(self._times) + SLACK:
+            # Most runs end long before their deadline; what was to be done then is forgotten here.
+            self._heap = [item for item in self._heap if self._times.get(item[2]) == item[0]]
+            heapq.heapify(self._heap)
+
+    def take(self, now: float) -> list[Matter]:
+        """Everything whose time has come, in order; it stands here no longer."""
+        taken = []
+        while self._heap and self._heap[0][0] <= now:
+            at, _, matter = heapq.heappop(self._heap)
+            if self._times.get(matter) == at:
+                del self._times[matter]
+                taken.append(matter)
+        return taken
+
+    @property
+    def next_time(self) -> float | None:
+        """When something has to be looked at again."""
+        return self._heap[0][0] if self._heap else None
+
+    def cancelled_since(self, task: str) -> float | None:
+        """When it was first seen that somebody wants this run to end."""
+        return self._cancelled_since.get(task)
+
+    def waits(self, conversation: str) -> bool:
+        """Whether a run waits for its turn there."""
+        return conversation in self._waiting
+
+    def _open(self, record: RunRecord, now: float) -> None:
+        task, conversation = record.task.id, record.task.conversation
+        if record.cancel_requested:
+            self._cancelled_since.setdefault(task, now)
+        if record.state is RunState.WAITING and conversation is not None:
+            self._waiting.setdefault(conversation, set()).add(task)
+            self.put(Conversation(conversation), now)
+        else:
+            self._waits_no_more(record)
+        needed = due(record, now=now, cancelled_since=self._cancelled_since.get(task))
+        self.put(
+            OpenRun(record.task.agent, task), needed.at if isinstance(needed, LookAgain) else now
+        )
+
+    def _close(self, record: RunRecord, now: float) -> None:
+        agent, task, conversation = record.task.agent, record.task.id, record.task.conversation
+        self._cancelled_since.pop(task, None)
+        self._times.pop(OpenRun(agent, task), None)
+        self._waits_no_more(record)
+        if conversation is not None:
+            self.put(Conversation(conversation), now)
+        ended = record.ended or now
+        if record.state is not RunState.COMPLETED and ended > now - self._event_seconds:
+            self.put(EndedRun(agent, task), max(now, ended + TELLING_SECONDS))
+
+    def _waits_no_more(self, record: RunRecord) -> None:
+        conversation = record.task.conversation
+        if conversation is None or conversation not in self._waiting:
+            return
+        self._waiting[conversation].discard(record.task.id)
+        if not self._waiting[conversation]:
+            del self._waiting[conversation]

@@ -1,0 +1,135 @@
+"""What the dispatcher has to do, from a record and the time alone. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.contract.messages import (
+    CallResult,
+    Cancelled,
+    End,
+    Failed,
+    FailureReason,
+    Outcome,
+)
+from runtime.contract.runs import RunRecord, RunState
+from runtime.state.conversation_head import Place
+
+GRACE_SECONDS = 10.0  # past its deadline, for a worker to write the end itself
+CANCEL_SECONDS = 15.0  # after a cancellation, for the worker that has it or gets it next
+PHANTOM_SECONDS = 30.0  # for a run record to appear behind a place in a conversation
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Nothing to do before `at` (seconds since the epoch)."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write this end: no worker will."""
+
+    end: End
+
+
+def due(
+    record: RunRecord, *, now: float, cancelled_since: float | None
+) -> LookAgain | Write | None:
+    """What an open run needs: an end, another look, or None if it has its end.
+
+    A worker writes the ends of what it runs, so a running one gets time for that; `cancelled_since`
+    is when the cancellation of it was first seen.
+    """
+    if record.state.is_end:
+        return None
+    last = record.task.deadline
+    if record.state is RunState.RUNNING:
+        last += GRACE_SECONDS
+        if cancelled_since is not None:
+            last = min(last, cancelled_since + CANCEL_SECONDS)
+    elif record.cancel_requested:
+        last = now
+    if now < last:
+        return LookAgain(last)
+    return Write(_cancelled(record) if record.cancel_requested else _timed_out(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run has ended: append what it leaves and go on to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """It is this run's turn: publish its task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Nobody will ever run here: whoever was admitted has vanished without a run record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The run goes its way; its end is what comes next."""
+
+
+type NextInLine = Finish | Release | Abandon | Rest | LookAgain
+
+
+def next_in_line(place: Place, record: RunRecord | None, now: float) -> NextInLine:
+    """What the place whose turn it is in a conversation needs."""
+    if record is None:
+        appears = place.since + PHANTOM_SECONDS
+        return LookAgain(appears) if now < appears else Abandon()
+    if record.state.is_end:
+        return Finish()
+    ending = isinstance(due(record, now=now, cancelled_since=None), Write)
+    return Release() if record.state is RunState.WAITING and not ending else Rest()
+
+
+def gave_up(record: RunRecord, deliveries: int) -> Failed:
+    """The end of a task that the queue delivers no more."""
+    return Failed(
+        **_place(record),
+        reason=FailureReason.DEAD_LETTERED,
+        message=f"the task was delivered {deliveries} times and no worker brought it to an end",
+    )
+
+
+def lost_call(call: str, found: CallResult | None, deliveries: int) -> CallResult:
+    """The end of a call that the queue delivers no more.
+
+    A tool that had begun may have taken effect, so nobody can say whether it did.
+    """
+    begun = found is not None
+    doubt = "; whether it took effect is not known" if begun else " and the tool never began it"
+    return CallResult(
+        call=call,
+        outcome=Outcome.UNKNOWN if begun else Outcome.FAILED,
+        error=f"the call was delivered {deliveries} times without an answer{doubt}",
+        attempt=found.attempt if found else 1,
+    )
+
+
+def _timed_out(record: RunRecord) -> Failed:
+    seconds = round(record.task.deadline - record.created)
+    why = {
+        RunState.WAITING: "its conversation was busy all the time",
+        RunState.QUEUED: f"no worker of {record.task.agent} took it",
+        RunState.RUNNING: f"its worker {record.worker} was not heard of again",
+    }.get(record.state, "")
+    return Failed(
+        **_place(record),
+        reason=FailureReason.TIMED_OUT,
+        message=f"the task did not end within {seconds} s: {why}",
+    )
+
+
+def _cancelled(record: RunRecord) -> Cancelled:
+    return Cancelled(**_place(record))
+
+
+def _place(record: RunRecord) -> dict[str, Any]:
+    return {"task": record.task.id, "attempt": max(record.attempt, 1), "seq": 1}

@@ -1,0 +1,117 @@
+"""Following every run record, and doing what no worker does when its time has come."""
+
+import asyncio
+import logging
+import time
+
+from runtime.contract.value import ObjectName
+from runtime.dispatch.book import (
+    RECHECK_SECONDS,
+    Book,
+    Conversation,
+    EndedRun,
+    Matter,
+    OpenRun,
+)
+from runtime.dispatch.decide import LookAgain, Write, due
+from runtime.dispatch.ends import Ends
+from runtime.dispatch.lease import LeadershipLost
+from runtime.dispatch.ports import Ports
+from runtime.dispatch.turns import Turns
+from runtime.transport.port import TransportError
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+FAULT_SECONDS = 30.0
+LONGEST_SLEEP_SECONDS = 60.0
+
+
+class Supervision:
+    """The runs of a Stack, from the first look at all of them to the end of the leadership."""
+
+    def __init__(self, ports: Ports, ends: Ends, *, event_seconds: float) -> None:
+        self._ports = ports
+        self._ends = ends
+        self._turns = Turns(ports, ends)
+        self._book = Book(event_seconds)
+        self._complete = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Supervise until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="follow the runs")
+            group.create_task(self._work(), name="look at the runs")
+
+    async def _follow(self) -> None:
+        async for entry in self._ports.runs.watch():
+            if entry is None:
+                self._complete.set()
+            else:
+                self._book.note(entry, time.time())
+                self._changed.set()
+
+    async def _work(self) -> None:
+        # Until every record was seen, what is open looks like more than it is.
+        await self._complete.wait()
+        while True:
+            self._changed.clear()
+            for matter in self._book.take(time.time()):
+                await self._look(matter)
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        next_time = self._book.next_time
+        seconds = LONGEST_SLEEP_SECONDS if next_time is None else next_time - time.time()
+        try:
+            async with asyncio.timeout(min(seconds, LONGEST_SLEEP_SECONDS)):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _look(self, matter: Matter) -> None:
+        try:
+            await self._settle(matter)
+        except TransportError as error:
+            log.warning("a run has to wait", extra={"matter": repr(matter), "error": str(error)})
+            self._book.put(matter, time.time() + RETRY_SECONDS)
+        except LeadershipLost:
+            raise
+        except Exception:
+            # One record that we cannot cope with must not keep the others waiting.
+            log.exception("looking at a run failed", extra={"matter": repr(matter)})
+            self._book.put(matter, time.time() + FAULT_SECONDS)
+
+    async def _settle(self, matter: Matter) -> None:
+        match matter:
+            case OpenRun(agent, task):
+                await self._end_if_due(agent, task)
+            case EndedRun(agent, task):
+                await self._tell(agent, task)
+            case Conversation(conversation):
+                await self._bring_on(conversation)
+
+    async def _end_if_due(self, agent: ObjectName, task: str) -> None:
+        held = await self._ends.get(agent, task)
+        if held is None:
+            return
+        now, since = time.time(), self._book.cancelled_since(task)
+        match due(held.record, now=now, cancelled_since=since):
+            case LookAgain(at):
+                self._book.put(OpenRun(agent, task), at)
+            case Write(end):
+                await self._ends.write(held, end)
+
+    async def _tell(self, agent: ObjectName, task: str) -> None:
+        held = await self._ends.get(agent, task)
+        if held is not None and held.record.state.is_end:
+            await self._ends.tell(held)
+
+    async def _bring_on(self, conversation: str) -> None:
+        now = time.time()
+        again = await self._turns.look(conversation, now)
+        if again is None and self._book.waits(conversation):
+            again = now + RECHECK_SECONDS
+        if again is not None:
+            self._book.put(Conversation(conversation), again)

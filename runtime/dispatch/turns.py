@@ -1,0 +1,79 @@
+"""The next task of a conversation: finished, released or given up, whatever its record asks for."""
+
+import contextlib
+import logging
+
+from runtime.contract.messages import Failed, FailureReason
+from runtime.contract.runs import RunState
+from runtime.contract.subjects import run_key
+from runtime.dispatch.decide import Abandon, Finish, LookAgain, Release, next_in_line
+from runtime.dispatch.ends import Ends
+from runtime.dispatch.ports import Ports
+from runtime.state.conversation_head import Place
+from runtime.state.conversations import Conversations
+from runtime.state.runs import Held
+from runtime.transport.port import PayloadTooLarge, RevisionConflict
+
+log = logging.getLogger(__name__)
+
+
+class Turns:
+    """Brings conversations on, however far somebody else had come before a crash."""
+
+    def __init__(self, ports: Ports, ends: Ends) -> None:
+        self._ports = ports
+        self._ends = ends
+        self._conversations = Conversations(ports.conversations)
+
+    async def look(self, conversation: str, now: float) -> float | None:
+        """Bring a conversation on as far as possible; when to look again, if that is known."""
+        place = await self._conversations.turn(conversation)
+        while place is not None:
+            held = await self._ends.get(place.agent, place.task)
+            match next_in_line(place, held.record if held else None, now):
+                case Finish() if held:
+                    place = await self._conversations.finish(held.record)
+                case Abandon():
+                    log.warning("a place without a run record", extra={"task": place.task})
+                    place = await self._conversations.abandon(conversation, place.task)
+                case Release() if held:
+                    await self._release(conversation, place, held)
+                    return None
+                case LookAgain(at):
+                    return at
+                case _:
+                    return None
+        return None
+
+    async def _release(self, conversation: str, place: Place, held: Held) -> None:
+        """Publish the task, then say so in its record.
+
+        In this order a crash in between repeats the publishing, which the queue or, later, the
+        record makes harmless; in the other order it would lose the task.
+        """
+        history = await self._conversations.history(conversation)
+        record = held.record
+        task = record.task.model_copy(update={"history": history, "sequence": place.sequence})
+        try:
+            subject = self._ports.subjects.tasks(task.agent)
+            await self._ports.outbox.publish(subject, task.encode(), msg_id=task.id)
+        except PayloadTooLarge as error:
+            await self._ends.write(held, _too_large(held, str(error)))
+            return
+        task = task.model_copy(update={"history": ()})
+        queued = record.model_copy(update={"state": RunState.QUEUED, "task": task})
+        with contextlib.suppress(RevisionConflict):
+            # A worker that has begun already has written more than this.
+            key = run_key(task.agent, task.id)
+            await self._ports.runs.update(key, queued.encode(), held.revision)
+        log.info("released a task", extra={"task": task.id, "conversation": conversation})
+
+
+def _too_large(held: Held, error: str) -> Failed:
+    return Failed(
+        task=held.record.task.id,
+        attempt=1,
+        seq=1,
+        reason=FailureReason.AGENT_ERROR,
+        message=f"the task and its conversation's history are too large: {error}",
+    )
