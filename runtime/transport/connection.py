@@ -75,6 +75,9 @@ class Generation:
                     closed_cb=self._on_closed,
                     skip_subject_validation=True,  # each is made in `contract.subjects`
                 )
+                if not self.client.is_connected:
+                    # A server that has not decided yet sends a ping; nats.py takes it for a yes.
+                    raise nats.errors.NoServersError
                 await self.client.subscribe(f"{self.prefix}.r.*", cb=self._on_reply)
         except (OSError, nats.errors.Error, TimeoutError) as error:
             await self.close()
