@@ -143,13 +143,15 @@ class RunningStack:
         """All names of the Stack."""
         return StackSubjects(self.stack)
 
-    async def agent(self, name: str, calls: Sequence[ObjectName] = ()) -> Workload:
+    async def agent(
+        self, name: str, calls: Sequence[ObjectName] = (), ack_wait: float = 10
+    ) -> Workload:
         """An Agent in the Stack's namespace: its durable and its policy entry exist."""
         agent = ObjectName(namespace=self.stack.namespace, name=name)
         workload = Workload(
             role=Role.AGENT, name=agent, durable=_durable(agent), calls=tuple(calls)
         )
-        await self._admit(workload, Stream.TASKS, self.subjects.tasks(agent))
+        await self._admit(workload, Stream.TASKS, self.subjects.tasks(agent), ack_wait)
         return workload
 
     async def tool(self, name: str) -> Workload:
@@ -201,7 +203,7 @@ class RunningStack:
             await client.close()
 
     async def connect(self, **options: Any) -> Client:
-        """A client with whatever options; an error of nats.py when it is refused."""
+        """A client with whatever options; `AuthorizationError` if not let in within 2 s."""
         client = Client()
 
         async def on_error(error: Exception) -> None:
@@ -218,12 +220,16 @@ class RunningStack:
         except BaseException:
             await client.close()
             raise
+        if not client.is_connected:
+            # The server pings whom it has not let in yet; nats.py takes that for a yes.
+            await client.close()
+            raise nats.errors.AuthorizationError
         return client
 
     @contextlib.asynccontextmanager
-    async def link_as(self, workload: Workload) -> AsyncIterator[Link]:
-        """Our own transport, as the process of `workload` uses it."""
-        queue = self.queue(workload)
+    async def link_as(self, workload: Workload, seconds: float = 3600) -> AsyncIterator[Link]:
+        """Our own transport, as the process of `workload` uses it; its token lives `seconds`."""
+        queue = self.queue(workload, seconds)
         async with connect(queue, prove(queue), name=str(queue.service_account)) as link:
             await link.connection.current()
             yield link
@@ -237,14 +243,15 @@ class RunningStack:
 
     async def start_trust(self) -> None:
         """The trust plane is there and answers."""
-        ready = asyncio.Event()
+        reached = asyncio.Event()
+
+        def ready(is_ready: bool, sentence: str) -> None:  # noqa: FBT001 - as the trust plane calls it
+            if is_ready and sentence == "answering for 1 of 1 stacks":
+                reached.set()
+
         source = FileSource(self.trust_file)
-        self._trust = asyncio.create_task(
-            run_trust(source, lambda is_ready, _: ready.set() if is_ready else None)
-        )
-        await asyncio.wait_for(ready.wait(), 5)
-        async with self.connect_as(OPERATOR_WORKLOAD):
-            pass
+        self._trust = asyncio.create_task(run_trust(source, ready, read_seconds=0.02))
+        await asyncio.wait_for(reached.wait(), 20)
 
     async def create_all(self) -> None:
         """The streams and buckets of the Stack, as the operator makes them."""
@@ -253,10 +260,12 @@ class RunningStack:
             for config in (*_streams(self.subjects), *_buckets(self.subjects)):
                 await manager.add_stream(config)
 
-    async def _admit(self, workload: Workload, stream: Stream, subject: str) -> None:
+    async def _admit(
+        self, workload: Workload, stream: Stream, subject: str, ack_wait: float = 10
+    ) -> None:
         async with self.connect_as(OPERATOR_WORKLOAD) as client:
             await client.jsm().add_consumer(
-                self.subjects.stream(stream), _consumer(workload.durable, subject)
+                self.subjects.stream(stream), _consumer(workload.durable, subject, ack_wait)
             )
         await self.put_policy(workload)
 
@@ -311,12 +320,12 @@ def _durable(name: ObjectName) -> str:
     return durable(name.name, name.namespace, "7f4c1e1e-0000-4000-8000-000000000000")
 
 
-def _consumer(name: str | None, subject: str) -> ConsumerConfig:
+def _consumer(name: str | None, subject: str, ack_wait: float) -> ConsumerConfig:
     return ConsumerConfig(
         durable_name=name,
         filter_subject=subject,
         ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=10,
+        ack_wait=ack_wait,
         max_deliver=100,
     )
 
@@ -359,6 +368,3 @@ def _buckets(subjects: StackSubjects) -> list[StreamConfig]:
         )
         for bucket in Bucket
     ]
-
-
-REFUSALS = (nats.errors.Error, OSError, TimeoutError)

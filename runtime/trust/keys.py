@@ -52,13 +52,20 @@ class IssuerKeys:
 
 
 def key_by_kid(jwks: dict[str, Any]) -> KeyByKid:
-    """The keys of a JWK set (RFC 7517) that this program can verify with."""
+    """The keys of a JWK set (RFC 7517) that this program can verify with.
+
+    Raises:
+        ValueError: it is no JWK set.
+    """
+    listed = jwks.get("keys")
+    if not isinstance(listed, list):
+        raise ValueError("a JWK set has a list of keys")  # noqa: TRY004 - bad data, no bad argument
     found: KeyByKid = {}
-    for one in jwks.get("keys", []):
+    for one in listed:
         try:
             key = jwt.PyJWK.from_dict(one)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-            continue
+        except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
+            continue  # of a kind we do not know; the others still count
         if key.key_id is not None and key.key_type != "oct":
             found[key.key_id] = key
     return found

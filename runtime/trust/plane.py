@@ -42,7 +42,8 @@ async def run_trust(source: Source, ready: Ready, *, read_seconds: float = READ_
     try:
         while True:
             try:
-                state = (True, plane.take(await source.read()))
+                plane.take(await source.read())
+                state = (True, plane.sentence)
             except (Unreadable, OSError, ValueError) as error:
                 # What was read before stays in force: open Stacks must not close over a hiccup.
                 state = (plane.is_running, str(error))
@@ -70,15 +71,20 @@ class _Rules:
 class _Plane:
     def __init__(self) -> None:
         self._rules: _Rules | None = None
-        self._serving: dict[TrustedStack, asyncio.Task[None]] = {}
+        self._serving: dict[TrustedStack, tuple[Requests, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def is_running(self) -> bool:
         return self._rules is not None
 
-    def take(self, config: TrustConfig) -> str:
-        """Let `config` be in force; says in a sentence what that means.
+    @property
+    def sentence(self) -> str:
+        reached = sum(requests.is_open for requests, _ in self._serving.values())
+        return f"answering for {reached} of {len(self._serving)} stacks"
+
+    def take(self, config: TrustConfig) -> None:
+        """Let `config` be in force.
 
         Raises:
             OSError, ValueError: a seed cannot be read.
@@ -90,7 +96,6 @@ class _Plane:
         for stack in config.stacks:
             if stack not in self._serving:
                 self._serving[stack] = self._serve(stack, self._rules.user_seed)
-        return f"answering for {len(self._serving)} stacks"
 
     async def close(self) -> None:
         """Stop answering."""
@@ -99,18 +104,17 @@ class _Plane:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     def _end(self, stack: TrustedStack) -> None:
-        task = self._serving.pop(stack)
+        _, task = self._serving.pop(stack)
         task.cancel()
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def _serve(self, stack: TrustedStack, user_seed: str) -> asyncio.Task[None]:
+    def _serve(self, stack: TrustedStack, user_seed: str) -> tuple[Requests, asyncio.Task[None]]:
         requests = Requests(stack.url, seed=user_seed, name="trust")
         newest = _newest(requests, StackSubjects(stack.stack))
         callout = Callout(stack.stack, self._current, newest)
-        return asyncio.create_task(
-            requests.serve(SUBJECT, GROUP, callout.answer), name=f"trust of {stack.stack}"
-        )
+        serving = requests.serve(SUBJECT, GROUP, callout.answer)
+        return requests, asyncio.create_task(serving, name=f"trust of {stack.stack}")
 
     def _current(self) -> _Rules:
         if self._rules is None:
@@ -121,12 +125,11 @@ class _Plane:
 def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
     """The rules in `config`; the fetched keys of issuers that stay the same are kept."""
     user_seed = Path(config.user_seed_file).read_text().strip()
-    verifier = Verifier(IssuerKeys(config.issuers), config.audience)
-    if before is not None and (before.issuers, before.audience) == (
-        config.issuers,
-        config.audience,
-    ):
+    heard = (config.issuers, config.audience)
+    if before is not None and (before.issuers, before.audience) == heard:
         verifier = before.verifier
+    else:
+        verifier = Verifier(IssuerKeys(config.issuers), config.audience)
     return _Rules(
         issuers=config.issuers,
         audience=config.audience,
