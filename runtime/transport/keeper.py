@@ -47,6 +47,7 @@ class Keeper:
         self._every = ack_wait_seconds / BEATS_PER_ACK_WAIT
         self._beside = beside
         self._held: dict[str, Held] = {}
+        self._connection: Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -61,6 +62,11 @@ class Keeper:
         if self._loop is not None and self._running is not None:
             self._loop.call_soon_threadsafe(self._running.cancel)
         self._thread.join(timeout=5)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether signs of life can go out right now."""
+        return self._connection is not None and self._connection.is_open
 
     def keep(self, ack_subject: str, until: float) -> Held:
         """Give signs of life for the delivery with this ack subject, until `until`."""
@@ -90,6 +96,7 @@ class Keeper:
 
     async def _beat(self) -> None:
         async with Connection(self._queue, self._prove, name="keeper").running() as connection:
+            self._connection = connection
             while True:
                 await asyncio.sleep(self._every)
                 await self._signs_of_life(connection)

@@ -192,6 +192,12 @@ class MemoryDelivery:
         )
         self._queue.drop(self._durable.stream, self.sequence)
 
+    async def leave(self) -> None:
+        """Again, after the ack wait."""
+        self._settle("leave")
+        wait = self._durable.ack_wait_seconds
+        asyncio.get_running_loop().call_later(wait, self._durable.waiting.put_nowait, self.sequence)
+
     def _settle(self, how: str) -> None:
         if self.settled is not None:
             raise AssertionError(f"delivery {self.sequence} settled twice: {self.settled}, {how}")

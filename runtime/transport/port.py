@@ -115,6 +115,10 @@ class Delivery(Protocol):
         """Never again; the reason goes into the queue's advisory."""
         ...
 
+    async def leave(self) -> None:
+        """Say nothing and give no more signs of life: the queue decides by its ack wait."""
+        ...
+
 
 class Inbox(Protocol):
     """The deliveries of one durable.

@@ -62,6 +62,10 @@ class JetStreamDelivery:
         """Never again; the reason goes into the queue's advisory."""
         await self._settle(TERM + b" " + reason.encode(), confirmed=True)
 
+    async def leave(self) -> None:
+        """Say nothing and give no more signs of life: the queue decides by its ack wait."""
+        await self._inbox.release(self._ack_subject)
+
     async def _settle(self, word: bytes, *, confirmed: bool = False) -> None:
         await self._inbox.settle(self._ack_subject, word, confirmed=confirmed)
 
@@ -124,7 +128,8 @@ class PullInbox:
         self._arrived.set()
         if self._watching is not None:
             self._watching.cancel()
-        for generation, subscription in self._subscriptions.items():
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        for generation, subscription in subscriptions.items():
             if not generation.closed.is_set():
                 # Nobody listens any more, so the server drops what was asked for; what it has sent
                 # until then still arrives here, and goes back.
@@ -134,12 +139,9 @@ class PullInbox:
 
     async def settle(self, ack_subject: str, word: bytes, *, confirmed: bool) -> None:
         """Tell the queue how a delivery ended, and ask for the next one in the same breath."""
-        self.keeper.release(ack_subject)
-        self._held -= 1
+        await self.release(ack_subject)
         try:
             generation = await self._connection.current()
-            if self._generation is generation:
-                await self._pull(generation)
             if confirmed:
                 await generation.request(ack_subject, word)
             else:
@@ -147,6 +149,12 @@ class PullInbox:
         except Unavailable:
             # It will be delivered again, and the run record or the ledger says that it is done.
             log.warning("a delivery could not be settled", extra={"word": word.decode()})
+
+    async def release(self, ack_subject: str) -> None:
+        """A slot is free."""
+        self.keeper.release(ack_subject)
+        self._held -= 1
+        await self._pull_again()
 
     async def attach(self, generation: Generation) -> None:
         """Pull on `generation` from now on; older ones may still deliver what they were asked."""

@@ -62,4 +62,4 @@ async def settle(delivery: Delivery, outcome: Outcome) -> None:
         case Term(reason):
             await delivery.term(reason)
         case Leave():
-            delivery.hold_until(0)
+            await delivery.leave()
