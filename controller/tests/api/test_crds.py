@@ -66,7 +66,7 @@ def _is_structural(node: Schema) -> bool:
     if NOT_STRUCTURAL & node.keys() or {"properties", "additionalProperties"} <= node.keys():
         return False
     if node.get("x-kubernetes-int-or-string"):
-        return node["anyOf"] == [{"type": "integer"}, {"type": "string"}]
+        return list(node["anyOf"]) == [{"type": "integer"}, {"type": "string"}]
     if node["type"] == "array":
         return node["x-kubernetes-list-type"] in {"atomic", "set", "map"}
     return node["type"] in {"object", "string", "integer", "boolean"} and "anyOf" not in node
