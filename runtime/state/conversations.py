@@ -151,7 +151,7 @@ class Conversations:
         deadline: float,
         history_bytes: int = HISTORY_BYTES,
     ) -> Admission:
-        """Ask for a place for `task` of `agent`; asking again for the same task gives the same answer.
+        """Ask for a place for `task` of `agent`; asking again gives the same answer.
 
         Units:
             `now`, `deadline` in seconds since the epoch; the history given to the task takes at
