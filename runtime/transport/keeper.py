@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
 
-import uvloop
-
 from runtime.contract.agent_config import Queue
 from runtime.transport.connection import Connection
 from runtime.transport.port import Prove, TransportError
@@ -78,8 +76,8 @@ class Keeper:
         self._held.pop(ack_subject, None)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._main())
+        # The plain loop: it has little to do, and it closes in peace whatever is under way.
+        asyncio.run(self._main())
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

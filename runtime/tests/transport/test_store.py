@@ -72,9 +72,11 @@ async def seen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     if request.param == "memory":
         yield MemoryQueue(STACK).link().store(Bucket.RUNS)
         return
-    async with running_stack(STACK, tmp_path) as nats:
-        async with nats.link_as(await nats.serving(Role.DISPATCHER)) as link:
-            yield link.store(Bucket.RUNS)
+    async with (
+        running_stack(STACK, tmp_path) as nats,
+        nats.link_as(await nats.serving(Role.DISPATCHER)) as link,
+    ):
+        yield link.store(Bucket.RUNS)
 
 
 async def test_a_key_is_found_by_a_pattern(seen: WatchableStore) -> None:
