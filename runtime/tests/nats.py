@@ -301,7 +301,7 @@ async def running_stack(stack: ObjectName, folder: Path) -> AsyncIterator[Runnin
         yield running
     finally:
         await running.stop_trust()
-        await server.stop()
+        await server.stop(signal.SIGKILL)  # a gentle end waits for whoever is not let in yet
 
 
 def trust_config(running: RunningStack) -> TrustConfig:
