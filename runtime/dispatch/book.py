@@ -129,7 +129,7 @@ class Book:
         self._waits_no_more(record)
         if conversation is not None:
             self.put(Conversation(conversation), now)
-        ended = record.ended or now
+        ended = now if record.ended is None else record.ended
         if record.state is not RunState.COMPLETED and ended > now - self._event_seconds:
             self.put(EndedRun(agent, task), max(now, ended + TELLING_SECONDS))
 

@@ -1,0 +1,160 @@
+"""What stands in the book, and when it comes up."""
+
+import pytest
+
+from runtime.contract.messages import Message, Role, Task
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.subjects import run_key
+from runtime.contract.value import ObjectName
+from runtime.dispatch.book import (
+    SLACK,
+    TELLING_SECONDS,
+    Book,
+    Conversation,
+    EndedRun,
+    Matter,
+    OpenRun,
+)
+from runtime.transport.port import Entry
+
+STACK = ObjectName(namespace="ns", name="stack")
+MATH = ObjectName(namespace="ns", name="math")
+OPEN, ENDED, TALK = OpenRun(MATH, "t1"), EndedRun(MATH, "t1"), Conversation("c")
+
+
+def note(
+    book: Book,
+    state: RunState,
+    *,
+    now: float = 0,
+    task: str = "t1",
+    conversation: str | None = None,
+    cancel: bool = False,
+    ended: float | None = None,
+    deadline: float = 600,
+) -> None:
+    run = RunRecord(
+        task=Task(
+            id=task,
+            stack=STACK,
+            agent=MATH,
+            origin="api",
+            conversation=conversation,
+            input=(Message(role=Role.USER, text="1 + 1"),),
+            deadline=deadline,
+        ),
+        state=state,
+        cancel_requested=cancel,
+        created=0,
+        ended=ended,
+    )
+    book.note(Entry(run_key(MATH, task), run.encode(), 1), now)
+
+
+@pytest.mark.parametrize(
+    ("state", "conversation", "matters"),
+    [
+        pytest.param(RunState.QUEUED, None, {OPEN: 600.0}, id="queued"),
+        pytest.param(RunState.RUNNING, None, {OPEN: 610.0}, id="running"),
+        pytest.param(RunState.RUNNING, "c", {OPEN: 610.0}, id="running in a conversation"),
+        pytest.param(RunState.WAITING, "c", {OPEN: 600.0, TALK: 50.0}, id="waiting"),
+        pytest.param(RunState.COMPLETED, None, {}, id="completed"),
+        pytest.param(RunState.COMPLETED, "c", {TALK: 50.0}, id="completed in a conversation"),
+        pytest.param(RunState.FAILED, None, {ENDED: 50 + TELLING_SECONDS}, id="failed"),
+        pytest.param(RunState.CANCELLED, None, {ENDED: 50 + TELLING_SECONDS}, id="cancelled"),
+    ],
+)
+def test_a_record_asks_for_a_look(
+    state: RunState, conversation: str | None, matters: dict[Matter, float]
+) -> None:
+    book = Book(event_seconds=3600)
+
+    note(book, state, conversation=conversation, now=50)
+
+    assert taken(book) == matters
+
+
+def taken(book: Book) -> dict[Matter, float]:
+    """Everything that stands in the book, with its time."""
+    found: dict[Matter, float] = {}
+    while (at := book.next_time) is not None:
+        assert book.take(at - 0.001) == []
+        found |= dict.fromkeys(book.take(at), at)
+    return found
+
+
+def test_an_end_closes_what_was_open() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.QUEUED)
+    note(book, RunState.RUNNING)
+
+    note(book, RunState.COMPLETED)
+
+    assert book.take(10_000) == []
+
+
+def test_an_end_that_nobody_can_follow_any_more_is_not_told() -> None:
+    book = Book(event_seconds=3600)
+
+    note(book, RunState.FAILED, ended=0, now=4000)
+
+    assert book.next_time is None
+
+
+def test_a_cancellation_counts_from_when_it_was_first_seen() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.RUNNING, cancel=True, now=10)
+    note(book, RunState.RUNNING, cancel=True, now=20)
+
+    assert book.cancelled_since("t1") == 10
+    assert taken(book) == {OPEN: 25.0}
+    note(book, RunState.CANCELLED, now=30)
+    assert book.cancelled_since("t1") is None
+
+
+def test_a_conversation_waits_for_as_long_as_anybody_in_it() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.WAITING, task="t1", conversation="c")
+    note(book, RunState.WAITING, task="t2", conversation="c")
+
+    note(book, RunState.QUEUED, task="t1", conversation="c")
+    assert book.waits("c")
+    note(book, RunState.CANCELLED, task="t2", conversation="c")
+    assert not book.waits("c")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(Entry("ns.math.t1", b"not json", 1), id="not json"),
+        pytest.param(Entry("ns.math.t1", b'{"schema":99}', 1), id="a schema of tomorrow"),
+        pytest.param(Entry("ns.math.t1", b"", 1, deleted=True), id="deleted"),
+    ],
+)
+def test_what_is_no_record_is_passed_over(entry: Entry) -> None:
+    book = Book(event_seconds=3600)
+
+    book.note(entry, 0)
+
+    assert book.next_time is None
+
+
+def test_a_put_replaces_what_stood_there() -> None:
+    book = Book(event_seconds=3600)
+    book.put(TALK, 10)
+    book.put(TALK, 5)
+    book.put(TALK, 20)
+
+    assert book.take(19) == []
+    assert book.take(20) == [TALK]
+    assert book.take(99) == []
+
+
+def test_what_has_ended_takes_no_room() -> None:
+    book = Book(event_seconds=3600)
+    for number in range(20 * SLACK):
+        note(book, RunState.QUEUED, task=f"t{number}")
+        note(book, RunState.COMPLETED, task=f"t{number}")
+
+    assert len(book._heap) <= SLACK + 1
+    assert book._times == {}

@@ -1,0 +1,161 @@
+"""What the dispatcher has to do, as tables."""
+
+import pytest
+
+from runtime.contract.messages import (
+    CallResult,
+    Cancelled,
+    Failed,
+    FailureReason,
+    Message,
+    Outcome,
+    Role,
+    Task,
+)
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.value import ObjectName
+from runtime.dispatch.decide import (
+    CANCEL_SECONDS,
+    GRACE_SECONDS,
+    PHANTOM_SECONDS,
+    Abandon,
+    Finish,
+    LookAgain,
+    NextInLine,
+    Release,
+    Rest,
+    Write,
+    due,
+    gave_up,
+    lost_call,
+    next_in_line,
+)
+from runtime.state.conversation_head import Place
+
+STACK = ObjectName(namespace="ns", name="stack")
+MATH = ObjectName(namespace="ns", name="math")
+DEADLINE = 600.0
+
+
+def record(state: RunState, *, cancel: bool = False, attempt: int = 0) -> RunRecord:
+    task = Task(
+        id="t1",
+        stack=STACK,
+        agent=MATH,
+        origin="api",
+        input=(Message(role=Role.USER, text="1 + 1"),),
+        deadline=DEADLINE,
+    )
+    return RunRecord(
+        task=task, state=state, cancel_requested=cancel, attempt=attempt, created=0, worker="w"
+    )
+
+
+def timed_out(why: str, attempt: int = 1) -> Write:
+    return Write(
+        Failed(
+            task="t1",
+            attempt=attempt,
+            seq=1,
+            reason=FailureReason.TIMED_OUT,
+            message=f"the task did not end within 600 s: {why}",
+        )
+    )
+
+
+def cancelled(attempt: int = 1) -> Write:
+    return Write(Cancelled(task="t1", attempt=attempt, seq=1))
+
+
+BUSY = "its conversation was busy all the time"
+NOBODY = "no worker of ns/math took it"
+SILENT = "its worker w was not heard of again"
+WAITING, QUEUED, RUNNING = RunState.WAITING, RunState.QUEUED, RunState.RUNNING
+LAST = DEADLINE + GRACE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("run", "now", "since", "outcome"),
+    [
+        pytest.param(record(WAITING), 0, None, LookAgain(DEADLINE), id="it waits"),
+        pytest.param(record(QUEUED), 0, None, LookAgain(DEADLINE), id="it is queued"),
+        pytest.param(record(RUNNING), 0, None, LookAgain(LAST), id="it runs"),
+        pytest.param(record(WAITING), DEADLINE, None, timed_out(BUSY), id="waits in vain"),
+        pytest.param(record(QUEUED), DEADLINE, None, timed_out(NOBODY), id="queued in vain"),
+        pytest.param(record(RUNNING), DEADLINE, None, LookAgain(LAST), id="the worker's time"),
+        pytest.param(
+            record(RUNNING, attempt=3), LAST, None, timed_out(SILENT, 3), id="runs in vain"
+        ),
+        pytest.param(record(WAITING, cancel=True), 5, 5, cancelled(), id="cancelled in line"),
+        pytest.param(record(QUEUED, cancel=True), 5, 5, cancelled(), id="cancelled in queue"),
+        pytest.param(
+            record(RUNNING, cancel=True), 5, 5, LookAgain(5 + CANCEL_SECONDS), id="worker cancels"
+        ),
+        pytest.param(
+            record(RUNNING, cancel=True, attempt=2),
+            5 + CANCEL_SECONDS,
+            5,
+            cancelled(2),
+            id="no worker cancels it",
+        ),
+        pytest.param(
+            record(RUNNING, cancel=True), LAST, None, cancelled(), id="cancelled and too late"
+        ),
+        pytest.param(record(RunState.COMPLETED), 9999, None, None, id="completed"),
+        pytest.param(record(RunState.FAILED), 9999, None, None, id="failed"),
+        pytest.param(record(RunState.CANCELLED, cancel=True), 9999, 5, None, id="cancelled"),
+    ],
+)
+def test_due(
+    run: RunRecord, now: float, since: float | None, outcome: LookAgain | Write | None
+) -> None:
+    assert due(run, now=now, cancelled_since=since) == outcome
+
+
+@pytest.mark.parametrize(
+    ("run", "now", "what"),
+    [
+        pytest.param(None, 100, LookAgain(90 + PHANTOM_SECONDS), id="the record will come"),
+        pytest.param(None, 90 + PHANTOM_SECONDS, Abandon(), id="the record never came"),
+        pytest.param(record(WAITING), 100, Release(), id="its turn"),
+        pytest.param(record(WAITING, cancel=True), 100, Rest(), id="its turn, but cancelled"),
+        pytest.param(record(WAITING), DEADLINE, Rest(), id="its turn, but too late"),
+        pytest.param(record(QUEUED), 100, Rest(), id="it is queued"),
+        pytest.param(record(RUNNING), 100, Rest(), id="it runs"),
+        pytest.param(record(RunState.COMPLETED), 100, Finish(), id="it has completed"),
+        pytest.param(record(RunState.FAILED), 100, Finish(), id="it has failed"),
+    ],
+)
+def test_next_in_line(run: RunRecord | None, now: float, what: NextInLine) -> None:
+    place = Place(agent=MATH, task="t1", sequence=1, since=90, deadline=DEADLINE)
+
+    assert next_in_line(place, run, now) == what
+
+
+def test_a_task_that_is_delivered_no_more_says_how_often_it_was() -> None:
+    end = gave_up(record(RUNNING, attempt=2), 7)
+
+    assert (end.reason, end.attempt) == (FailureReason.DEAD_LETTERED, 2)
+    assert end.message == "the task was delivered 7 times and no worker brought it to an end"
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "words"),
+    [
+        pytest.param(None, Outcome.FAILED, "the tool never began it", id="never begun"),
+        pytest.param(
+            CallResult(call="k", outcome=Outcome.RESERVED, attempt=2),
+            Outcome.UNKNOWN,
+            "whether it took effect is not known",
+            id="begun",
+        ),
+    ],
+)
+def test_a_lost_call_tells_what_is_known(
+    found: CallResult | None, outcome: Outcome, words: str
+) -> None:
+    end = lost_call("k", found, 3)
+
+    assert end.outcome is outcome
+    assert words in (end.error or "")
+    assert end.attempt == (2 if found else 1)
