@@ -84,6 +84,9 @@ class Generation:
             raise Unavailable(
                 f"the queue at {self._queue.url} cannot be reached as {self._name}: {error!r}"
             ) from error
+        except asyncio.CancelledError:
+            await self.close()  # the socket may be open already
+            raise
 
     async def request(
         self, subject: str, data: bytes, *, headers: Headers | None = None, timeout: float = 5
