@@ -1,5 +1,6 @@
 """A user's Python function as a tool."""
 
+import asyncio
 import inspect
 import json
 import re
@@ -45,6 +46,10 @@ class PythonTool:
             ),
         )
 
+    def why_not(self) -> str | None:
+        """A function that was loaded can be called."""
+        return None
+
     async def call(self, function: str, arguments: dict[str, Any]) -> Any:
         """Run the function; gives what it returned, as JSON has it.
 
@@ -64,7 +69,13 @@ class PythonTool:
 
     async def _run(self, arguments: dict[str, Any]) -> Any:
         if self._is_async:
-            return await self._function(**arguments)
+            try:
+                return await self._function(**arguments)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise  # it is we who want it to end
+                raise ToolFailure("the function was cancelled by its own code") from error
         returned = await in_thread(lambda: self._function(**arguments))
         return await returned if inspect.isawaitable(returned) else returned
 

@@ -1,0 +1,27 @@
+"""What a tool's worker does its calls with."""
+
+from typing import Any, Protocol
+
+from runtime.contract.catalogue import FunctionSpec
+
+
+class Executor(Protocol):
+    """The functions of one Tool."""
+
+    @property
+    def functions(self) -> tuple[FunctionSpec, ...]:
+        """What can be called."""
+        ...
+
+    def why_not(self) -> str | None:
+        """Why nothing can be called right now, in one sentence."""
+        ...
+
+    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
+        """Run one function; gives what it returned, as JSON has it.
+
+        Raises:
+            EffectUnknown: it was begun, and nobody can say how it ended.
+            ToolFailure: it did not work out.
+        """
+        ...

@@ -1,0 +1,246 @@
+"""The tools of an MCP server, over one session that is made again whenever it was lost.
+
+Source:
+    Model Context Protocol 2025-06-18: lifecycle, streamable HTTP, tools.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, override
+
+import httpx
+from mcp import ClientSession, McpError, types
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.session import RequestResponder
+
+from runtime.contract.agent_config import McpServer
+from runtime.contract.catalogue import FunctionSpec
+from runtime.tools.errors import EffectUnknown
+from runtime.tools.port import ToolFailure
+
+log = logging.getLogger(__name__)
+
+type OnFunctions = Callable[[tuple[FunctionSpec, ...]], Awaitable[None]]
+type FromServer = (
+    RequestResponder[types.ServerRequest, types.ClientResult] | types.ServerNotification | Exception
+)
+
+CONNECT_SECONDS = 5.0
+LIST_AGAIN_SECONDS = 15.0
+FIRST_DELAY_SECONDS = 0.2
+LONGEST_DELAY_SECONDS = 5.0
+TERMINATED = "Session terminated"
+
+
+class McpTool:
+    """An `Executor` of the tools that an MCP server offers."""
+
+    def __init__(self, server: McpServer, on_functions: OnFunctions) -> None:
+        self.functions: tuple[FunctionSpec, ...] = ()
+        self._server = server
+        self._on_functions = on_functions
+        self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
+        self._failures = 0
+        self._list_again = asyncio.Event()
+        self._problem: str | None = f"the MCP server at {server.url} was not asked yet"
+
+    def why_not(self) -> str | None:
+        """Why nothing can be called right now, in one sentence."""
+        return self._problem
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep a session for as long as the body runs."""
+        keeping = asyncio.create_task(self._keep(), name=f"MCP session with {self._server.url}")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
+        """Ask for one tool: its text, or its structured content if it has no text.
+
+        Raises:
+            EffectUnknown: the connection was lost in the middle.
+            ToolFailure: the server is out of reach, or says that it did not work out.
+        """
+        for _ in range(2):
+            session = await self._connected()
+            if function not in {spec.name for spec in self.functions}:
+                raise ToolFailure(f"the MCP server at {self._server.url} has no tool {function}")
+            result = await session.ask(function, arguments)
+            if result is not None:
+                return _value(function, result)
+            self._lose(session)  # it does not know us any more, so nothing has happened
+        raise ToolFailure(f"the MCP server at {self._server.url} ends each session at once")
+
+    async def _connected(self) -> "_Session":
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await asyncio.shield(self._session)
+        except TimeoutError as error:
+            raise ToolFailure(self._problem or self._out_of_reach(error)) from error
+
+    def _lose(self, session: "_Session") -> None:
+        """Let everybody wait for the next session."""
+        if not session.lost.is_set():
+            session.lost.set()
+            self._session = asyncio.get_running_loop().create_future()
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._one_session()
+            except Exception as error:  # noqa: BLE001  # whatever the SDK met, try again
+                self._problem = self._out_of_reach(error)
+                log.warning(self._problem)
+            delay = FIRST_DELAY_SECONDS * 2.0 ** min(self._failures, 10)
+            self._failures += 1
+            await asyncio.sleep(min(delay, LONGEST_DELAY_SECONDS))
+
+    async def _one_session(self) -> None:
+        """Connect, say what is offered, and stay until the session is lost."""
+        session: _Session | None = None
+        try:
+            async with (
+                httpx.AsyncClient(
+                    transport=_Gentle(), timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
+                ) as http,
+                streamable_http_client(self._server.url, http_client=http) as (read, write, _),
+                ClientSession(read, write, message_handler=self._on_message) as client,
+            ):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await client.initialize()
+                    await self._list(client)
+                session = _Session(client)
+                self._session.set_result(session)
+                self._failures = 0
+                await self._stay(session)
+        finally:
+            if session is not None:
+                self._lose(session)
+
+    async def _stay(self, session: "_Session") -> None:
+        while not session.lost.is_set():
+            waits = [
+                asyncio.create_task(session.lost.wait()),
+                asyncio.create_task(self._list_again.wait()),
+            ]
+            try:
+                await asyncio.wait(
+                    waits, timeout=LIST_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            self._list_again.clear()
+            if not session.lost.is_set():
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await self._list(session.client)
+
+    async def _list(self, client: ClientSession) -> None:
+        """Ask what is offered, and say so."""
+        found: list[types.Tool] = []
+        page: types.ListToolsResult | None = None
+        while page is None or page.nextCursor:
+            cursor = None if page is None else page.nextCursor
+            page = await client.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
+            found += page.tools
+        wanted = self._server.tools
+        self.functions = tuple(
+            _spec(tool) for tool in found if wanted is None or tool.name in wanted
+        )
+        self._problem = self._missing({tool.name for tool in found})
+        await self._on_functions(self.functions)
+
+    def _missing(self, offered: set[str]) -> str | None:
+        missing = sorted(set(self._server.tools or ()) - offered)
+        if not missing:
+            return None
+        return (
+            f"spec.mcp.tools names {', '.join(missing)}, but the MCP server at {self._server.url} "
+            f"offers {', '.join(sorted(offered)) or 'nothing'}"
+        )
+
+    async def _on_message(self, message: FromServer) -> None:
+        if isinstance(message, types.ServerNotification) and isinstance(
+            message.root, types.ToolListChangedNotification
+        ):
+            self._list_again.set()
+
+    def _out_of_reach(self, error: BaseException) -> str:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        said = str(error).partition("\n")[0] or type(error).__name__
+        if TERMINATED in said:
+            said = "nobody listens there"
+        return f"the MCP server at {self._server.url} cannot be reached: {said}"
+
+
+class _Session:
+    """One session for as long as it lasts."""
+
+    def __init__(self, client: ClientSession) -> None:
+        self.client = client
+        self.lost = asyncio.Event()
+
+    async def ask(self, function: str, arguments: dict[str, Any]) -> types.CallToolResult | None:
+        """What the tool said; None if the server refused to know this session.
+
+        Raises:
+            EffectUnknown: the session was lost in the middle.
+            ToolFailure: the server answered with an error.
+        """
+        asking = asyncio.create_task(self.client.call_tool(function, arguments))
+        losing = asyncio.create_task(self.lost.wait())
+        try:
+            await asyncio.wait({asking, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise EffectUnknown(f"the MCP server was lost while it ran {function}")
+            return asking.result()
+        except McpError as error:
+            if error.error.message == TERMINATED:
+                return None
+            if error.error.code == types.CONNECTION_CLOSED:
+                raise EffectUnknown(f"the MCP server was lost while it ran {function}") from error
+            raise ToolFailure(f"{function} failed: {error.error.message}") from error
+        except RuntimeError as error:  # its structured content breaks its own schema
+            raise ToolFailure(f"{function} failed: {error}") from error
+        finally:
+            asking.cancel()
+            losing.cancel()
+
+
+class _Gentle(httpx.AsyncHTTPTransport):
+    """Lets a request that never left fail alone.
+
+    The SDK takes the session down with every call under way if one request raises. For a request
+    that found nobody to connect to, say what a server says that has forgotten the session.
+    """
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            return httpx.Response(httpx.codes.NOT_FOUND, request=request)
+
+
+def _spec(tool: types.Tool) -> FunctionSpec:
+    return FunctionSpec(
+        name=tool.name, description=tool.description or "", input_schema=tool.inputSchema
+    )
+
+
+def _value(function: str, result: types.CallToolResult) -> Any:
+    texts = [part.text for part in result.content if isinstance(part, types.TextContent)]
+    if result.isError:
+        raise ToolFailure("\n".join(texts) or f"{function} failed without a word")
+    if len(texts) == len(result.content) and texts:
+        return "\n".join(texts)
+    if not result.content:
+        return result.structuredContent
+    return [part.model_dump(mode="json", exclude_none=True) for part in result.content]

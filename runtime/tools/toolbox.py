@@ -1,0 +1,198 @@
+"""What an agent may call: allowed, checked, counted, asked over the queue, announced."""
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pydantic_core import to_json
+
+from runtime.contract.agent_config import AgentConfig
+from runtime.contract.catalogue import FunctionSpec, ToolFunctions
+from runtime.contract.messages import Call, CallResult, Outcome, Task
+from runtime.contract.subjects import effect_key, functions_entry
+from runtime.contract.value import ObjectName
+from runtime.tools.calls import Calls, step_of
+from runtime.tools.errors import BadSpec, CallBudgetSpent, EffectUnknown
+from runtime.tools.offer import Offered, offers
+from runtime.tools.port import Announce, Called, Returned, ToolFailure, ToolFunction
+from runtime.transport.port import Store, TransportError
+
+log = logging.getLogger(__name__)
+
+type OnChange = Callable[[tuple[FunctionSpec, ...]], Awaitable[None]]
+
+LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 10.0
+
+
+class CatalogueToolbox:
+    """A `Toolbox` of the functions that the agent's tools have written to the catalogue."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        catalogue: Store,
+        calls: Calls,
+        *,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
+        self._config = config
+        self._catalogue = catalogue
+        self._calls = calls
+        self._refresh_seconds = refresh_seconds
+        self._found: dict[ObjectName, ToolFunctions] = {}
+        self._offered: dict[str, Offered] = {}
+        self._problem: str | None = None
+
+    @property
+    def specs(self) -> tuple[FunctionSpec, ...]:
+        """The functions as a model sees them."""
+        return tuple(offered.spec for offered in self._offered.values())
+
+    def why_not(self) -> str | None:
+        """Why the tools cannot be used as they are bound, in one sentence."""
+        return self._problem
+
+    async def open(self) -> None:
+        """Find out what each bound tool can do; waits for tools that have not said so yet.
+
+        Raises:
+            BadSpec: the tools cannot be bound together.
+        """
+        while missing := await self._look():
+            self._problem = (
+                f"spec.tools: the Tool {missing} has not said yet what it can do; "
+                "see its status, it has to start once"
+            )
+            await asyncio.sleep(LOOK_SECONDS)
+        self._offered = offers(self._config.tools, self._found)
+        self._problem = None
+
+    async def follow(self, on_change: OnChange) -> None:
+        """Tell `on_change` the functions whenever a tool says something else; without end.
+
+        Functions that cannot be bound together stay away: what was offered before remains.
+        """
+        while True:
+            await asyncio.sleep(self._refresh_seconds)
+            await self._look()
+            try:
+                offered = offers(self._config.tools, self._found)
+            except BadSpec as error:
+                self._problem = str(error)
+                continue
+            self._problem = None
+            before, self._offered = self.specs, offered
+            if self.specs != before:
+                log.info("functions have changed", extra={"functions": list(offered)})
+                await on_change(self.specs)
+
+    def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
+        """The functions of one attempt at one task; their calls are numbered from the start."""
+        attempt = _Attempt(task, announce, self._calls, self._config.budget.tool_calls)
+        return tuple(
+            ToolFunction(
+                spec=offered.spec, tool=offered.binding.tool, call=partial(attempt.call, offered)
+            )
+            for offered in self._offered.values()
+        )
+
+    async def _look(self) -> ObjectName | None:
+        """Read what the tools say; gives one that has said nothing so far."""
+        for binding in self._config.tools:
+            try:
+                entry = await self._catalogue.get(functions_entry(binding.tool))
+            except TransportError as error:
+                log.warning("the catalogue is out of reach", extra={"error": str(error)})
+                continue
+            if entry is not None:
+                self._found[binding.tool] = ToolFunctions.decode(entry.value)
+        tools = (binding.tool for binding in self._config.tools)
+        return next((tool for tool in tools if tool not in self._found), None)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The calls of one attempt at one task."""
+
+    task: Task
+    announce: Announce
+    calls: Calls
+    budget: int | None
+    made: int = 0
+    equal: Counter[str] = field(default_factory=Counter)
+
+    async def call(self, offered: Offered, arguments: dict[str, Any]) -> str:
+        """Make one call; gives its result as text for the model.
+
+        Raises:
+            ToolFailure: with a sentence for the model.
+            CallBudgetSpent: the task must not go on.
+        """
+        self._count()
+        plain: dict[str, Any] = json.loads(to_json(arguments, fallback=str, inf_nan_mode="null"))
+        call = self._numbered(offered, plain)
+        name = offered.spec.name
+        await self.announce(Called(call.id, name, to_json(plain).decode()))
+        try:
+            output = await self._output(offered, call)
+        except ToolFailure as failure:
+            unknown = isinstance(failure, EffectUnknown)
+            outcome = Outcome.UNKNOWN if unknown else Outcome.FAILED
+            await self.announce(Returned(call.id, name, str(failure), outcome))
+            raise
+        await self.announce(Returned(call.id, name, output, Outcome.SUCCEEDED))
+        return output
+
+    async def _output(self, offered: Offered, call: Call) -> str:
+        offered.schema.check(call.arguments)
+        return text_of(await self.calls.result(call))
+
+    def _count(self) -> None:
+        if self.budget is not None and self.made >= self.budget:
+            raise CallBudgetSpent(
+                f"the task made {self.made} tool calls, and spec.budget.toolCalls allows no more"
+            )
+        self.made += 1
+
+    def _numbered(self, offered: Offered, arguments: dict[str, Any]) -> Call:
+        tool, step = offered.binding.tool, step_of(offered.function, arguments)
+        first = effect_key(tool, self.calls.caller, self.task.id, step, 0)
+        index = self.equal[first]
+        self.equal[first] += 1
+        return Call(
+            id=effect_key(tool, self.calls.caller, self.task.id, step, index),
+            task=self.task.id,
+            step=step,
+            index=index,
+            caller=self.calls.caller,
+            tool=tool,
+            function=offered.function,
+            arguments=arguments,
+            worker=self.calls.worker,
+            deadline=min(self.task.deadline, time.time() + offered.binding.timeout_seconds),
+            traceparent=self.task.traceparent,
+        )
+
+
+def text_of(result: CallResult) -> str:
+    """A result as a model reads it: text as it is, anything else as JSON.
+
+    Raises:
+        ToolFailure: the call did not work out, or nobody knows whether it did.
+    """
+    match result.outcome:
+        case Outcome.SUCCEEDED if isinstance(result.value, str):
+            return result.value
+        case Outcome.SUCCEEDED:
+            return to_json(result.value).decode()
+        case Outcome.UNKNOWN:
+            raise EffectUnknown(result.error or "nobody knows how the call ended")
+        case _:
+            raise ToolFailure(result.error or "the call failed")
