@@ -47,6 +47,7 @@ from runtime.contract.value import ObjectName
 from runtime.identity.token_file import TokenFile
 from runtime.transport.jetstream import Link, connect
 from runtime.transport.port import Proof, Prove
+from runtime.trust.permissions import DISPATCHER_DURABLE
 from runtime.trust.plane import run_trust
 from runtime.trust.sources import FileSource
 
@@ -84,6 +85,11 @@ class NatsProcess:
         self._server = server
         self._process: asyncio.subprocess.Process | None = None
         self._port = -1
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it has been started."""
+        return self._port
 
     @property
     def url(self) -> str:
@@ -154,11 +160,11 @@ class RunningStack:
         await self._admit(workload, Stream.TASKS, self.subjects.tasks(agent), ack_wait)
         return workload
 
-    async def tool(self, name: str) -> Workload:
+    async def tool(self, name: str, ack_wait: float = 10) -> Workload:
         """A Tool in the Stack's namespace: its durable and its policy entry exist."""
         tool = ObjectName(namespace=self.stack.namespace, name=name)
         workload = Workload(role=Role.TOOL, name=tool, durable=_durable(tool))
-        await self._admit(workload, Stream.CALLS, self.subjects.calls_of(tool))
+        await self._admit(workload, Stream.CALLS, self.subjects.calls_of(tool), ack_wait)
         return workload
 
     async def serving(self, role: Role) -> Workload:
@@ -169,16 +175,18 @@ class RunningStack:
 
     async def put_policy(self, workload: Workload) -> None:
         """Write what `workload` is, as the operator does."""
-        async with self.connect_as(OPERATOR_WORKLOAD) as client:
-            key = workload_entry(service_account(workload))
-            await self._put(client, self.subjects.record(Bucket.POLICY, key), workload.encode())
+        key = workload_entry(service_account(workload))
+        await self.put(self.subjects.record(Bucket.POLICY, key), workload.encode())
 
     async def delete_policy(self, workload: Workload) -> None:
         """Take it away, as the operator does when the object is deleted."""
+        key = workload_entry(service_account(workload))
+        await self.put(self.subjects.record(Bucket.POLICY, key), b"", {"KV-Operation": "DEL"})
+
+    async def put(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+        """Keep `data` in the stream of `subject`, as the operator."""
         async with self.connect_as(OPERATOR_WORKLOAD) as client:
-            key = workload_entry(service_account(workload))
-            subject = self.subjects.record(Bucket.POLICY, key)
-            await client.jetstream().publish(subject, b"", headers={"KV-Operation": "DEL"})
+            await client.jetstream().publish(subject, data, headers=headers)
 
     def queue(self, workload: Workload, seconds: float = 3600) -> Queue:
         """What the configuration of `workload` says; its token file is written anew."""
@@ -259,18 +267,20 @@ class RunningStack:
             manager = client.jsm()
             for config in (*_streams(self.subjects), *_buckets(self.subjects)):
                 await manager.add_stream(config)
+            await manager.add_consumer(
+                self.subjects.stream(Stream.ADVISORIES),
+                durable_name=DISPATCHER_DURABLE,
+                ack_policy=AckPolicy.EXPLICIT,
+            )
 
     async def _admit(
-        self, workload: Workload, stream: Stream, subject: str, ack_wait: float = 10
+        self, workload: Workload, stream: Stream, subject: str, ack_wait: float
     ) -> None:
         async with self.connect_as(OPERATOR_WORKLOAD) as client:
             await client.jsm().add_consumer(
                 self.subjects.stream(stream), _consumer(workload.durable, subject, ack_wait)
             )
         await self.put_policy(workload)
-
-    async def _put(self, client: Client, subject: str, value: bytes) -> None:
-        await client.jetstream().publish(subject, value)
 
 
 @contextlib.asynccontextmanager

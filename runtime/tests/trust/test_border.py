@@ -19,6 +19,8 @@ from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, service_account
 
+pytestmark = pytest.mark.integration
+
 A = ObjectName(namespace="team", name="a")
 B = ObjectName(namespace="team", name="b")
 ADD = ObjectName(namespace="team", name="add")
@@ -70,11 +72,6 @@ async def messages(running: RunningStack) -> dict[str, int]:
     async with running.connect_as(OPERATOR_WORKLOAD) as operator:
         infos = await operator.jsm().streams_info()
     return {str(info.config.name): info.state.messages for info in infos}
-
-
-async def publish(running: RunningStack, subject: str, data: bytes = b"{}") -> None:
-    async with running.connect_as(OPERATOR_WORKLOAD) as operator:
-        await operator.jetstream().publish(subject, data)
 
 
 async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStack) -> None:
@@ -246,7 +243,7 @@ async def test_a_dispatcher_moves_dead_letters_and_nothing_else(nats_stack: Runn
 async def test_another_agents_work_is_out_of_reach(nats_stack: RunningStack) -> None:
     a, b = await nats_stack.agent("a"), await nats_stack.agent("b")
     s = nats_stack.subjects
-    await publish(nats_stack, s.tasks(B))
+    await nats_stack.put(s.tasks(B), b"{}")
     async with nats_stack.connect_as(b) as worker, nats_stack.connect_as(a) as attacker:
         held = await pulled(worker, inbox(service_account(b)), s.pull(Stream.TASKS, str(b.durable)))
         attempts = (
@@ -296,7 +293,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
         assert await messages(nats_stack) == before
 
         # With a message waiting: it stays the one it was, delivered into the void or not at all.
-        await publish(nats_stack, s.tasks(A))
+        await nats_stack.put(s.tasks(A), b"{}")
         held = before | {s.stream(Stream.TASKS): before[s.stream(Stream.TASKS)] + 1}
         await attacker.publish(pull, b"", reply=target)
         await settled(attacker)
@@ -304,7 +301,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
         assert await messages(nats_stack) == held
 
         # A double ack: it takes the one message away, and its confirmation adds none.
-        await publish(nats_stack, s.tasks(A))
+        await nats_stack.put(s.tasks(A), b"{}")
         own = await pulled(attacker, inbox(service_account(a)), pull)
         await attacker.publish(own.reply, b"+ACK", reply=target)
         await settled(attacker)
@@ -321,7 +318,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
 async def test_a_reply_cannot_settle_anothers_delivery(nats_stack: RunningStack) -> None:
     a, b = await nats_stack.agent("a"), await nats_stack.agent("b")
     s = nats_stack.subjects
-    await publish(nats_stack, s.tasks(B))
+    await nats_stack.put(s.tasks(B), b"{}")
     async with nats_stack.connect_as(b) as worker, nats_stack.connect_as(a) as attacker:
         held = await pulled(worker, inbox(service_account(b)), s.pull(Stream.TASKS, str(b.durable)))
         nats_stack.errors.clear()
@@ -337,7 +334,7 @@ async def test_a_roll_up_of_ones_own_key_clears_nobody_elses(nats_stack: Running
     """With roll-ups allowed, this header would empty the whole bucket."""
     a = await nats_stack.agent("a")
     s = nats_stack.subjects
-    await publish(nats_stack, s.record(Bucket.RUNS, run_key(B, "t1")), b"b's")
+    await nats_stack.put(s.record(Bucket.RUNS, run_key(B, "t1")), b"b's")
     async with nats_stack.connect_as(a) as attacker:
         for rollup in ("all", "sub"):
             reply = await attacker.request(
