@@ -1,0 +1,71 @@
+"""The one entry point of every process of the runtime; the command line names its object.
+
+    python -m runtime worker agent/<namespace>/<name>
+    python -m runtime worker tool/<namespace>/<name>
+    python -m runtime dispatch stack/<namespace>/<name>
+    python -m runtime serve stack/<namespace>/<name>
+    python -m runtime trust
+
+The object on the command line is for people who read `ps`; what to do stands in the configuration
+at K8GENTAI_CONFIG. Imports are lazy, since each image has only what its processes need.
+"""
+
+import logging
+import sys
+from collections.abc import Coroutine
+
+import uvloop
+
+from runtime.processes.process import BAD_CONFIGURATION, CannotStart, last_words
+from runtime.settings import Settings
+from runtime.telemetry import log_as_json
+
+log = logging.getLogger("runtime")
+
+
+def main(arguments: list[str]) -> int:
+    """Run one process; gives its exit code."""
+    log_as_json()
+    try:
+        settings = Settings.of()
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return BAD_CONFIGURATION
+    if arguments[:1] == ["serve"]:
+        from runtime.amf.serve import serve  # noqa: PLC0415 - only the server's image has it
+
+        return serve(settings.config)
+    try:
+        uvloop.run(_process(arguments, settings))
+    except CannotStart as error:
+        log.error("cannot start: %s", error)  # noqa: TRY400 - whose code it was, the sentence says
+        last_words(settings, str(error))
+        return BAD_CONFIGURATION
+    return 0
+
+
+def _process(arguments: list[str], settings: Settings) -> Coroutine[object, object, None]:
+    # Each image has only what its own processes need, hence the imports inside.
+    match arguments:
+        case ["worker", named] if named.startswith("agent/"):
+            from runtime.processes.agent import run_agent  # noqa: PLC0415
+
+            return run_agent(settings)
+        case ["worker", named] if named.startswith("tool/"):
+            from runtime.processes.tool import run_tool  # noqa: PLC0415
+
+            return run_tool(settings)
+        case ["dispatch", _]:
+            from runtime.processes.dispatcher import run_dispatch  # noqa: PLC0415
+
+            return run_dispatch(settings)
+        case ["trust"]:
+            from runtime.processes.trust import run_trust_plane  # noqa: PLC0415
+
+            return run_trust_plane(settings)
+        case _:
+            raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

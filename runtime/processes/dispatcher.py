@@ -1,0 +1,38 @@
+"""The dispatcher of a Stack: everything put together."""
+
+from runtime import health
+from runtime.contract.agent_config import StackConfig
+from runtime.contract.subjects import DISPATCHER_DURABLE, Stream
+from runtime.dispatch.loop import run_dispatcher
+from runtime.dispatch.ports import Ports
+from runtime.processes.process import prover, stop_signal, unless
+from runtime.settings import Settings
+from runtime.transport.jetstream import connect
+from runtime.transport.keeper import Keeper
+from runtime.transport.port import Inbox
+
+ACK_WAIT_SECONDS = 30.0  # as the operator makes the durable of the advisories
+HOLD_SECONDS = 60.0
+SLOTS = 16
+
+
+async def run_dispatch(settings: Settings) -> None:
+    """Be a dispatcher of the Stack until asked to stop."""
+    config = StackConfig.decode(settings.config.read_bytes())
+    queue, prove = config.queue, prover(config.queue)
+    stopping = stop_signal()
+    async with connect(queue, prove, name=str(queue.service_account)) as link:
+        why_not = unless(lambda: link.is_open, f"the queue at {queue.url} cannot be reached")
+        beside = health.server(settings.host, settings.health_port, why_not)
+        with Keeper(queue, prove, ack_wait_seconds=ACK_WAIT_SECONDS, beside=beside) as keeper:
+
+            async def advisories() -> Inbox:
+                return await link.inbox(
+                    keeper,
+                    Stream.ADVISORIES,
+                    DISPATCHER_DURABLE,
+                    slots=SLOTS,
+                    hold_seconds=HOLD_SECONDS,
+                )
+
+            await run_dispatcher(config, Ports.of(link, advisories), stopping)

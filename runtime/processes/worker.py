@@ -1,0 +1,78 @@
+"""What the workers of Agents and of Tools have in common."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from runtime import health
+from runtime.contract.agent_config import Execution, Queue
+from runtime.contract.subjects import Stream
+from runtime.processes.process import Readiness, prover, stop_signal, unless
+from runtime.settings import Settings
+from runtime.transport.jetstream import Link, connect
+from runtime.transport.keeper import Keeper
+from runtime.worker.loop import Worker
+from runtime.worker.outcomes import Handler
+
+log = logging.getLogger(__name__)
+
+HOLD_SECONDS = 60.0  # for a delivery whose deadline is not known yet
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What one worker process runs on."""
+
+    settings: Settings
+    link: Link
+    keeper: Keeper
+    readiness: Readiness
+
+    async def work(
+        self, stream: Stream, durable: str, execution: Execution, handler: Handler
+    ) -> None:
+        """Let `handler` work on what the durable delivers; cancelled, it drains."""
+        inbox = await self.link.inbox(
+            self.keeper, stream, durable, slots=execution.concurrency, hold_seconds=HOLD_SECONDS
+        )
+        self.readiness.parts += [
+            unless(lambda: inbox.pulling, "the queue has not taken a request for work"),
+            unless(lambda: self.keeper.is_open, "no sign of life can reach the queue"),
+        ]
+        self.readiness.starting = None
+        log.info("ready", extra={"durable": durable})
+        worker = Worker(inbox, handler)
+        try:
+            await worker.run()
+        finally:
+            await worker.drain(min(self.settings.drain_seconds, execution.timeout_seconds))
+            log.info("drained", extra={"durable": durable})
+
+
+async def host(
+    settings: Settings,
+    queue: Queue,
+    execution: Execution,
+    work: Callable[[Host], Coroutine[object, object, None]],
+) -> None:
+    """Run `work` on a connection of its own until this process is asked to stop, or it fails."""
+    stopping = stop_signal()
+    readiness = Readiness()
+    keeper = Keeper(
+        queue,
+        prover(queue),
+        ack_wait_seconds=execution.ack_wait_seconds,
+        beside=health.server(settings.host, settings.health_port, readiness.why_not),
+    )
+    with keeper:
+        async with connect(queue, prover(queue), name=str(queue.service_account)) as link:
+            working = asyncio.create_task(work(Host(settings, link, keeper, readiness)))
+            stop = asyncio.create_task(stopping.wait())
+            await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            readiness.starting = "stopping"
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
