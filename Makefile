@@ -1,0 +1,86 @@
+# k8gentai: deploy and orchestrate AI agents of any framework on Kubernetes.
+SHELL := /usr/bin/env bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+DIR ?= config/samples/quickstart
+PORT ?= 8321
+NAMESPACE ?= default
+# Where everything for the cluster goes: hack/cluster/cluster.sh prints the kubeconfig of its own.
+CLUSTER ?= auto
+export CLUSTER
+
+dev = python=$$(hack/env.sh dev)
+cli = python=$$(hack/env.sh controller controller) && PYTHONPATH=$(CURDIR) exec "$$python" -P -m controller.cli
+cluster = hack/cluster/cluster.sh
+kube = export KUBECONFIG=$$($(cluster) kubeconfig) PATH="$$($(cluster) path):$$PATH"
+
+##@ Try it
+
+.PHONY: help
+help: ## show what there is
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: quickstart
+quickstart: ## one question through REST, queue, agent and tool; then everything stops
+	@$(cli) up -f config/samples/quickstart --ask
+
+.PHONY: up
+up: ## the same, kept running: DIR=… (default config/samples/quickstart), PORT=… (8321); Ctrl-C ends it
+	@$(cli) up -f $(DIR) --port $(PORT)
+
+##@ Develop
+
+.PHONY: setup
+setup: ## make .venv with everything for tests and tools
+	@hack/env.sh dev
+
+.PHONY: fmt
+fmt: ## format, and mend what can be mended safely
+	@$(dev) && $$python -m ruff format . && $$python -m ruff check --fix .
+
+.PHONY: crds
+crds: ## write crds/ anew from controller/api
+	@$(dev) && $$python hack/gen_crds.py
+
+.PHONY: check
+check: ## format, lint, types, import rules, drift, pure tests
+	@$(dev) && hack/check.sh $$python
+
+.PHONY: test
+test: check ## check, and the tests with real servers
+	@$(dev) && $$python -m pytest -n 2 --dist loadgroup -m "integration"
+
+.PHONY: faults
+faults: ## which fault is shown by which test, and how its last run ended
+	@$(dev) && $$python hack/faults.py
+
+.PHONY: bench
+bench: ## measure side by side in one run; writes docs/bench.md
+	@$(dev) && $$python hack/bench/run.py
+
+##@ Cluster
+
+.PHONY: cluster
+cluster: ## a cluster here: CLUSTER=kind where a container engine answers, else CLUSTER=source
+	@$(cluster) up
+
+.PHONY: cluster-down
+cluster-down: ## take it away
+	@$(cluster) down
+
+.PHONY: images
+images: ## build the images and load them into the cluster
+	@hack/images/images.sh
+
+.PHONY: deploy
+deploy: ## install the operator and the trust plane into the cluster
+	@$(kube) && hack/deploy.sh
+
+.PHONY: undeploy
+undeploy: ## take them away again, custom resources first
+	@$(kube) && hack/undeploy.sh
+
+.PHONY: e2e
+e2e: ## every test of e2e/ on the cluster, made and deployed to if need be
+	@$(cluster) up && hack/images/images.sh && $(MAKE) deploy && $(kube) && $(dev) && $$python -m pytest -m cluster e2e
