@@ -104,7 +104,7 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             *_taken_out(subjects.stream(Stream.TASKS)),
             *_taken_out(subjects.stream(Stream.CALLS)),
             *_followed(_kv_stream(subjects, Bucket.RUNS)),
-            subjects.direct_get(Bucket.EFFECTS),
+            *_records(subjects, Bucket.EFFECTS),
         ),
         subscribe=server.subscribe,
     )

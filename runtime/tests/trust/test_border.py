@@ -220,12 +220,13 @@ async def test_a_dispatcher_moves_dead_letters_and_nothing_else(nats_stack: Runn
         s.pull(Stream.ADVISORIES, "dispatcher"),
         s.record(Bucket.CONVERSATIONS, "lease.dispatcher"),
         s.direct_get(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
+        s.record(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
         f"$JS.API.STREAM.MSG.GET.{tasks}",
         f"$JS.API.STREAM.MSG.DELETE.{tasks}",
     )
     refused = (
         s.pull(Stream.ADVISORIES, "another"),
-        s.record(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
+        s.record(Bucket.CHECKPOINTS, "team.a.t1"),
         s.record(Bucket.POLICY, "workloads.team.agent-a"),
         s.record(Bucket.CATALOGUE, tool_entry(ADD)),
         s.pull(Stream.TASKS, "a"),
