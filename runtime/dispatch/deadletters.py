@@ -169,6 +169,7 @@ class DeadLetters:
             if held is None:
                 return Verdict(work=task.id, error="there is no run record of this task")
             if held.record.state.is_end:
+                await self._ends.tell(held)
                 done = held.record.state is not RunState.FAILED
                 return Verdict(work=task.id, error=held.record.message, done=done)
             await self._ends.write(held, gave_up(held.record, deliveries))

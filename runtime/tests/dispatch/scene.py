@@ -1,0 +1,363 @@
+"""A Stack's queue with one Agent and one Tool, in memory or real, and everybody around it."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from runtime.contract.agent_config import Queue, StackConfig
+from runtime.contract.catalogue import WhenBusy
+from runtime.contract.dead_letter import DeadLetter
+from runtime.contract.messages import Call, Event, Message, Role, Task, decode_event
+from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
+    Bucket,
+    StackSubjects,
+    Stream,
+    effect_key,
+    run_key,
+)
+from runtime.contract.trust_config import Role as WorkloadRole
+from runtime.contract.trust_config import Workload
+from runtime.contract.value import ObjectName
+from runtime.dispatch.lease import LeadershipLost
+from runtime.dispatch.loop import Dispatcher
+from runtime.dispatch.ports import Link, Ports
+from runtime.state.conversation_head import Admission, Admitted, Waits
+from runtime.state.conversations import Conversations
+from runtime.state.runs import Held, Runs
+from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
+from runtime.transport.keeper import Keeper
+from runtime.transport.memory import MemoryQueue
+from runtime.transport.port import Inbox, Store, Stored
+
+STACK = ObjectName(namespace="team", name="default")
+MATH = ObjectName(namespace="team", name="math")
+ADD = ObjectName(namespace="team", name="add")
+SUBJECTS = StackSubjects(STACK)
+MAX_DELIVER = 2
+LEASE_SECONDS = 0.6
+USER = "ann"
+
+type Read = Callable[[Stream], Awaitable[list[Stored]]]
+type Pull = Callable[[], Awaitable[Inbox]]
+
+
+@dataclass
+class Scene:
+    """What a test does on the side of the server, of the workers and of a reader.
+
+    Shape:
+        link    a link with the rights of the API server; `caller` with those of the Agent.
+        effects the ledger, with the rights of the Tool.
+        read    everything that a stream holds.
+        tasks   starts pulling the tasks of the Agent; `calls` the calls of the Tool.
+        ports   what a dispatcher is given: a new link of its own for each.
+    """
+
+    link: Link
+    caller: Link
+    effects: Store
+    read: Read
+    tasks: Pull
+    calls: Pull
+    ports: Callable[[], contextlib.AbstractAsyncContextManager[Ports]]
+    nats: RunningStack | None = None
+    dispatcher: Workload | None = None
+    runs: Runs = field(init=False)
+    conversations: Conversations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.runs = Runs(self.link.store(Bucket.RUNS))
+        self.conversations = Conversations(self.link.store(Bucket.CONVERSATIONS))
+
+    async def accept(self, task: Task, state: RunState = RunState.QUEUED, **fields: object) -> Held:
+        """Write the run record of a task."""
+        record = RunRecord(task=task, state=state, created=time.time())
+        return await self.runs.accept(record.model_copy(update=fields))
+
+    async def publish(self, task: Task) -> None:
+        """Put a task into the queue."""
+        await self.link.outbox.publish(SUBJECTS.tasks(task.agent), task.encode(), msg_id=task.id)
+
+    async def publish_call(self, call: Call) -> None:
+        """Put a call into the queue, as the Agent."""
+        subject = SUBJECTS.calls(ADD, MATH)
+        await self.caller.outbox.publish(subject, call.encode(), msg_id=call.id)
+
+    async def submit(self, text: str, conversation: str) -> tuple[Task, Admission]:
+        """What the API server does with a request in a conversation."""
+        task = new_task(text, conversation=conversation)
+        admission = await self.conversations.admit(
+            conversation,
+            USER,
+            task.id,
+            agent=task.agent,
+            when_busy=WhenBusy.QUEUE,
+            now=time.time(),
+            deadline=task.deadline,
+        )
+        match admission:
+            case Admitted(sequence, history):
+                task = task.model_copy(update={"sequence": sequence})
+                await self.accept(task)
+                await self.publish(task.model_copy(update={"history": history}))
+            case Waits(sequence):
+                task = task.model_copy(update={"sequence": sequence})
+                await self.accept(task, RunState.WAITING)
+        return task, admission
+
+    async def cancel(self, task: Task) -> None:
+        """What the API server does when a client wants a run to end."""
+        held = await self.held(task)
+        record = held.record.model_copy(update={"cancel_requested": True})
+        key = run_key(task.agent, task.id)
+        await self.link.store(Bucket.RUNS).update(key, record.encode(), held.revision)
+
+    async def held(self, task: Task) -> Held:
+        """The record of a run that there is."""
+        held = await self.runs.get(task.agent, task.id)
+        assert held is not None
+        return held
+
+    async def ended(self, task: Task, seconds: float = 10) -> RunRecord:
+        """The record of a run, once it has ended."""
+
+        async def look() -> bool:
+            return (await self.held(task)).record.state.is_end
+
+        await until(look, seconds)
+        return (await self.held(task)).record
+
+    async def events(self, task: Task) -> list[Event]:
+        """What was told of a run."""
+        subject = SUBJECTS.events(task.agent, task.origin, task.id)
+        stored = await self.read(Stream.EVENTS)
+        return [decode_event(one.data) for one in stored if one.subject == subject]
+
+    async def told(self, task: Task) -> Event:
+        """The one event there is of a run, once there is one."""
+
+        async def look() -> bool:
+            return bool(await self.events(task))
+
+        await until(look)
+        (event,) = await self.events(task)
+        return event
+
+    async def letters(self) -> list[DeadLetter]:
+        """Every dead letter."""
+        stored = await self.read(Stream.DEAD)
+        return [DeadLetter.read(one.headers, one.data) for one in stored]
+
+    async def letter(self, seconds: float = 10) -> DeadLetter:
+        """The one dead letter there is, once there is one."""
+
+        async def look() -> bool:
+            return bool(await self.letters())
+
+        await until(look, seconds)
+        (letter,) = await self.letters()
+        return letter
+
+    async def exhaust(self, pull: Pull, messages: int = 1) -> None:
+        """Take messages as often as the queue delivers them, and bring none to an end."""
+        inbox = await pull()
+        for _ in range(MAX_DELIVER * messages):
+            await (await asyncio.wait_for(inbox.next(), 5)).nak()
+        # JetStream notices at the next request that there is one delivery too many.
+        waiting = asyncio.create_task(inbox.next())
+        await asyncio.wait({waiting}, timeout=0.3)
+        waiting.cancel()
+        await inbox.stop()
+
+    @contextlib.asynccontextmanager
+    async def dispatching(self) -> AsyncIterator[Dispatcher]:
+        """A dispatcher for as long as the body runs; it ends well."""
+        stopping = asyncio.Event()
+        async with self.ports() as ports:
+            dispatcher = Dispatcher(stack_config(), ports)
+            running = asyncio.create_task(dispatcher.run(stopping))
+            try:
+                yield dispatcher
+            finally:
+                stopping.set()
+                await asyncio.wait_for(running, 2)
+
+
+def new_task(text: str = "1 + 1", *, seconds: float = 60, conversation: str | None = None) -> Task:
+    """A task that nobody knows yet."""
+    return Task(
+        id=uuid.uuid4().hex,
+        stack=STACK,
+        agent=MATH,
+        origin="api",
+        user=USER,
+        conversation=conversation,
+        input=(Message(role=Role.USER, text=text),),
+        deadline=time.time() + seconds,
+    )
+
+
+def new_call() -> Call:
+    """A call of the Tool by the Agent that nobody knows yet."""
+    task = uuid.uuid4().hex
+    return Call(
+        id=effect_key(ADD, MATH, task, 1, 0),
+        task=task,
+        step=1,
+        index=0,
+        caller=MATH,
+        tool=ADD,
+        function="add",
+        arguments={"a": 1},
+        worker="w",
+        deadline=time.time() + 60,
+    )
+
+
+def stack_config(lease_seconds: float = LEASE_SECONDS) -> StackConfig:
+    """What a dispatcher is configured with; its link is made by the test."""
+    queue = Queue(stack=STACK, url="", token_file="", service_account=STACK)
+    return StackConfig(queue=queue, lease_seconds=lease_seconds)
+
+
+def crash_after(writes: int) -> Callable[[], None]:
+    """A fence that lets so many writes through, and then none."""
+    left = iter(range(writes))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise LeadershipLost("crashed")
+
+    return check
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def memory_scene() -> AsyncIterator[Scene]:
+    """The scene in memory."""
+    queue = MemoryQueue(STACK)
+    link = queue.link()
+    queue.add_durable(Stream.TASKS, "math-1", SUBJECTS.tasks(MATH), max_deliver=MAX_DELIVER)
+    queue.add_durable(Stream.CALLS, "add-1", SUBJECTS.calls_of(ADD), max_deliver=MAX_DELIVER)
+    queue.add_durable(Stream.ADVISORIES, DISPATCHER_DURABLE, ">")
+
+    async def read(stream: Stream) -> list[Stored]:
+        return queue.messages(stream)
+
+    def puller(stream: Stream, durable: str) -> Pull:
+        async def pull() -> Inbox:
+            return link.inbox(stream, durable)
+
+        return pull
+
+    @contextlib.asynccontextmanager
+    async def ports() -> AsyncIterator[Ports]:
+        yield Ports.of(link, puller(Stream.ADVISORIES, DISPATCHER_DURABLE))
+
+    yield Scene(
+        link=link,
+        caller=link,
+        effects=link.store(Bucket.EFFECTS),
+        read=read,
+        tasks=puller(Stream.TASKS, "math-1"),
+        calls=puller(Stream.CALLS, "add-1"),
+        ports=ports,
+    )
+
+
+@contextlib.asynccontextmanager
+async def nats_scene(folder: Path) -> AsyncIterator[Scene]:
+    """The scene on a real server, with the rights that everybody really has."""
+    async with contextlib.AsyncExitStack() as stack:
+        nats = await stack.enter_async_context(running_stack(STACK, folder))
+        math, add = await nats.agent("math", calls=(ADD,)), await nats.tool("add")
+        operator = await stack.enter_async_context(nats.connect_as(OPERATOR_WORKLOAD))
+        await _durables(operator, math, add)
+        server = await nats.serving(WorkloadRole.SERVER)
+        dispatcher = await nats.serving(WorkloadRole.DISPATCHER)
+
+        async def read(stream: Stream) -> list[Stored]:
+            return await _everything(operator, stream)
+
+        def puller(workload: Workload, stream: Stream) -> Pull:
+            async def pull() -> Inbox:
+                link = await stack.enter_async_context(nats.link_as(workload))
+                queue = nats.queue(workload)
+                keeper = stack.enter_context(Keeper(queue, prove(queue), ack_wait_seconds=1))
+                durable = workload.durable or DISPATCHER_DURABLE
+                return await link.inbox(keeper, stream, durable, slots=8, hold_seconds=60)
+
+            return pull
+
+        @contextlib.asynccontextmanager
+        async def ports() -> AsyncIterator[Ports]:
+            async with nats.link_as(dispatcher) as link:
+                yield Ports.of(link, puller(dispatcher, Stream.ADVISORIES))
+
+        yield Scene(
+            link=await stack.enter_async_context(nats.link_as(server)),
+            caller=await stack.enter_async_context(nats.link_as(math)),
+            effects=(await stack.enter_async_context(nats.link_as(add))).store(Bucket.EFFECTS),
+            read=read,
+            tasks=puller(math, Stream.TASKS),
+            calls=puller(add, Stream.CALLS),
+            ports=ports,
+            nats=nats,
+            dispatcher=dispatcher,
+        )
+
+
+async def _durables(operator: Client, math: Workload, add: Workload) -> None:
+    """As the operator makes them, but given up early."""
+    manager = operator.jsm()
+    for stream, durable, subject in (
+        (Stream.TASKS, math.durable, SUBJECTS.tasks(MATH)),
+        (Stream.CALLS, add.durable, SUBJECTS.calls_of(ADD)),
+        (Stream.ADVISORIES, DISPATCHER_DURABLE, None),
+    ):
+        await manager.add_consumer(
+            SUBJECTS.stream(stream),
+            ConsumerConfig(
+                durable_name=durable,
+                filter_subject=subject,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=2 if stream is Stream.ADVISORIES else 10,
+                max_deliver=-1 if stream is Stream.ADVISORIES else MAX_DELIVER,
+            ),
+        )
+
+
+async def _everything(operator: Client, stream: Stream) -> list[Stored]:
+    manager, name = operator.jsm(), SUBJECTS.stream(stream)
+    state = (await manager.stream_info(name)).state
+    found = []
+    for sequence in range(state.first_seq, state.last_seq + 1 if state.messages else 0):
+        with contextlib.suppress(LookupError):
+            found.append(await _one(operator, name, sequence))
+    return found
+
+
+async def _one(operator: Client, name: str, sequence: int) -> Stored:
+    try:
+        message = await operator.jsm().get_msg(name, sequence)
+    except nats.js.errors.NotFoundError as error:
+        raise LookupError(str(error)) from error
+    return Stored(
+        message.subject or "", message.data or b"", message.seq or 0, message.headers or {}
+    )
