@@ -28,6 +28,7 @@ type FromServer = (
 )
 
 CONNECT_SECONDS = 5.0
+FAREWELL_SECONDS = 2.0
 LIST_AGAIN_SECONDS = 15.0
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
@@ -86,8 +87,8 @@ class McpTool:
 
     def _lose(self, session: "_Session") -> None:
         """Let everybody wait for the next session."""
-        if not session.lost.is_set():
-            session.lost.set()
+        session.lost.set()
+        if self._session.done() and self._session.result() is session:
             self._session = asyncio.get_running_loop().create_future()
 
     async def _keep(self) -> None:
@@ -103,25 +104,24 @@ class McpTool:
 
     async def _one_session(self) -> None:
         """Connect, say what is offered, and stay until the session is lost."""
-        session: _Session | None = None
+        session = _Session()
+        careful = _Careful(lambda: self._lose(session))
+        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
         try:
             async with (
-                httpx.AsyncClient(
-                    transport=_Gentle(), timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
-                ) as http,
+                httpx.AsyncClient(transport=careful, timeout=timeout) as http,
                 streamable_http_client(self._server.url, http_client=http) as (read, write, _),
                 ClientSession(read, write, message_handler=self._on_message) as client,
             ):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await client.initialize()
                     await self._list(client)
-                session = _Session(client)
+                session.client = client
                 self._session.set_result(session)
                 self._failures = 0
                 await self._stay(session)
         finally:
-            if session is not None:
-                self._lose(session)
+            self._lose(session)
 
     async def _stay(self, session: "_Session") -> None:
         while not session.lost.is_set():
@@ -183,8 +183,9 @@ class McpTool:
 class _Session:
     """One session for as long as it lasts."""
 
-    def __init__(self, client: ClientSession) -> None:
-        self.client = client
+    client: ClientSession
+
+    def __init__(self) -> None:
         self.lost = asyncio.Event()
 
     async def ask(self, function: str, arguments: dict[str, Any]) -> types.CallToolResult | None:
@@ -214,19 +215,56 @@ class _Session:
             losing.cancel()
 
 
-class _Gentle(httpx.AsyncHTTPTransport):
-    """Lets a request that never left fail alone.
+class _Careful(httpx.AsyncHTTPTransport):
+    """Sees what the SDK would miss.
 
-    The SDK takes the session down with every call under way if one request raises. For a request
-    that found nobody to connect to, say what a server says that has forgotten the session.
+    A request that found nobody to connect to would take the session down, with every call under
+    way: it gets what a server says that has forgotten the session. An answer that breaks off would
+    be waited for without end: the session is told.
     """
+
+    def __init__(self, on_broken: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_broken = on_broken
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":  # a farewell, on the way out
+            request.extensions["timeout"] = httpx.Timeout(FAREWELL_SECONDS).as_dict()
         try:
-            return await super().handle_async_request(request)
+            response = await super().handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             return httpx.Response(httpx.codes.NOT_FOUND, request=request)
+        if request.method == "POST" and isinstance(response.stream, httpx.AsyncByteStream):
+            endless = response.headers.get("content-type", "").startswith("text/event-stream")
+            response.stream = _Watched(response.stream, self._on_broken, endless=endless)
+        return response
+
+
+class _Watched(httpx.AsyncByteStream):
+    """The body of an answer; `endless`: whoever reads it closes it as soon as it has the answer."""
+
+    def __init__(
+        self, body: httpx.AsyncByteStream, on_broken: Callable[[], None], *, endless: bool
+    ) -> None:
+        self._body = body
+        self._on_broken = on_broken
+        self._endless = endless
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._body:
+                yield chunk
+        except httpx.TransportError:
+            self._on_broken()
+            raise
+        if self._endless:
+            self._on_broken()
+
+    @override
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 def _spec(tool: types.Tool) -> FunctionSpec:

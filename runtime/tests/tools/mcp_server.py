@@ -1,0 +1,63 @@
+"""An MCP server over streamable HTTP, as a process: `python mcp_server.py PORT FILE`.
+
+Each effect is a line in FILE. The tool `grow` adds a tool and says so.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from mcp.server.fastmcp import Context, FastMCP
+from mcp.server.session import ServerSession
+from mcp.types import ImageContent
+
+PORT, FILE = int(sys.argv[1]), Path(sys.argv[2])
+
+server = FastMCP("sums", host="127.0.0.1", port=PORT, log_level="ERROR")
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    with FILE.open("a") as effects:
+        effects.write(f"{a}+{b}\n")
+    return a + b
+
+
+@server.tool()
+def fail(why: str) -> str:
+    """Fail."""
+    raise ValueError(why)
+
+
+@server.tool()
+async def wait(seconds: float) -> str:
+    """Wait."""
+    with FILE.open("a") as effects:  # noqa: ASYNC230 - a test can wait for it
+        effects.write("waiting\n")
+    await asyncio.sleep(seconds)
+    return "waited"
+
+
+@server.tool()
+def die() -> str:
+    """Take the server down."""
+    os._exit(1)
+
+
+@server.tool(structured_output=False)
+def picture() -> list[ImageContent]:
+    """Give what is no text."""
+    return [ImageContent(type="image", data="AAAA", mimeType="image/png")]
+
+
+@server.tool()
+async def grow(context: Context[ServerSession, None]) -> str:
+    """Offer one more tool."""
+    server.add_tool(lambda: "new", name="grown", description="New.")
+    await context.session.send_tool_list_changed()
+    return "grown"
+
+
+server.run(transport="streamable-http")

@@ -1,0 +1,235 @@
+"""Tools of a real MCP server, a process that comes and goes."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.contract.agent_config import McpServer
+from runtime.contract.catalogue import FunctionSpec, ToolFunctions
+from runtime.contract.subjects import functions_entry
+from runtime.tests.tools.place import ADD, Place, tool_config
+from runtime.tools import mcp
+from runtime.tools.errors import BadSpec, EffectUnknown
+from runtime.tools.executors import opened
+from runtime.tools.mcp import McpTool
+from runtime.tools.port import ToolFailure
+from runtime.tools.python import PythonTool
+
+pytestmark = pytest.mark.integration
+
+SERVER = Path(__file__).with_name("mcp_server.py")
+
+
+class Server:
+    """The process; it keeps its port over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        self.effects = folder / "effects"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, SERVER, str(self.port), self.effects
+        )
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def happened(self) -> list[str]:
+        return self.effects.read_text().splitlines() if self.effects.exists() else []
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    await made.kill()
+
+
+class Heard:
+    """What was said of the functions."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[FunctionSpec, ...]] = []
+
+    async def hear(self, functions: tuple[FunctionSpec, ...]) -> None:
+        self.said.append(functions)
+
+    def names(self) -> list[str]:
+        return [function.name for function in self.said[-1]] if self.said else []
+
+
+@contextlib.asynccontextmanager
+async def tool(
+    server: Server, heard: Heard | None = None, tools: tuple[str, ...] | None = None
+) -> AsyncIterator[McpTool]:
+    made = McpTool(McpServer(url=server.url, tools=tools), (heard or Heard()).hear)
+    async with made.running():
+        yield made
+
+
+async def until(condition: Any, seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_the_tools_of_a_server_are_found_and_called(server: Server) -> None:
+    await server.start()
+    heard = Heard()
+    async with tool(server, heard) as sums:
+        assert await sums.call("add", {"a": 2, "b": 40}) == "42"
+        assert await sums.call("picture", {}) == [
+            {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+        ]
+        with pytest.raises(ToolFailure, match="no such luck"):
+            await sums.call("fail", {"why": "no such luck"})
+        with pytest.raises(ToolFailure, match="has no tool mul"):
+            await sums.call("mul", {})
+        assert sums.why_not() is None
+    (add, *_) = heard.said[0]
+    assert (add.name, add.description) == ("add", "Add two numbers.")
+    assert add.input_schema["required"] == ["a", "b"]
+
+
+async def test_only_the_named_tools_are_offered(server: Server) -> None:
+    await server.start()
+    heard = Heard()
+    async with tool(server, heard, tools=("add", "sub")) as sums:
+        assert await sums.call("add", {"a": 2, "b": 3}) == "5"
+        with pytest.raises(ToolFailure, match="has no tool fail"):
+            await sums.call("fail", {"why": "?"})
+        assert heard.names() == ["add"]
+        assert sums.why_not() == (
+            f"spec.mcp.tools names sub, but the MCP server at {server.url} "
+            "offers add, die, fail, grow, picture, wait"
+        )
+
+
+async def test_a_changed_list_is_heard(server: Server) -> None:
+    await server.start()
+    heard = Heard()
+    async with tool(server, heard) as sums:
+        await asyncio.sleep(0.5)  # the stream on which the server speaks first has to stand
+        await sums.call("grow", {})
+        await until(lambda: "grown" in heard.names(), 5)
+        assert await sums.call("grown", {}) == "new"
+
+
+async def test_parallel_calls_share_the_session(server: Server) -> None:
+    await server.start()
+    async with tool(server) as sums:
+        begun = time.monotonic()
+        waits = [sums.call("wait", {"seconds": 1}) for _ in range(5)]
+        assert await asyncio.gather(*waits) == ["waited"] * 5
+        assert time.monotonic() - begun < 4
+
+
+async def test_a_server_that_is_down_is_told_and_found_later(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp, "CONNECT_SECONDS", 2)
+    sentence = f"the MCP server at {server.url} cannot be reached: nobody listens there"
+    async with tool(server) as sums:
+        with pytest.raises(ToolFailure) as caught:
+            await sums.call("add", {"a": 2, "b": 3})
+        assert str(caught.value) == sums.why_not() == sentence
+        await server.start()
+        await until(lambda: sums.why_not() is None)
+        assert await sums.call("add", {"a": 2, "b": 3}) == "5"
+
+
+async def test_a_server_that_restarts_is_called_over_a_new_session(server: Server) -> None:
+    await server.start()
+    async with tool(server) as sums:
+        assert await sums.call("add", {"a": 1, "b": 1}) == "2"
+        await server.kill()
+        await server.start()
+        assert await sums.call("add", {"a": 1, "b": 2}) == "3"
+    assert server.happened() == ["1+1", "1+2"]
+
+
+async def test_a_server_lost_in_the_middle_leaves_the_effect_unknown(server: Server) -> None:
+    await server.start()
+    async with tool(server) as sums:
+        waiting = asyncio.create_task(sums.call("wait", {"seconds": 60}))
+        await until(lambda: server.happened() == ["waiting"])
+        await server.kill()
+        with pytest.raises(EffectUnknown, match="was lost while it ran wait"):
+            await asyncio.wait_for(waiting, 10)
+        await server.start()
+        assert await sums.call("add", {"a": 1, "b": 2}) == "3"
+
+
+async def test_a_tool_that_takes_its_server_down_leaves_the_effect_unknown(server: Server) -> None:
+    await server.start()
+    async with tool(server) as sums:
+        with pytest.raises(EffectUnknown, match="was lost while it ran die"):
+            await asyncio.wait_for(sums.call("die", {}), 10)
+
+
+async def test_a_server_that_speaks_something_else_is_told(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    broken = Server(tmp_path)
+    async with await asyncio.start_server(answer, "127.0.0.1", broken.port), tool(broken) as sums:
+        await until(lambda: "cannot be reached" in (sums.why_not() or ""))
+        assert "500" in (sums.why_not() or "")
+
+
+async def test_what_is_found_is_written_to_the_catalogue(server: Server) -> None:
+    await server.start()
+    place = Place()
+    config = tool_config(mcp=McpServer(url=server.url, tools=("add",)), revision="r1")
+    async with opened(config, place.catalogue) as sums:
+        await until(lambda: sums.why_not() is None)
+        entry = await place.catalogue.get(functions_entry(ADD))
+    assert entry is not None
+    said = ToolFunctions.decode(entry.value)
+    assert [function.name for function in said.functions] == ["add"]
+    assert (said.tool, said.revision) == (ADD, "r1")
+
+
+async def test_a_python_tool_is_opened_from_its_configuration(tmp_path: Path) -> None:
+    (tmp_path / "users_sums.py").write_text("def add(a: int, b: int) -> int:\n    return a + b")
+    place = Place()
+    config = tool_config(python={"entrypoint": "users_sums:add", "path": str(tmp_path)})
+    async with opened(config, place.catalogue) as sums:
+        assert isinstance(sums, PythonTool)
+        assert await sums.call("add", {"a": 2, "b": 3}) == 5
+        await asyncio.sleep(0)
+        entry = await place.catalogue.get(functions_entry(ADD))
+    assert entry is not None
+    assert ToolFunctions.decode(entry.value).functions == sums.functions
+
+
+async def test_a_tool_has_to_be_of_some_kind() -> None:
+    with pytest.raises(BadSpec, match=r"one of spec\.python and spec\.mcp must be set"):
+        async with opened(tool_config(), Place().catalogue):
+            pass
