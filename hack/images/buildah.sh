@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# buildah.sh ARGUMENT...: buildah on an image store of our own; needs no container engine and no registry.
+# buildah.sh ARGUMENT...: buildah on the image store of this project.
 set -euo pipefail
+. "$(dirname "$0")/store.sh"
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai
-mkdir -p "$cache/images" "$cache/tmp"
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay TMPDIR=$cache/tmp
-exec buildah --root "$cache/images" --runroot /run/k8gentai-images "$@"
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=overlay TMPDIR=$STORE-tmp # caches of builds are kept there, too
+mkdir -p "$TMPDIR"
+exec buildah --root "$STORE" --runroot "$STORE_RUN" "$@"

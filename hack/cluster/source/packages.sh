@@ -5,7 +5,7 @@
 
 declare -A package=(
   [containerd]=containerd [ctr]=containerd [runc]=runc [etcd]=etcd-server [/usr/lib/cni/bridge]=containernetworking-plugins
-  [nft]=nftables [ip]=iproute2 [openssl]=openssl [flock]=util-linux [buildah]=buildah [debootstrap]=debootstrap
+  [nft]=nftables [ip]=iproute2 [openssl]=openssl [flock]=util-linux [buildah]=buildah [skopeo]=skopeo [debootstrap]=debootstrap
 )
 missing=()
 for program in "${!package[@]}"; do
