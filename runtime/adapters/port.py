@@ -1,12 +1,12 @@
 """The one Protocol behind which every framework stands."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import FailureReason, Message, Options, Outcome, TokenUsage
+from runtime.contract.messages import FailureReason, Message, Options, TokenUsage
 from runtime.tools.port import ToolFunction
 
 
