@@ -1,0 +1,225 @@
+"""The `Cluster` port over a folder of YAML: objects are files, children are local processes."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from controller.api.names import (
+    LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
+    LABEL_OWNER_NAMESPACE,
+    Kind,
+)
+from controller.local.environments import Environments
+from controller.local.issuer import LocalIssuer
+from controller.local.manifests import Manifests
+from controller.local.site import EmbeddedSite
+from controller.local.workloads import Workload
+from controller.model import Child, ChildRef, Key, KubeEvent, Manifest, Pod
+from runtime.contract.value import ObjectName
+
+log = logging.getLogger(__name__)
+
+WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet"})
+TOKEN_SECONDS: Final = 3600.0
+
+type Wake = Callable[[Key], None]
+type OnReport = Callable[[Key, Manifest], None]
+
+
+class LocalCluster:
+    """Objects as the folder has them, statuses in memory, workloads as processes."""
+
+    def __init__(
+        self,
+        site: EmbeddedSite,
+        environments: Environments,
+        issuer: LocalIssuer,
+        *,
+        wake: Wake,
+        on_report: OnReport,
+    ) -> None:
+        self._site = site
+        self._environments = environments
+        self._issuer = issuer
+        self._wake = wake
+        self._on_report = on_report
+        self._objects: dict[Key, Manifest] = {}
+        self._manifests: Manifests | None = None
+        self._children: dict[ChildRef, Manifest] = {}
+        self._workloads: dict[ChildRef, Workload] = {}
+        self._statuses: dict[Key, Manifest] = {}
+        self._going: set[asyncio.Task[None]] = set()
+
+    # What the folder says
+
+    def take(self, manifests: Manifests) -> tuple[Key, ...]:
+        """Be as the folder says; gives every object to reconcile, those that are gone included."""
+        before, self._manifests = self._objects, manifests
+        self._objects = {
+            key: self._with_generation(body, before.get(key))
+            for key, body in manifests.objects.items()
+        }
+        for name, data in manifests.config_maps.items():
+            write_folder(Path(self._site.source_dir(name)), data)
+        return tuple({*before, *self._objects})
+
+    def _with_generation(self, body: Manifest, before: Manifest | None) -> Manifest:
+        was = before["metadata"]["generation"] if before else 0
+        changed = before is None or before.get("spec") != body.get("spec")
+        generation = was + 1 if changed else was
+        return {**body, "metadata": {**body["metadata"], "generation": generation}}
+
+    # The port
+
+    async def read(self, key: Key) -> Manifest | None:
+        """An object of ours as it is now; None if there is none."""
+        body = self._objects.get(key)
+        if body is None or key not in self._statuses:
+            return body
+        return {**body, "status": self._statuses[key]}
+
+    async def list(self, kind: Kind, namespace: str | None = None) -> tuple[Manifest, ...]:
+        """All objects of a kind."""
+        found = [
+            await self.read(key)
+            for key in sorted(self._objects)
+            if key.kind is kind and namespace in {None, key.namespace}
+        ]
+        return tuple(body for body in found if body is not None)
+
+    async def children(self, owner: Key) -> tuple[Manifest, ...]:
+        """The children whose labels name `owner`."""
+        return tuple(
+            self._workloads[ref].manifest if ref in self._workloads else manifest
+            for ref, manifest in self._children.items()
+            if _owner(manifest) == owner
+        )
+
+    async def pods(self, owner: Key) -> tuple[Pod, ...]:
+        """The sets of processes of `owner`."""
+        return tuple(
+            pod
+            for ref, workload in self._workloads.items()
+            if _owner(self._children[ref]) == owner
+            for pod in workload.pods
+        )
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """A user's ConfigMap."""
+        return self._now.config_maps.get(ObjectName(namespace=namespace, name=name))
+
+    async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
+        """The keys of a user's Secret."""
+        data = self._now.secrets.get(ObjectName(namespace=namespace, name=name))
+        return None if data is None else frozenset(data)
+
+    async def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """The labels of a namespace."""
+        return {"kubernetes.io/metadata.name": name, **self._now.namespaces.get(name, {})}
+
+    async def apply(self, child: Child, *, force: bool) -> None:
+        """Make the object so; here nobody else manages any."""
+        del force
+        ref, manifest = child.ref, child.manifest
+        self._children[ref] = manifest
+        name = ObjectName(namespace=ref.namespace, name=ref.name)
+        if ref.kind == "ConfigMap":
+            folder = Path(self._site.config_dir(name))
+            await asyncio.to_thread(write_folder, folder, manifest.get("data", {}))
+        elif ref.kind == "ServiceAccount":
+            await asyncio.to_thread(self.write_token, name)
+        elif ref.kind in WORKLOAD_KINDS:
+            if ref not in self._workloads:
+                await asyncio.to_thread(
+                    Path(self._site.data_dir(name)).mkdir, parents=True, exist_ok=True
+                )
+                self._workloads[ref] = self._workload(manifest)
+            self._workloads[ref].apply(manifest)
+
+    async def delete(self, ref: ChildRef) -> None:
+        """Take a child away; its processes end in the background."""
+        self._children.pop(ref, None)
+        workload = self._workloads.pop(ref, None)
+        if workload is not None:
+            going = asyncio.create_task(workload.stop())
+            self._going.add(going)
+            going.add_done_callback(self._going.discard)
+
+    async def report(self, key: Key, uid: str, status: Manifest) -> None:
+        """Keep the status and show it."""
+        del uid
+        if key in self._objects:
+            self._statuses[key] = status
+            self._on_report(key, status)
+
+    async def emit(self, event: KubeEvent) -> None:
+        """Log the event."""
+        log.info(event.message, extra={"about": str(event.about), "reason": event.reason})
+
+    # Life
+
+    def write_token(self, service_account: ObjectName) -> None:
+        """Give a workload a fresh token."""
+        path = Path(self._site.token_file(service_account))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._issuer.write_token(path, service_account, TOKEN_SECONDS)
+
+    async def renew_tokens(self) -> None:
+        """Write every token anew, long before it ends, for ever."""
+        while True:
+            await asyncio.sleep(TOKEN_SECONDS / 4)
+            for ref in list(self._children):
+                if ref.kind == "ServiceAccount":
+                    name = ObjectName(namespace=ref.namespace, name=ref.name)
+                    await asyncio.to_thread(self.write_token, name)
+
+    async def stop(self, *, last: Callable[[ChildRef], bool]) -> None:
+        """End all workloads; those for which `last` holds go when the others have ended."""
+        first = [w.stop() for ref, w in self._workloads.items() if not last(ref)]
+        await asyncio.gather(*first, *self._going)
+        await asyncio.gather(*(w.stop() for ref, w in self._workloads.items() if last(ref)))
+        self._workloads.clear()
+
+    @property
+    def _now(self) -> Manifests:
+        if self._manifests is None:
+            raise LookupError("no folder was read yet")
+        return self._manifests
+
+    def _workload(self, manifest: Manifest) -> Workload:
+        owner = _owner(manifest)
+        namespace = manifest["metadata"]["namespace"]
+
+        def secret(name: str, key: str) -> str | None:
+            return self._now.secrets.get(ObjectName(namespace=namespace, name=name), {}).get(key)
+
+        def on_change() -> None:
+            if owner is not None:
+                self._wake(owner)
+
+        return Workload(self._site.root, self._environments, secret, on_change)
+
+
+def write_folder(folder: Path, data: Mapping[str, str]) -> None:
+    """Make `folder` hold exactly these files, each replaced as a whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in data.items():
+        file = folder / name
+        if not file.is_file() or file.read_text() != text:
+            fresh = folder / f".{name}.new"
+            fresh.write_text(text)
+            fresh.replace(file)
+    for file in folder.iterdir():
+        if file.is_file() and file.name not in data:
+            file.unlink()
+
+
+def _owner(manifest: Manifest) -> Key | None:
+    labels = manifest["metadata"].get("labels", {})
+    if LABEL_OWNER_KIND not in labels:
+        return None
+    kind = next(kind for kind in Kind if kind.lower() == labels[LABEL_OWNER_KIND])
+    return Key(kind, labels[LABEL_OWNER_NAMESPACE], labels[LABEL_OWNER_NAME])

@@ -1,0 +1,151 @@
+"""The manifests of a folder, read as kubectl would read them: strictly, and by name."""
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from controller.api.names import Kind
+from controller.api.parse import InvalidSpec, model_of, parse, unknown_fields
+from controller.model import Key, Manifest
+from runtime.contract.value import ObjectName
+
+DEFAULT_NAMESPACE: Final = "default"
+PLAIN_KINDS: Final = ("ConfigMap", "Secret", "Namespace")
+IGNORED_KINDS: Final = ("Kustomization",)
+_NAMES: Final = uuid.UUID("6f1c5a0e-97f2-4a2b-9d0a-3f1b2c4d5e6f")
+
+
+class BadManifest(ValueError):
+    """A file cannot be used; the message names the file, the object, the field and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """Everything a folder says, at one moment.
+
+    Shape:
+        objects      of our kinds, with `metadata.uid`, namespace and creation time filled in.
+        config_maps  text by key; `secrets` likewise, already decoded.
+        digest       of all that was read.
+    """
+
+    objects: Mapping[Key, Manifest]
+    config_maps: Mapping[ObjectName, Mapping[str, str]]
+    secrets: Mapping[ObjectName, Mapping[str, str]]
+    namespaces: Mapping[str, Mapping[str, str]]
+    digest: str
+
+
+def read_manifests(folder: Path, now: datetime | None = None) -> Manifests:
+    """Everything that the YAML files directly in `folder` (or the one file) say.
+
+    Raises:
+        BadManifest: a file is not readable, no YAML, or not what an API server would take.
+    """
+    files = (
+        [folder] if folder.is_file() else sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    )
+    if not files:
+        raise BadManifest(f"{folder}: there is no YAML file; name a folder with manifests")
+    texts = {file: _text(file) for file in files}
+    found = _Found(now or datetime.now(UTC))
+    for file, text in texts.items():
+        for document in _documents(file, text):
+            found.take(file, document)
+    return Manifests(
+        objects=found.objects,
+        config_maps=found.config_maps,
+        secrets=found.secrets,
+        namespaces=found.namespaces,
+        digest=hashlib.sha256("\0".join(texts.values()).encode()).hexdigest(),
+    )
+
+
+class _Found:
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._origin: dict[tuple[str, str, str], Path] = {}
+        self.objects: dict[Key, Manifest] = {}
+        self.config_maps: dict[ObjectName, Mapping[str, str]] = {}
+        self.secrets: dict[ObjectName, Mapping[str, str]] = {}
+        self.namespaces: dict[str, Mapping[str, str]] = {}
+
+    def take(self, file: Path, document: Any) -> None:
+        """Keep one document."""
+        if not isinstance(document, dict) or "kind" not in document:
+            raise BadManifest(f"{file}: a document has no kind; every object needs one")
+        kind, metadata = document["kind"], document.get("metadata") or {}
+        if kind in IGNORED_KINDS:
+            return
+        name, namespace = metadata.get("name"), metadata.get("namespace", DEFAULT_NAMESPACE)
+        if not isinstance(name, str):
+            raise BadManifest(f"{file}: {kind}: metadata.name is required")
+        self._once(file, kind, namespace, name)
+        if kind in PLAIN_KINDS:
+            self._plain(kind, ObjectName(namespace=namespace, name=name), document)
+        else:
+            self._ours(file, document, namespace, name)
+
+    def _once(self, file: Path, kind: str, namespace: str, name: str) -> None:
+        before = self._origin.setdefault((kind, namespace, name), file)
+        if before is not file:
+            raise BadManifest(f"{file}: {kind} {name} stands in {before} too; leave one of them")
+
+    def _plain(self, kind: str, name: ObjectName, document: Mapping[str, Any]) -> None:
+        text = {key: str(value) for key, value in (document.get("data") or {}).items()}
+        match kind:
+            case "ConfigMap":
+                self.config_maps[name] = text
+            case "Secret":
+                self.secrets[name] = _decoded(text) | (document.get("stringData") or {})
+            case _:
+                self.namespaces[name.name] = document["metadata"].get("labels") or {}
+
+    def _ours(self, file: Path, document: dict[str, Any], namespace: str, name: str) -> None:
+        where = f"{file}: {document['kind']} {name}"
+        try:
+            model = model_of(document)
+            if model is None:
+                kinds = ", ".join([*Kind, *PLAIN_KINDS])
+                raise BadManifest(f"{where}: embedded mode knows {kinds} and nothing else")
+            resource = parse(model, document)
+            unknown = unknown_fields(resource, document)
+        except InvalidSpec as error:
+            raise BadManifest(f"{where}: {error}") from error
+        if unknown:
+            raise BadManifest(f"{where}: {unknown[0]}: there is no such field")
+        key = Key(Kind(document["kind"]), namespace, name)
+        given = document.get("metadata") or {}
+        metadata = {
+            **given,
+            "namespace": namespace,
+            # The same object has the same uid at the next start, so its queue is still its own.
+            "uid": str(uuid.uuid5(_NAMES, str(key))),
+            "creationTimestamp": self._now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        self.objects[key] = {**document, "metadata": metadata}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadManifest(f"{file}: cannot be read: {error}") from error
+
+
+def _documents(file: Path, text: str) -> Iterator[Any]:
+    try:
+        yield from (document for document in yaml.safe_load_all(text) if document is not None)
+    except yaml.YAMLError as error:
+        raise BadManifest(f"{file}: is no YAML: {' '.join(str(error).split())}") from error
+
+
+def _decoded(data: Mapping[str, str]) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}

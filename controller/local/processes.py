@@ -1,0 +1,190 @@
+"""Local processes: started, watched, started again, and stopped without a trace."""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from controller.local.programs import Probe, Program
+from controller.local.site import HOST
+from controller.model import Container, Pod
+
+log = logging.getLogger(__name__)
+
+BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+PROBE_SECONDS: Final = 0.1
+PROBE_TIMEOUT_SECONDS: Final = 2.0
+STEADY_SECONDS: Final = 2.0  # between probes once it is ready
+_PR_SET_PDEATHSIG: Final = 1
+
+type OnChange = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the operating system is told to run."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    log_file: Path
+    termination_log: Path
+
+
+class LocalProcess:
+    """One container as a process: it runs until `stop`, however often it ends by itself."""
+
+    def __init__(self, program: Program, command: Command, on_change: OnChange) -> None:
+        self._program = program
+        self._command = command
+        self._on_change = on_change
+        self._restarts = 0
+        self._exit_code: int | None = None
+        self._waiting = ""
+        self._ready = False
+        self._stopping = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._running = asyncio.create_task(self._run(), name=program.name)
+
+    @property
+    def seen(self) -> Container:
+        """The container as a cluster would show it."""
+        return Container(
+            name=self._program.name,
+            ready=self._ready,
+            restarts=self._restarts,
+            waiting=self._waiting,
+            exit_code=self._exit_code,
+            last_words=self._last_words(),
+        )
+
+    async def stop(self) -> None:
+        """Ask it to stop; after its grace it is killed."""
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            _signal(process.pid, signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), self._program.grace_seconds)
+            except TimeoutError:
+                log.warning("killed", extra={"program": self._command.argv})
+            # What it started itself goes with it, also when it did not see to that.
+            _signal(process.pid, signal.SIGKILL)
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._waiting = ""
+            await self._once()
+            if self._stopping:
+                return
+            delay = BACKOFF_SECONDS[min(self._restarts, len(BACKOFF_SECONDS) - 1)]
+            self._waiting = "CrashLoopBackOff" if self._restarts else ""
+            self._restarts += 1
+            self._on_change()
+            await asyncio.sleep(delay)
+
+    async def _once(self) -> None:
+        with self._command.log_file.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command.argv,
+                env=self._command.environment,
+                cwd=self._command.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for us; we stop them in order
+                preexec_fn=_die_with_parent,
+            )
+        probing = asyncio.create_task(self._probe(self._program.probe))
+        try:
+            self._exit_code = await self._process.wait()
+        finally:
+            probing.cancel()
+            self._set_ready(ready=False)
+
+    async def _probe(self, probe: Probe | None) -> None:
+        while True:
+            ready = probe is None or await answers(probe)
+            self._set_ready(ready=ready)
+            await asyncio.sleep(STEADY_SECONDS if ready else PROBE_SECONDS)
+
+    def _set_ready(self, *, ready: bool) -> None:
+        if ready != self._ready:
+            self._ready = ready
+            self._on_change()
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return self._command.termination_log.read_text()
+        return ""
+
+
+@dataclass(slots=True)
+class LocalPod:
+    """The processes of one pod."""
+
+    name: str
+    component: str
+    revision: str
+    processes: list[LocalProcess] = field(default_factory=list)
+    refused: str = ""
+    stopping: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all of it is ready."""
+        return bool(self.processes) and all(process.seen.ready for process in self.processes)
+
+    @property
+    def seen(self) -> Pod:
+        """The pod as a cluster would show it."""
+        refused = (Container(name="pod", ready=False, waiting="CannotRun", message=self.refused),)
+        return Pod(
+            name=self.name,
+            component=self.component,
+            revision=self.revision,
+            ready=self.is_ready,
+            deleting=self.stopping,
+            containers=refused
+            if self.refused
+            else tuple(process.seen for process in self.processes),
+        )
+
+    async def stop(self) -> None:
+        """End all of it."""
+        self.stopping = True
+        await asyncio.gather(*(process.stop() for process in self.processes))
+
+
+async def answers(probe: Probe) -> bool:
+    """Whether the probe's address answers a GET with success."""
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+            reader, writer = await asyncio.open_connection(HOST, probe.port)
+            try:
+                request = f"GET {probe.path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"
+                writer.write(request.encode())
+                status = await reader.readline()
+                return b" 200 " in status
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, ValueError):
+        return False
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end this process when we are killed and cannot do it ourselves."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

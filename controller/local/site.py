@@ -1,0 +1,126 @@
+"""Where everything is in embedded mode: folders and ports of this machine."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from controller.model import Image, Listen, TrustKeys
+from runtime.contract.trust_config import Issuer
+from runtime.contract.value import ObjectName
+
+HOST: Final = "127.0.0.1"
+IMAGE_PREFIX: Final = "embedded/"
+STAND_IN_URL: Final = "http://model.k8gentai-system.svc:8000/v1"
+"""Where the stand-in model is in a cluster; here this address, and no other, is replaced."""
+
+
+class Ports:
+    """Ports of this machine by what they are for; one that was given away stays given."""
+
+    def __init__(self, known: Mapping[str, int] | None = None) -> None:
+        self._by_use = dict(known or {})
+
+    def of(self, use: str) -> int:
+        """The port for `use`; a free one at the first time of asking."""
+        if use not in self._by_use:
+            self._by_use[use] = free_port()
+        return self._by_use[use]
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEndpoint:
+    """Where the stand-in's place is taken: its own local address, or the user's endpoint."""
+
+    base_url: str
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedSite:
+    """A folder of this machine.
+
+    Shape:
+        root   holds `config/`, `source/`, `data/`, `tokens/`, `logs/`, `trust-keys/`.
+        model  takes the place of the stand-in's address in a cluster.
+    """
+
+    root: Path
+    issuers: tuple[Issuer, ...]
+    trust_keys: TrustKeys
+    model: ModelEndpoint
+    ports: Ports = field(default_factory=Ports)
+    namespace: str = "k8gentai-system"
+
+    @property
+    def operator(self) -> ObjectName:
+        """The identity of the process that reconciles."""
+        return ObjectName(namespace=self.namespace, name="k8gentai-operator")
+
+    @property
+    def seeds_dir(self) -> str:
+        """Folder with the trust plane's seeds."""
+        return str(self.root / "trust-keys")
+
+    def image(self, image: Image) -> str:
+        """Names the environment that the program runs in."""
+        return f"{IMAGE_PREFIX}{image}"
+
+    def queue_url(self, stack: ObjectName) -> str:
+        """The NATS server of the Stack."""
+        return f"nats://{HOST}:{self.queue_listen(stack).port}"
+
+    def server_url(self, stack: ObjectName) -> str:
+        """The server of the Stack."""
+        return f"http://{HOST}:{self.server_listen(stack).port}"
+
+    def queue_listen(self, stack: ObjectName) -> Listen:
+        """A port of its own for each Stack."""
+        return Listen(HOST, self.ports.of(f"nats {stack}"), self.ports.of(f"nats monitor {stack}"))
+
+    def queue_replicas(self, wanted: int) -> int:
+        """One: replicas on one machine protect from nothing."""
+        return min(wanted, 1)
+
+    def server_listen(self, stack: ObjectName) -> Listen:
+        """A port of its own for each Stack."""
+        return Listen(HOST, self.ports.of(server_port(stack)))
+
+    def token_file(self, service_account: ObjectName) -> str:
+        """The file that the local issuer writes and renews."""
+        return str(self._folder("tokens", service_account) / "token")
+
+    def config_dir(self, config_map: ObjectName) -> str:
+        """The folder a ConfigMap of ours is written to."""
+        return str(self._folder("config", config_map))
+
+    def source_dir(self, config_map: ObjectName) -> str:
+        """The folder a user's ConfigMap is written to."""
+        return str(self._folder("source", config_map))
+
+    def data_dir(self, workload: ObjectName) -> str:
+        """What survives the restart of a process."""
+        return str(self._folder("data", workload))
+
+    def model_endpoint(self, base_url: str, model: str) -> tuple[str, str]:
+        """The given one, unless it is the stand-in's."""
+        if base_url.rstrip("/") != STAND_IN_URL:
+            return base_url, model
+        return self.model.base_url, self.model.model or model
+
+    def _folder(self, what: str, name: ObjectName) -> Path:
+        return self.root / what / name.namespace / name.name
+
+
+def server_port(stack: ObjectName) -> str:
+    """For what the port of a Stack's server is asked."""
+    return f"server {stack}"
