@@ -62,8 +62,8 @@ class Book:
         self._cancelled_since: dict[str, float] = {}
         self._waiting: dict[str, set[str]] = {}
 
-    def note(self, entry: Entry, now: float) -> None:
-        """Take in what a run record says now."""
+    def note(self, entry: Entry, now: float, *, inherited: bool = False) -> None:
+        """Take in what a run record says now; `inherited` from before this dispatcher led."""
         if entry.deleted:
             return
         try:
@@ -74,7 +74,7 @@ class Book:
         if record.state.is_end:
             self._close(record, now)
         else:
-            self._open(record, now)
+            self._open(record, now, inherited=inherited)
 
     def put(self, matter: Matter, at: float) -> None:
         """Look at `matter` at `at`, and at no other time."""
@@ -108,7 +108,7 @@ class Book:
         """Whether a run waits for its turn there."""
         return conversation in self._waiting
 
-    def _open(self, record: RunRecord, now: float) -> None:
+    def _open(self, record: RunRecord, now: float, *, inherited: bool) -> None:
         task, conversation = record.task.id, record.task.conversation
         if record.cancel_requested:
             self._cancelled_since.setdefault(task, now)
@@ -117,6 +117,9 @@ class Book:
             self.put(Conversation(conversation), now)
         else:
             self._waits_no_more(record)
+            if inherited and conversation is not None:
+                # Whoever led before may have died before it was published.
+                self.put(Conversation(conversation), now)
         needed = due(record, now=now, cancelled_since=self._cancelled_since.get(task))
         self.put(
             OpenRun(record.task.agent, task), needed.at if isinstance(needed, LookAgain) else now

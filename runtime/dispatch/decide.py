@@ -62,7 +62,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """It is this run's turn: publish its task."""
+    """It is this run's turn: publish its task, if that has not been done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,9 @@ def next_in_line(place: Place, record: RunRecord | None, now: float) -> NextInLi
         return LookAgain(appears) if now < appears else Abandon()
     if record.state.is_end:
         return Finish()
+    begun = record.state is RunState.RUNNING or record.attempt > 0
     ending = isinstance(due(record, now=now, cancelled_since=None), Write)
-    return Release() if record.state is RunState.WAITING and not ending else Rest()
+    return Rest() if begun or ending or place.released else Release()
 
 
 def gave_up(record: RunRecord, deliveries: int) -> Failed:

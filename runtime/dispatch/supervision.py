@@ -49,7 +49,8 @@ class Supervision:
             if entry is None:
                 self._complete.set()
             else:
-                self._book.note(entry, time.time())
+                inherited = not self._complete.is_set()
+                self._book.note(entry, time.time(), inherited=inherited)
                 self._changed.set()
 
     async def _work(self) -> None:

@@ -1,9 +1,8 @@
 """The next task of a conversation: finished, released or given up, whatever its record asks for."""
 
-import contextlib
 import logging
 
-from runtime.contract.messages import Failed, FailureReason
+from runtime.contract.messages import Failed, FailureReason, Task
 from runtime.contract.runs import RunState
 from runtime.contract.subjects import run_key
 from runtime.dispatch.decide import Abandon, Finish, LookAgain, Release, next_in_line
@@ -12,7 +11,7 @@ from runtime.dispatch.ports import Ports
 from runtime.state.conversation_head import Place
 from runtime.state.conversations import Conversations
 from runtime.state.runs import Held
-from runtime.transport.port import PayloadTooLarge, RevisionConflict
+from runtime.transport.port import PayloadTooLarge
 
 log = logging.getLogger(__name__)
 
@@ -46,32 +45,34 @@ class Turns:
         return None
 
     async def _release(self, conversation: str, place: Place, held: Held) -> None:
-        """Publish the task, then say so in its record.
+        """Say in its record that the task is queued, publish it, say so in the conversation.
 
-        In this order a crash in between repeats the publishing, which the queue or, later, the
-        record makes harmless; in the other order it would lose the task.
+        The record comes first, since a worker may have the task the moment it is published. After
+        a crash before the last step it is published again: the queue knows its message id.
         """
+        task = held.record.task.model_copy(update={"sequence": place.sequence, "history": ()})
+        if held.record.state is RunState.WAITING:
+            held = await self._queue(held, task)
         history = await self._conversations.history(conversation)
-        record = held.record
-        task = record.task.model_copy(update={"history": history, "sequence": place.sequence})
+        message = task.model_copy(update={"history": history})
         try:
             subject = self._ports.subjects.tasks(task.agent)
-            await self._ports.outbox.publish(subject, task.encode(), msg_id=task.id)
+            await self._ports.outbox.publish(subject, message.encode(), msg_id=task.id)
         except PayloadTooLarge as error:
-            await self._ends.write(held, _too_large(held, str(error)))
+            await self._ends.write(held, _too_large(task.id, str(error)))
             return
-        task = task.model_copy(update={"history": ()})
-        queued = record.model_copy(update={"state": RunState.QUEUED, "task": task})
-        with contextlib.suppress(RevisionConflict):
-            # A worker that has begun already has written more than this.
-            key = run_key(task.agent, task.id)
-            await self._ports.runs.update(key, queued.encode(), held.revision)
+        await self._conversations.released(conversation, task.id)
         log.info("released a task", extra={"task": task.id, "conversation": conversation})
 
+    async def _queue(self, held: Held, task: Task) -> Held:
+        queued = held.record.model_copy(update={"state": RunState.QUEUED, "task": task})
+        key = run_key(task.agent, task.id)
+        return Held(queued, await self._ports.runs.update(key, queued.encode(), held.revision))
 
-def _too_large(held: Held, error: str) -> Failed:
+
+def _too_large(task: str, error: str) -> Failed:
     return Failed(
-        task=held.record.task.id,
+        task=task,
         attempt=1,
         seq=1,
         reason=FailureReason.AGENT_ERROR,

@@ -41,6 +41,10 @@ class Turn(Value):
 class Place(Value):
     """A task's place in a conversation.
 
+    Shape:
+        released   whether it has been published since its turn came; who is admitted at once is
+                   published by whoever asked for it.
+
     Units:
         since, deadline   seconds since the epoch: when it was admitted, when it has ended.
     """
@@ -50,6 +54,7 @@ class Place(Value):
     sequence: int
     since: float
     deadline: float
+    released: bool = False
 
     def lapsed(self, now: float) -> bool:
         """Whether the task should have ended so long ago that nobody will report its end."""
@@ -154,6 +159,12 @@ class Head(Versioned):
             return _promoting(_appending(self, turn))
         return self.change(waiting=tuple(p for p in self.waiting if p.task != task))
 
+    def releases(self, task: str) -> "Head":
+        """This head once `task`, whose turn it is, has been published."""
+        if self.running is None or self.running.task != task:
+            return self
+        return self.change(running=self.running.model_copy(update={"released": True}))
+
     def knows(self, turns: int, cursor: str | None) -> Self:
         """This head once the server's own items know the first `turns`, up to their `cursor`."""
         return self.change(synced=max(self.synced, turns), imported=cursor or self.imported)
@@ -164,7 +175,7 @@ class Head(Versioned):
 
 
 def _admission(head: Head, place: Place, when_busy: WhenBusy) -> Admission:
-    if place == head.running:
+    if head.running and place.task == head.running.task:
         return Admitted(place.sequence)
     if when_busy is not WhenBusy.INTERRUPT:
         return Waits(place.sequence)
@@ -175,7 +186,7 @@ def _admission(head: Head, place: Place, when_busy: WhenBusy) -> Admission:
 def _placing(head: Head, place: Place) -> Head:
     numbered = head.change(next_sequence=place.sequence + 1)
     if head.running is None:
-        return numbered.change(running=place)
+        return numbered.change(running=place).releases(place.task)
     return numbered.change(waiting=(*head.waiting, place))
 
 

@@ -193,6 +193,14 @@ class Conversations:
         """Take the place of a task away that never got a run record, and give the one now next."""
         return await self._end(conversation, task, None)
 
+    async def released(self, conversation: str, task: str) -> None:
+        """The task whose turn it is has been published.
+
+        Raises:
+            NoConversation: it was never opened.
+        """
+        await self._change(conversation, lambda head: (head.releases(task), None))
+
     async def turn(self, conversation: str) -> Place | None:
         """Whose turn it is, None if nobody runs or there is no such conversation."""
         found = await self._find(conversation)

@@ -32,6 +32,7 @@ def note(
     cancel: bool = False,
     ended: float | None = None,
     deadline: float = 600,
+    inherited: bool = False,
 ) -> None:
     run = RunRecord(
         task=Task(
@@ -48,7 +49,7 @@ def note(
         created=0,
         ended=ended,
     )
-    book.note(Entry(run_key(MATH, task), run.encode(), 1), now)
+    book.note(Entry(run_key(MATH, task), run.encode(), 1), now, inherited=inherited)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,14 @@ def taken(book: Book) -> dict[Matter, float]:
         assert book.take(at - 0.001) == []
         found |= dict.fromkeys(book.take(at), at)
     return found
+
+
+def test_a_queued_run_of_a_conversation_may_have_been_left_unpublished() -> None:
+    book = Book(event_seconds=3600)
+
+    note(book, RunState.QUEUED, conversation="c", now=50, inherited=True)
+
+    assert taken(book) == {TALK: 50.0, OPEN: 600.0}
 
 
 def test_an_end_closes_what_was_open() -> None:

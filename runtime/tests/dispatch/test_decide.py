@@ -113,23 +113,28 @@ def test_due(
 
 
 @pytest.mark.parametrize(
-    ("run", "now", "what"),
+    ("run", "now", "unreleased", "released"),
     [
-        pytest.param(None, 100, LookAgain(90 + PHANTOM_SECONDS), id="the record will come"),
-        pytest.param(None, 90 + PHANTOM_SECONDS, Abandon(), id="the record never came"),
-        pytest.param(record(WAITING), 100, Release(), id="its turn"),
-        pytest.param(record(WAITING, cancel=True), 100, Rest(), id="its turn, but cancelled"),
-        pytest.param(record(WAITING), DEADLINE, Rest(), id="its turn, but too late"),
-        pytest.param(record(QUEUED), 100, Rest(), id="it is queued"),
-        pytest.param(record(RUNNING), 100, Rest(), id="it runs"),
-        pytest.param(record(RunState.COMPLETED), 100, Finish(), id="it has completed"),
-        pytest.param(record(RunState.FAILED), 100, Finish(), id="it has failed"),
+        pytest.param(None, 100, LookAgain(90 + PHANTOM_SECONDS), None, id="a record will come"),
+        pytest.param(None, 90 + PHANTOM_SECONDS, Abandon(), None, id="no record came"),
+        pytest.param(record(WAITING), 100, Release(), Rest(), id="its turn"),
+        pytest.param(record(WAITING, cancel=True), 100, Rest(), Rest(), id="but cancelled"),
+        pytest.param(record(WAITING), DEADLINE, Rest(), Rest(), id="but too late"),
+        pytest.param(record(QUEUED), 100, Release(), Rest(), id="it is queued"),
+        pytest.param(record(QUEUED, attempt=1), 100, Rest(), Rest(), id="it is queued again"),
+        pytest.param(record(RUNNING), 100, Rest(), Rest(), id="it runs"),
+        pytest.param(record(RunState.COMPLETED), 100, Finish(), Finish(), id="it has completed"),
+        pytest.param(record(RunState.FAILED), 100, Finish(), Finish(), id="it has failed"),
     ],
 )
-def test_next_in_line(run: RunRecord | None, now: float, what: NextInLine) -> None:
+def test_next_in_line(
+    run: RunRecord | None, now: float, unreleased: NextInLine, released: NextInLine | None
+) -> None:
     place = Place(agent=MATH, task="t1", sequence=1, since=90, deadline=DEADLINE)
 
-    assert next_in_line(place, run, now) == what
+    assert next_in_line(place, run, now) == unreleased
+    place = place.model_copy(update={"released": True})
+    assert next_in_line(place, run, now) == (released or unreleased)
 
 
 def test_a_task_that_is_delivered_no_more_says_how_often_it_was() -> None:

@@ -26,9 +26,10 @@ def place(number: int, *, deadline: float = 600) -> Place:
     return Place(agent=MATH, task=f"t{number}", sequence=number, since=0, deadline=deadline)
 
 
-def busy(*numbers: int, **fields: object) -> Head:
+def busy(*numbers: int, released: bool = True, **fields: object) -> Head:
     """A conversation in which the first of these tasks runs and the others wait."""
     first, *rest = map(place, numbers)
+    first = first.model_copy(update={"released": released})
     head = EMPTY.change(running=first, waiting=tuple(rest), next_sequence=numbers[-1] + 1)
     return head.change(**fields)
 
@@ -84,8 +85,10 @@ def test_a_line_has_an_end() -> None:
 @pytest.mark.parametrize(
     ("task", "turn", "after"),
     [
-        pytest.param("t1", SAID, busy(2, 3, turns=(SAID,), length=1), id="the running one"),
-        pytest.param("t1", None, busy(2, 3), id="the running one leaves nothing"),
+        pytest.param(
+            "t1", SAID, busy(2, 3, turns=(SAID,), length=1, released=False), id="the running one"
+        ),
+        pytest.param("t1", None, busy(2, 3, released=False), id="the running one leaves nothing"),
         pytest.param("t2", None, busy(1, 3), id="a waiting one"),
         pytest.param("t2", SAID, busy(1, 3), id="nobody speaks out of turn"),
         pytest.param("t9", SAID, busy(1, 2, 3), id="one that has ended before"),
@@ -121,3 +124,15 @@ def test_items_are_imported_once() -> None:
 
 def test_the_server_never_knows_less_than_before() -> None:
     assert EMPTY.knows(5, "i5").knows(3, None) == EMPTY.change(synced=5, imported="i5")
+
+
+@pytest.mark.parametrize(
+    ("task", "after"),
+    [
+        pytest.param("t1", busy(1, 2), id="the one whose turn it is"),
+        pytest.param("t2", busy(1, 2, released=False), id="one that waits"),
+        pytest.param("t0", busy(1, 2, released=False), id="one that has ended"),
+    ],
+)
+def test_only_whose_turn_it_is_can_be_released(task: str, after: Head) -> None:
+    assert busy(1, 2, released=False).releases(task) == after
