@@ -22,6 +22,7 @@ CONNECT_SECONDS: Final = 2
 ASK_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 PING_SECONDS: Final = 10
+LEAVE_SECONDS: Final = 0.5
 MAX_AT_ONCE: Final = 256
 """Requests under way; more wait their turn, and the server gives up on what waits too long."""
 
@@ -127,13 +128,19 @@ class Requests:
             running.add(task)
             task.add_done_callback(running.discard)
 
-        await client.subscribe(subject, queue=group, cb=on_request)
+        subscription = await client.subscribe(subject, queue=group, cb=on_request)
         for _ in range(2):  # the ping of nats.py's first flush overtakes what it should flush
             await client.flush(timeout=CONNECT_SECONDS)
         self._client = client
         try:
             await closed.wait()
         finally:
+            # Who goes on purpose answers what has reached it; another replica has the rest.
+            with contextlib.suppress(OSError, nats.errors.Error, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await subscription.drain()  # type: ignore[no-untyped-call]  # nats.py types itself in part
+                    while running:
+                        await asyncio.wait(running)
             self._client = None
             for task in running:
                 task.cancel()

@@ -16,6 +16,7 @@ from runtime.contract.subjects import (
     functions_entry,
     inbox,
     keys_of,
+    token,
 )
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
@@ -149,7 +150,7 @@ def _tool(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permis
 def _durable(workload: Workload) -> str:
     if not workload.durable:
         raise ValueError(f"the {workload.role} {workload.name} has no durable")
-    return workload.durable
+    return token(workload.durable)
 
 
 def _records(subjects: StackSubjects, bucket: Bucket, keys: str = ">") -> tuple[str, str]:

@@ -79,7 +79,8 @@ class ConfigMapSource:
             )
             return TrustConfig.decode(config_map["data"][self._key])
         except (httpx.HTTPError, OSError, KeyError, TypeError, ValueError) as error:
-            raise Unreadable(f"{self._url} cannot be read: {error!r}") from error
+            why = f"{type(error).__name__}: {error}"
+            raise Unreadable(f"{self._url} cannot be read: {why}") from error
 
 
 def api_server(environment: Mapping[str, str] | None = None) -> str:

@@ -1,0 +1,130 @@
+"""Reading the server's request and writing the answer, without a server."""
+
+import random
+from typing import Any
+
+import nkeys
+import pytest
+
+from controller.clients.nkeys import account_seed, user_seed
+from runtime.contract.subjects import Account
+from runtime.contract.trust_config import USER_SECONDS
+from runtime.contract.value import ObjectName
+from runtime.trust.callout import Request, admission, read_request
+from runtime.trust.nkeys import Prefix, Signer, signed_claims
+from runtime.trust.permissions import Permissions
+from runtime.trust.tokens import Identity, Reason, Refused
+
+NOW = 1_800_000_000.0
+USER = Signer(user_seed()).public_key
+MATH = ObjectName(namespace="team", name="agent-math")
+ALLOWED = Permissions(Account.AGENTS, publish=("a.>",), subscribe=("b.>",))
+
+
+@pytest.fixture
+def server() -> Signer:
+    """The key pair of a NATS server; the nkeys library makes seeds of servers as well."""
+
+    seed = nkeys.encode_seed(random.randbytes(32), nkeys.PREFIX_BYTE_SERVER)
+    return Signer(seed.decode())
+
+
+def request(server: Signer, **other: Any) -> dict[str, Any]:
+    body = {
+        "server_id": {"id": server.public_key, "name": "nats-default-0"},
+        "user_nkey": USER,
+        "client_info": {"host": "10.0.0.7"},
+        "connect_opts": {"auth_token": "the token", "name": "agent-math"},
+    }
+    return {"aud": "nats-authorization-request", "iat": NOW, "nats": body} | other
+
+
+def test_a_request_says_who_asks_for_whom(server: Signer) -> None:
+    data = server.sign(request(server)).encode()
+    assert read_request(data, NOW) == Request(
+        user=USER, server=server.public_key, token="the token", client="10.0.0.7 agent-math"
+    )
+
+
+def test_a_client_cannot_write_a_second_line_into_the_log(server: Signer) -> None:
+    claims = request(server)
+    claims["nats"]["connect_opts"]["name"] = "x\nconnection admitted\x1b[2K" + "y" * 500
+    client = read_request(server.sign(claims).encode(), NOW).client
+    assert client.isprintable()
+    assert len(client) == 120
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"aud": "another"}, Reason.MALFORMED_REQUEST),
+        ({"iat": NOW - 61}, Reason.CLOCK),
+        ({"iat": NOW + 61}, Reason.CLOCK),
+        ({"iat": "yesterday"}, Reason.MALFORMED_REQUEST),
+        ({"nats": {}}, Reason.MALFORMED_REQUEST),
+        ({"nats": None}, Reason.MALFORMED_REQUEST),
+    ],
+)
+def test_a_stale_or_misshapen_request_is_refused(
+    server: Signer, other: dict[str, Any], reason: Reason
+) -> None:
+    with pytest.raises(Refused) as refused:
+        read_request(server.sign(request(server, **other)).encode(), NOW)
+    assert refused.value.reason is reason
+
+
+def test_only_the_server_that_is_named_may_have_signed(server: Signer) -> None:
+    claims = request(server)
+    claims["nats"]["server_id"]["id"] = "N" + server.public_key[1:][::-1]
+    for data in (
+        server.sign(claims),
+        Signer(account_seed()).sign(request(server)),
+        "no JWT",
+        "",
+    ):
+        with pytest.raises(Refused) as refused:
+            read_request(data.encode(), NOW)
+        assert refused.value.reason is Reason.MALFORMED_REQUEST
+    with pytest.raises(Refused):
+        read_request(b"\xff\xfe", NOW)
+
+
+def admitted(expires: float) -> tuple[dict[str, Any], dict[str, Any], Signer]:
+    signer = Signer(account_seed())
+    asked = Request(user=USER, server="NSERVER", token="", client="")
+    answer = admission(asked, Identity(MATH, expires), ALLOWED, signer, NOW)
+    response = signed_claims(answer.decode(), Prefix.ACCOUNT)
+    return response, signed_claims(response["nats"]["jwt"], Prefix.ACCOUNT), signer
+
+
+def test_the_answer_is_for_that_server_and_that_connection_alone() -> None:
+    response, user, signer = admitted(NOW + 3600)
+    assert (response["sub"], response["aud"]) == (USER, "NSERVER")
+    assert response["nats"]["type"] == "authorization_response"
+    assert response["iss"] == user["iss"] == signer.public_key
+    assert (user["sub"], user["aud"]) == (USER, "AGENTS")
+    assert user["nats"]["pub"] == {"allow": ["a.>"]}
+    assert user["nats"]["sub"] == {"allow": ["b.>"]}
+
+
+def test_the_name_is_what_the_server_shows_instead_of_the_token() -> None:
+    _, user, _ = admitted(NOW + 3600)
+    assert user["name"] == "team/agent-math"
+
+
+def test_a_connection_ends_with_its_token_or_after_ten_minutes_with_jitter() -> None:
+    assert admitted(NOW + 60)[1]["exp"] == NOW + 60
+    ends = {admitted(NOW + 3600)[1]["exp"] - NOW for _ in range(40)}
+    assert max(ends) <= USER_SECONDS
+    assert min(ends) >= 0.9 * USER_SECONDS - 1
+    assert len(ends) > 10
+
+
+def test_an_empty_list_is_never_signed() -> None:
+    signer, asked = Signer(account_seed()), Request(user=USER, server="N", token="", client="")
+    for allowed in (
+        Permissions(Account.AGENTS, publish=(), subscribe=("b",)),
+        Permissions(Account.AGENTS, publish=("a",), subscribe=()),
+    ):
+        with pytest.raises(ValueError, match="would allow them all"):
+            admission(asked, Identity(MATH, NOW + 60), allowed, signer, NOW)

@@ -1,0 +1,104 @@
+"""The lists themselves; `test_border` shows on a real server what they come to."""
+
+import pytest
+
+from runtime.contract.subjects import Account, StackSubjects, inbox
+from runtime.contract.trust_config import Role, Workload
+from runtime.contract.value import ObjectName
+from runtime.trust.permissions import permissions
+
+STACK = ObjectName(namespace="team", name="default")
+SUBJECTS = StackSubjects(STACK)
+AGENT = ObjectName(namespace="team", name="math")
+ADD = ObjectName(namespace="tools", name="add")
+ACCOUNT = ObjectName(namespace="team", name="agent-math")
+FUNCTIONS_OF_ADD = (
+    "$JS.API.DIRECT.GET.KV_team_default_catalogue.$KV.team_default_catalogue.functions.tools.add"
+)
+
+WORKLOADS = {
+    Role.OPERATOR: Workload(role=Role.OPERATOR, name=STACK),
+    Role.SERVER: Workload(role=Role.SERVER, name=STACK),
+    Role.DISPATCHER: Workload(role=Role.DISPATCHER, name=STACK),
+    Role.AGENT: Workload(role=Role.AGENT, name=AGENT, durable="math-1", calls=(ADD,)),
+    Role.TOOL: Workload(role=Role.TOOL, name=ADD, durable="add-1"),
+}
+
+
+def test_an_agents_lists_hold_just_its_own() -> None:
+    allowed = permissions(WORKLOADS[Role.AGENT], SUBJECTS, ACCOUNT)
+    assert allowed.account is Account.AGENTS
+    assert set(allowed.publish) == {
+        "$JS.API.CONSUMER.MSG.NEXT.team_default_TASKS.math-1",
+        "$JS.ACK.team_default_TASKS.math-1.>",
+        "k8gentai.team.default.events.team.math.>",
+        "k8gentai.team.default.calls.tools.add.team.math",
+        "$KV.team_default_runs.team.math.>",
+        "$KV.team_default_checkpoints.team.math.>",
+        "$JS.API.DIRECT.GET.KV_team_default_runs.$KV.team_default_runs.team.math.>",
+        "$JS.API.DIRECT.GET.KV_team_default_checkpoints.$KV.team_default_checkpoints.team.math.>",
+        "$JS.API.DIRECT.GET.KV_team_default_effects.$KV.team_default_effects.*.*.team.math.>",
+        FUNCTIONS_OF_ADD,
+    }
+    assert set(allowed.subscribe) == {
+        f"{inbox(ACCOUNT)}.>",
+        "k8gentai.team.default.wake.team.math.>",
+        "k8gentai.team.default.cancel.team.math.*",
+    }
+
+
+def test_a_tools_lists_hold_just_its_own() -> None:
+    allowed = permissions(WORKLOADS[Role.TOOL], SUBJECTS, ACCOUNT)
+    assert allowed.account is Account.AGENTS
+    assert set(allowed.publish) == {
+        "$JS.API.CONSUMER.MSG.NEXT.team_default_CALLS.add-1",
+        "$JS.ACK.team_default_CALLS.add-1.>",
+        "$KV.team_default_effects.tools.add.>",
+        "$KV.team_default_catalogue.functions.tools.add",
+        "$JS.API.DIRECT.GET.KV_team_default_effects.$KV.team_default_effects.tools.add.>",
+        FUNCTIONS_OF_ADD,
+        "k8gentai.team.default.wake.>",
+    }
+    assert allowed.subscribe == (f"{inbox(ACCOUNT)}.>",)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_list_is_empty_since_that_would_allow_everything(role: Role) -> None:
+    allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
+    assert allowed.publish
+    assert allowed.subscribe
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_nobody_may_say_or_hear_everything(role: Role) -> None:
+    allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
+    for subject in (*allowed.publish, *allowed.subscribe):
+        assert subject.split(".")[0] not in {">", "*", "_INBOX", "$SYS"}
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.DISPATCHER, Role.AGENT, Role.TOOL])
+def test_only_the_operator_makes_streams_durables_and_policy(role: Role) -> None:
+    allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
+    for word in ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "PURGE", "DURABLE", "_policy"):
+        assert not [subject for subject in allowed.publish if word in subject]
+    assert "$JS.API.>" not in allowed.publish
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.TOOL])
+def test_a_worker_has_a_durable_or_no_permission_at_all(role: Role) -> None:
+    with pytest.raises(ValueError, match="has no durable"):
+        permissions(Workload(role=role, name=AGENT), SUBJECTS, ACCOUNT)
+
+
+@pytest.mark.parametrize("name", ["a.b", ">", "*", "a b", ""])
+def test_a_name_cannot_widen_a_subject(name: str) -> None:
+    workload = Workload(role=Role.AGENT, name=ObjectName(namespace="team", name=name), durable="d")
+    with pytest.raises(ValueError, match="is no DNS label"):
+        permissions(workload, SUBJECTS, ACCOUNT)
+
+
+@pytest.mark.parametrize("name", [">", "*", "a.b", "a b"])
+def test_a_durable_cannot_widen_a_subject(name: str) -> None:
+    workload = Workload(role=Role.AGENT, name=AGENT, durable=name)
+    with pytest.raises(ValueError, match="is no DNS label"):
+        permissions(workload, SUBJECTS, ACCOUNT)
