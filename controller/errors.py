@@ -22,7 +22,12 @@ class ReconcileError(Exception):
     @property
     def failure(self) -> Failure:
         """This error as a value: what the status tells, and when to try again."""
-        return Failure(self.reason, str(self), self.unknown, self.retry_after)
+        return Failure(
+            reason=self.reason,
+            message=str(self),
+            unknown=self.unknown,
+            retry_after=self.retry_after,
+        )
 
 
 class ClusterUnavailable(ReconcileError):

@@ -19,9 +19,11 @@ from controller.model.changes import (
     Purge,
     Stage,
     Step,
+    Thought,
 )
 from controller.model.objects import (
     CHILD_KINDS,
+    LIST_KEYS,
     Child,
     ChildRef,
     Container,
@@ -32,6 +34,7 @@ from controller.model.objects import (
     Provider,
     ServerFacts,
 )
+from controller.model.quantity import amount
 from controller.model.queue import (
     Backlog,
     Bucket,
@@ -80,6 +83,7 @@ __all__ = [
     "CHILD_KINDS",
     "CONFIG_DIR",
     "DATA_DIR",
+    "LIST_KEYS",
     "NATS_MONITOR_PORT",
     "NATS_PORT",
     "SEEDS_DIR",
@@ -134,9 +138,11 @@ __all__ = [
     "Stage",
     "Step",
     "Stream",
+    "Thought",
     "ToolView",
     "TrustKeys",
     "Unavailable",
     "UnreadableView",
     "WorkloadView",
+    "amount",
 ]

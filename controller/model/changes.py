@@ -14,6 +14,8 @@ from controller.model.queue import (
     QueueThing,
     Stream,
 )
+from controller.model.views import Problem
+from runtime.contract.catalogue import ToolFunctions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +23,12 @@ class Desired:
     """All that an object implies: nothing else is to exist on its account.
 
     Shape:
-        purges    (stream, subject) whose messages go, once everything else of the object is gone.
-        revision  digest of what its workers are configured with.
+        bound         children that are first made once the queue has what they bind to.
+        purges        (stream, subject) whose messages are to be forgotten.
+        not_ours      entries that somebody else writes and that stay for now.
+        keeps_children children that are not named here stay as they are.
+        keeps_queue   parts of the queue that are not named here stay as they are.
+        revision      digest of what its workers are configured with.
     """
 
     children: tuple[Child, ...] = ()
@@ -30,7 +36,11 @@ class Desired:
     buckets: tuple[Bucket, ...] = ()
     consumers: tuple[Consumer, ...] = ()
     entries: tuple[KvEntry, ...] = ()
+    bound: tuple[ChildRef, ...] = ()
     purges: tuple[tuple[str, str], ...] = ()
+    not_ours: tuple[EntryRef, ...] = ()
+    keeps_children: bool = False
+    keeps_queue: bool = False
     revision: str = ""
 
 
@@ -97,14 +107,16 @@ class Changes:
     Shape:
         url      of the queue the steps are about; None if none of them is about one.
         repairs  sentences on what somebody else had taken away or changed.
+        blocked  why there are not more steps.
     """
 
     url: str | None = None
     steps: tuple[Step, ...] = ()
     repairs: tuple[str, ...] = ()
+    blocked: "Failure | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why not everything could be carried out: a reason of Programmed and a sentence.
 
@@ -114,7 +126,7 @@ class Failure:
 
     reason: ProgrammedReason
     message: str
-    unknown: bool
+    unknown: bool = False
     retry_after: float
 
 
@@ -152,6 +164,26 @@ class Stage(StrEnum):
     CANCELLING = "Cancelling"
     LEAVING = "Leaving"
     GONE = "Gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thought:
+    """What one reconcile made of its view.
+
+    Shape:
+        desired    None while something in the spec has to be put right: what runs stays as it is.
+        image      that the workers run. `url`: where clients ask, `model`: for what. "" if unknown.
+        functions  of a Tool, as its worker of the current revision has found them out.
+    """
+
+    stage: Stage = Stage.STAYING
+    problems: tuple[Problem, ...] = ()
+    health: Health
+    desired: Desired | None = None
+    image: str = ""
+    url: str = ""
+    model: str = ""
+    functions: ToolFunctions | None = None
 
 
 @dataclass(frozen=True, slots=True)

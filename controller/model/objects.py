@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, override
+from types import MappingProxyType
+from typing import Any, Final, Literal, override
 
 from controller.api.names import API_VERSION, Kind
 from runtime.contract.value import ObjectName
@@ -65,6 +66,24 @@ CHILD_KINDS = (
     ("apps/v1", "StatefulSet"),
 )
 """Every kind of child the operator makes (apiVersion, kind); `Cluster.children` reads these."""
+
+
+LIST_KEYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "containers": "name",
+        "initContainers": "name",
+        "env": "name",
+        "volumes": "name",
+        "volumeMounts": "mountPath",
+        "imagePullSecrets": "name",
+        "ownerReferences": "uid",
+    }
+)
+"""Lists whose entries Kubernetes tells apart by a key, by the field that holds them.
+
+Source:
+    Kubernetes API, `x-kubernetes-list-map-keys` and `x-kubernetes-patch-merge-key` of the pod.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,11 +87,15 @@ type ToolView = WorkloadView[Tool]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An Agent or Tool, and the Stack it names: what tells a live consumer from an orphan."""
+    """An Agent or Tool, and the Stack it names: what tells a live consumer from an orphan.
+
+    Shape:
+        stack  None if its spec cannot be read.
+    """
 
     key: Key
     uid: str
-    stack: Key
+    stack: Key | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,179 @@
+"""What a valid spec may still ask for in vain: the version cannot do it, or it fits to nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from controller.api.agent import Agent, Framework
+from controller.api.conditions import AcceptedReason, ResolvedRefsReason
+from controller.api.fields import ScalingEngine
+from controller.api.stack import Flavour, Stack
+from controller.api.tool import Tool
+from controller.desired.references import missing_config_map, module_of, stack_of
+from controller.desired.server import PROVIDERS
+from controller.model import Problem, StackView, WorkloadView
+
+FRAMEWORKS: Final = (Framework.LANGGRAPH, Framework.LLAMA_STACK)
+ESCAPED: Final = "${"
+"""With this the server's configuration refers to its environment."""
+
+
+def agent_problems(view: WorkloadView[Agent]) -> tuple[Problem, ...]:
+    """Everything that keeps an Agent from being what its spec says; empty if nothing does."""
+    return (
+        *_unsupported_of_agent(view.owner),
+        *_invalid(view),
+        *_tool_problems(view),
+        *_model_problems(view),
+    )
+
+
+def tool_problems(view: WorkloadView[Tool]) -> tuple[Problem, ...]:
+    """Everything that keeps a Tool from being what its spec says; empty if nothing does."""
+    http = _not_yet("spec.http", "an HTTP tool", "offer it by python or mcp")
+    return (*((http,) if view.owner.spec.http else ()), *_invalid(view))
+
+
+def stack_problems(view: StackView) -> tuple[Problem, ...]:
+    """Everything that keeps a Stack from being what its spec says; empty if nothing does."""
+    return (
+        *_unsupported_of_stack(view.owner),
+        *(
+            Problem(
+                ResolvedRefsReason.REF_NOT_FOUND,
+                f"{field}: there is no key {key} in a Secret {secret} in namespace "
+                f"{view.key.namespace}; create it",
+            )
+            for field, secret, key in view.missing_secrets
+        ),
+    )
+
+
+def _not_yet(field: str, what: str, way_out: str) -> Problem:
+    message = f"{field}: {what} is not in this version; {way_out}"
+    return Problem(AcceptedReason.UNSUPPORTED_VALUE, message)
+
+
+def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
+    spec = agent.spec
+    if spec.framework not in FRAMEWORKS:
+        choose = f"choose {' or '.join(FRAMEWORKS)}"
+        yield _not_yet("spec.framework", f"the framework {spec.framework}", choose)
+    if spec.framework is Framework.LLAMA_STACK and spec.source.module is not None:
+        yield _not_yet(
+            "spec.source.module",
+            "a module of the framework LlamaStack",
+            "use spec.source.declarative, or choose LangGraph",
+        )
+    if spec.agents:
+        yield _not_yet("spec.agents", "an agent as a tool of another one", "remove it")
+    if spec.triggers:
+        yield _not_yet("spec.triggers", "a trigger", "remove it and submit by the API")
+    for place, use in enumerate(spec.tools):
+        if use.approval.required:
+            field = f"spec.tools[{place}].approval.required"
+            yield _not_yet(field, "an approval", "set it to false or remove the tool")
+
+
+def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
+    spec = stack.spec
+    if spec.server.flavour is not Flavour.LLAMA_STACK:
+        field = "spec.server.flavour"
+        yield _not_yet(field, f"the flavour {spec.server.flavour}", "use LlamaStack")
+    if spec.storage.postgres is not None:
+        yield _not_yet("spec.storage.postgres", "PostgreSQL", "use spec.storage.sqlite")
+    if spec.auth is not None:
+        # Ignoring it would let everybody in where the user asked for the opposite.
+        yield _not_yet("spec.auth", "authentication", "remove it to let everybody in")
+    for place, model in enumerate(spec.models):
+        field = f"spec.models[{place}]"
+        if model.provider not in PROVIDERS:
+            choose = f"use one of {', '.join(sorted(PROVIDERS))}"
+            yield _not_yet(f"{field}.provider", f"the provider {model.provider}", choose)
+        for name, value in (("model", model.model), ("baseUrl", model.base_url or "")):
+            if ESCAPED in value:
+                message = f"{field}.{name}: must not contain {ESCAPED!r}; write the value itself"
+                yield Problem(AcceptedReason.INVALID, message)
+
+
+def _invalid(view: WorkloadView[Any]) -> Iterator[Problem]:
+    spec = view.owner.spec
+    if spec.scaling.engine is not ScalingEngine.BUILTIN:
+        yield _not_yet("spec.scaling.engine", "KEDA", "use Builtin")
+    yield from pod_template_problems(spec.pod_template)
+    if view.stack.problem is not None:
+        yield view.stack.problem
+    stack = view.stack.usable
+    if stack is not None and spec.execution.timeout_seconds > stack.spec.retention.task_seconds:
+        yield Problem(
+            AcceptedReason.INVALID,
+            f"spec.execution.timeoutSeconds: {spec.execution.timeout_seconds} is longer than "
+            f"{view.stack.key} keeps a task ({stack.spec.retention.task_seconds}); lower it, or "
+            "raise spec.retention.taskSeconds of the Stack",
+        )
+    module = module_of(view.owner)
+    if module is not None and module.config_map_ref is not None and view.source is None:
+        field = "source.module" if isinstance(view.owner, Agent) else "python"
+        name = module.config_map_ref.name
+        yield missing_config_map(f"spec.{field}.configMapRef", view.key.namespace, name)
+
+
+def _tool_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
+    for place, tool in enumerate(view.tools):
+        if tool.problem is not None:
+            yield tool.problem
+        elif tool.target is not None and (other := stack_of(tool.target)) != view.stack.key:
+            message = (
+                f"spec.tools[{place}].toolRef: {tool.key} belongs to {other}, not to "
+                f"{view.stack.key}; give both the same stackRef"
+            )
+            yield Problem(AcceptedReason.INVALID, message)
+
+
+def _model_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
+    stack, wanted = view.stack.usable, view.owner.spec.model_ref
+    if stack is None:
+        return
+    names = [model.name for model in stack.spec.models]
+    if not names:
+        message = f"spec.modelRef: {view.stack.key} has no models; add one to its spec.models"
+        yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
+    elif wanted is not None and wanted.name not in names:
+        message = (
+            f"spec.modelRef: {view.stack.key} has no model {wanted.name}; it has {', '.join(names)}"
+        )
+        yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
+
+
+def pod_template_problems(template: Mapping[str, Any]) -> Iterator[Problem]:
+    """What keeps `spec.podTemplate` from being laid over a pod; Kubernetes judges the rest."""
+    for name, value in template.items():
+        if name not in ("metadata", "spec"):
+            yield _bad_template(name, "is no part of a PodTemplateSpec; it has metadata and spec")
+        elif not isinstance(value, Mapping):
+            yield _bad_template(name, "must be an object")
+        else:
+            yield from _bad_members(name, value)
+
+
+_OBJECTS: Final = {"metadata": ("labels", "annotations"), "spec": ()}
+_LISTS: Final = {"metadata": (), "spec": ("containers", "initContainers", "volumes")}
+
+
+def _bad_members(name: str, value: Mapping[str, Any]) -> Iterator[Problem]:
+    for member in _OBJECTS[name]:
+        if not isinstance(value.get(member, {}), Mapping):
+            yield _bad_template(f"{name}.{member}", "must be an object")
+    for member in _LISTS[name]:
+        entries = value.get(member, [])
+        if not isinstance(entries, list):
+            yield _bad_template(f"{name}.{member}", "must be a list")
+        elif not all(_has_name(entry) for entry in entries):
+            yield _bad_template(f"{name}.{member}", "each entry must be an object with a name")
+
+
+def _has_name(entry: object) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+
+
+def _bad_template(path: str, message: str) -> Problem:
+    return Problem(AcceptedReason.INVALID, f"spec.podTemplate.{path}: {message}")

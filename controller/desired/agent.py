@@ -1,0 +1,171 @@
+"""What an Agent implies."""
+
+from typing import Final
+
+from controller.api.agent import Agent, Framework
+from controller.api.stack import Model as StackModel
+from controller.api.stack import Stack
+from controller.desired.identity import policy_entry, queue_access
+from controller.desired.metadata import Role, key_of
+from controller.desired.references import module_of
+from controller.desired.workload import (
+    Worker,
+    consumer,
+    durable_of,
+    worker_children,
+    worker_execution,
+    worker_module,
+    worker_pods,
+    worker_replicas,
+    worker_retry,
+)
+from controller.model import AgentView, Desired, Image, KvEntry, Site, Stage
+from runtime.contract.agent_config import (
+    AgentConfig,
+    Budget,
+    Declarative,
+    Model,
+    SideEffects,
+    ToolBinding,
+)
+from runtime.contract.agent_config import Framework as RuntimeFramework
+from runtime.contract.catalogue import AgentEntry, WhenBusy
+from runtime.contract.subjects import Bucket, StackSubjects, agent_entry
+from runtime.contract.trust_config import Role as QueueRole
+from runtime.contract.trust_config import Workload
+
+IMAGE_BY_FRAMEWORK: Final = {
+    Framework.LANGGRAPH: Image.WORKER_LANGGRAPH,
+    Framework.LLAMA_STACK: Image.WORKER_LLAMA_STACK,
+}
+
+
+def desired_agent(
+    view: AgentView, stack: Stack, site: Site, *, stage: Stage, is_ready: bool
+) -> Desired:
+    """Everything that an Agent with nothing against it implies.
+
+    Args:
+        view: of the Agent; nothing in it is a problem.
+        stack: its Stack.
+        site: where things are.
+        stage: how far it is on its way out; its workers stay as long as work may come to an end.
+        is_ready: what its catalogue entry tells of it.
+    """
+    subjects = StackSubjects(key_of(stack).object_name)
+    config = agent_config(view, stack, site)
+    text = config.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+    worker = Worker(
+        role=Role.AGENT,
+        owner=view.owner,
+        image=agent_image(view.owner, site),
+        config=text,
+        module=module_of(view.owner),
+        source=view.source,
+        replicas=worker_replicas(view, stage),
+    )
+    deployment, revision = worker_pods(worker, site)
+    children = worker_children(worker, deployment, config=text, revision=revision)
+    return Desired(
+        children=children,
+        bound=(children[-1].ref,),
+        consumers=(consumer(view.owner, subjects),),
+        entries=(
+            policy_entry(subjects, worker.name, agent_workload(view)),
+            catalogue_entry(view, subjects, stage=stage, is_ready=is_ready),
+        ),
+        revision=revision,
+    )
+
+
+def agent_image(agent: Agent, site: Site) -> str:
+    """The image the workers of `agent` run: the user's, or that of the framework."""
+    module = agent.spec.source.module
+    own = module.image if module is not None else None
+    return own or site.image(IMAGE_BY_FRAMEWORK[agent.spec.framework])
+
+
+def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
+    """`agent.json`: everything its worker needs to know."""
+    spec, key = view.owner.spec, view.key
+    declarative = spec.source.declarative
+    budget = spec.budget
+    return AgentConfig(
+        agent=key.object_name,
+        queue=queue_access(site, Role.AGENT, key, stack),
+        durable=durable_of(view.owner),
+        framework=RuntimeFramework(spec.framework),
+        description=spec.description,
+        declarative=declarative
+        and Declarative(
+            instructions=declarative.instructions, max_iterations=declarative.max_iterations
+        ),
+        module=worker_module(site, view.owner, module_of(view.owner)),
+        model=agent_model(view.owner, stack, site),
+        tools=tuple(
+            ToolBinding(
+                tool=tool.key.object_name,
+                side_effects=SideEffects(target.spec.side_effects),
+                timeout_seconds=target.spec.execution.timeout_seconds,
+            )
+            for tool in view.tools
+            if (target := tool.usable) is not None
+        ),
+        execution=worker_execution(spec.execution),
+        retry=worker_retry(view.owner),
+        budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
+    )
+
+
+def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
+    """The model of the agent, reached through the server of its Stack."""
+    chosen = chosen_model(agent, stack)
+    _, provided = site.model_endpoint(chosen.base_url or "", chosen.model)
+    url = site.server_url(key_of(stack).object_name)
+    return Model(id=f"{chosen.name}/{provided}", base_url=f"{url}/v1")
+
+
+def chosen_model(agent: Agent, stack: Stack) -> StackModel:
+    """The entry of the Stack's models that the agent names, or the first."""
+    ref = agent.spec.model_ref
+    models = stack.spec.models
+    return models[0] if ref is None else next(one for one in models if one.name == ref.name)
+
+
+def agent_workload(view: AgentView) -> Workload:
+    """What its workers may do on the queue."""
+    return Workload(
+        role=QueueRole.AGENT,
+        name=view.key.object_name,
+        durable=durable_of(view.owner),
+        calls=tuple(tool.key.object_name for tool in view.tools),
+    )
+
+
+def model_name(view: AgentView) -> str:
+    """The name clients call it by: bare in the namespace of its Stack, else with its own."""
+    key = view.key
+    is_at_home = key.namespace == view.stack.key.namespace
+    return key.name if is_at_home else f"{key.namespace}.{key.name}"
+
+
+def catalogue_entry(
+    view: AgentView, subjects: StackSubjects, *, stage: Stage, is_ready: bool
+) -> KvEntry:
+    """What clients and the server are told of the Agent."""
+    spec, created = view.owner.spec, view.owner.metadata.creation_timestamp
+    entry = AgentEntry(
+        agent=view.key.object_name,
+        model=model_name(view),
+        framework=RuntimeFramework(spec.framework),
+        description=spec.description,
+        accepting=stage is Stage.STAYING and not spec.suspend,
+        cancelling=stage is Stage.CANCELLING,
+        ready=is_ready,
+        when_busy=WhenBusy(spec.execution.when_busy),
+        timeout_seconds=spec.execution.timeout_seconds,
+        max_input_bytes=spec.execution.max_input_bytes,
+        created=created.timestamp() if created else 0,
+    )
+    bucket = subjects.bucket(Bucket.CATALOGUE)
+    return KvEntry(bucket, agent_entry(view.key.object_name), entry.encode())

@@ -1,0 +1,131 @@
+"""What a spec refers to, and whether it may."""
+
+from collections.abc import Iterator, Mapping
+
+from controller.api.agent import Agent
+from controller.api.conditions import ResolvedRefsReason
+from controller.api.fields import (
+    AllowedNamespaces,
+    LabelRequirement,
+    LabelSelector,
+    NamespacesFrom,
+    PythonModule,
+    Ref,
+    SelectorOperator,
+)
+from controller.api.identity_policy import IdentityPolicy
+from controller.api.names import Kind
+from controller.api.parse import InvalidSpec
+from controller.api.resource import Resource
+from controller.api.stack import Stack
+from controller.api.tool import Tool
+from controller.model import ChildRef, Key, Problem, Reference
+
+type Labels = Mapping[str, str]
+
+
+def key_of_ref(kind: Kind, ref: Ref, namespace: str) -> Key:
+    """The object that `ref`, in an object of `namespace`, names."""
+    return Key(kind, ref.namespace or namespace, ref.name)
+
+
+def stack_of(owner: Agent | Tool) -> Key:
+    """The Stack that `owner` belongs to."""
+    return key_of_ref(Kind.STACK, owner.spec.stack_ref, owner.metadata.namespace)
+
+
+def module_of(owner: Agent | Tool) -> PythonModule | None:
+    """The user's own code, if the spec has any."""
+    return owner.spec.source.module if isinstance(owner, Agent) else owner.spec.python
+
+
+def references(resource: Resource) -> frozenset[ChildRef]:
+    """Everything whose change may change what `resource` implies, ConfigMaps and Secrets too."""
+    return frozenset(_references(resource))
+
+
+def _references(resource: Resource) -> Iterator[ChildRef]:
+    namespace = resource.metadata.namespace
+    if isinstance(resource, Agent | Tool):
+        yield stack_of(resource).ref
+        module = module_of(resource)
+        if module is not None and module.config_map_ref is not None:
+            yield ChildRef("v1", "ConfigMap", namespace, module.config_map_ref.name)
+    if isinstance(resource, Agent):
+        for use in resource.spec.tools:
+            yield key_of_ref(Kind.TOOL, use.tool_ref, namespace).ref
+    if isinstance(resource, Stack):
+        for model in resource.spec.models:
+            if model.api_key_secret_ref is not None:
+                yield ChildRef("v1", "Secret", namespace, model.api_key_secret_ref.name)
+    if isinstance(resource, IdentityPolicy):
+        for target in resource.spec.target_refs:
+            yield Key(Kind(target.kind.value), namespace, target.name).ref
+
+
+def found[R: (Stack, Tool)](
+    field: str, key: Key, target: R | None, *, namespace: str, labels: Labels
+) -> Reference[R]:
+    """The reference in `field` of an object of `namespace`, whose labels are `labels`."""
+    if target is None or target.metadata.is_deleting:
+        return Reference(key, target, _missing(field, key, is_deleting=target is not None))
+    if key.namespace != namespace and not permits(target.spec.allowed_namespaces, labels):
+        message = (
+            f"{field}: {key} does not permit the namespace {namespace}; "
+            f"its owner can, by spec.allowedNamespaces of the {key.kind}"
+        )
+        return Reference(key, target, Problem(ResolvedRefsReason.REF_NOT_PERMITTED, message))
+    return Reference(key, target)
+
+
+def unreadable[R: (Stack, Tool)](field: str, key: Key, error: InvalidSpec) -> Reference[R]:
+    """The reference to an object whose own spec breaks the schema."""
+    message = f"{field}: {key} is not valid ({error}); correct it first"
+    return Reference(key, None, Problem(ResolvedRefsReason.REF_NOT_FOUND, message))
+
+
+def _missing(field: str, key: Key, *, is_deleting: bool) -> Problem:
+    if is_deleting:
+        message = f"{field}: {key} is being deleted; name another one"
+    else:
+        message = (
+            f"{field}: there is no {key.kind} {key.name} in namespace {key.namespace}; "
+            "create it or name another one"
+        )
+    return Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
+
+
+def missing_config_map(field: str, namespace: str, name: str) -> Problem:
+    """The user's code is nowhere."""
+    message = f"{field}: there is no ConfigMap {name} in namespace {namespace}; create it"
+    return Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
+
+
+def permits(allowed: AllowedNamespaces, labels: Labels) -> bool:
+    """Whether an object of another namespace, which has `labels`, may refer to this one."""
+    match allowed.from_:
+        case NamespacesFrom.SAME:
+            return False
+        case NamespacesFrom.ALL:
+            return True
+        case NamespacesFrom.SELECTOR:
+            return allowed.selector is not None and selects(allowed.selector, labels)
+
+
+def selects(selector: LabelSelector, labels: Labels) -> bool:
+    """Whether `labels` have everything the selector asks for; an empty one asks for nothing."""
+    return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
+        _meets(want, labels) for want in selector.match_expressions
+    )
+
+
+def _meets(want: LabelRequirement, labels: Labels) -> bool:
+    match want.operator:
+        case SelectorOperator.IN:
+            return labels.get(want.key) in want.values
+        case SelectorOperator.NOT_IN:
+            return labels.get(want.key) not in want.values
+        case SelectorOperator.EXISTS:
+            return want.key in labels
+        case SelectorOperator.DOES_NOT_EXIST:
+            return want.key not in labels

@@ -1,0 +1,158 @@
+"""The Llama Stack server of a Stack: its run configuration and what it runs in."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from controller.api.names import Component, selector_labels
+from controller.api.stack import Model, Stack
+from controller.desired.identity import queue_access
+from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
+from controller.desired.parts import (
+    AUDIENCE,
+    HEALTH_PORT,
+    config_map,
+    folder,
+    service_account,
+    with_revision,
+)
+from controller.desired.render import manifest, text, yaml_quoted
+from controller.model import Child, Image, Site
+from runtime.contract.agent_config import StackConfig
+
+PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "remote::cerebras": "api_key",
+        "remote::gemini": "api_key",
+        "remote::groq": "api_key",
+        "remote::llama-cpp-server": "api_key",
+        "remote::llama-openai-compat": "api_key",
+        "remote::nvidia": "api_key",
+        "remote::openai": "api_key",
+        "remote::runpod": "api_token",
+        "remote::sambanova": "api_key",
+        "remote::vllm": "api_token",
+    }
+)
+"""Providers the server's image can run: those that need an address and a key, and what each calls
+the key.
+
+Source:
+    llama-stack 0.7.3, `providers/registry/inference.py` and the config class of each provider.
+"""
+
+NO_KEY: Final = "none"
+"""What a server without keys is told: some OpenAI clients do not start without one."""
+LEAST_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}}
+
+
+def server_children(stack: Stack, site: Site) -> tuple[tuple[Child, ...], str]:
+    """All that the server of `stack` needs, and its revision."""
+    name = workload_name(Role.SERVER, key_of(stack)).name
+    config = run_config(stack, site)
+    deployment = _deployment(stack, site)
+    revision = digest(config, yaml_quoted(deployment["spec"]["template"]))
+    return (
+        service_account(name, stack, Component.SERVER),
+        config_map(name, stack, Component.SERVER, {"run.yaml": config}),
+        *_volume(stack, name),
+        _service(stack, site),
+        with_revision(deployment, revision),
+    ), revision
+
+
+def stack_config(stack: Stack, site: Site, role: Role) -> StackConfig:
+    """What the server or the dispatcher of `stack` needs to know of the queue."""
+    return StackConfig(
+        queue=queue_access(site, role, key_of(stack), stack),
+        event_seconds=stack.spec.retention.event_seconds,
+    )
+
+
+def run_config(stack: Stack, site: Site) -> str:
+    """run.yaml: the agents as one provider, each model as another, builtin answers behind them.
+
+    Source:
+        llama-stack 0.7.3, `core/datatypes.py`, StackConfig.
+    """
+    key = key_of(stack)
+    listen = site.server_listen(key.object_name)
+    config = stack_config(stack, site, Role.SERVER)
+    return text(
+        "run.yaml.j2",
+        stack=config.model_dump(mode="json", by_alias=True, exclude_none=True),
+        models=[_provider(model, place, site) for place, model in enumerate(stack.spec.models)],
+        data_dir=site.data_dir(workload_name(Role.SERVER, key)),
+        host=listen.host,
+        port=listen.port,
+        workers=stack.spec.server.workers,
+    )
+
+
+def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
+    base_url, provided = site.model_endpoint(model.base_url or "", model.model)
+    key = f"${{env.{_key_name(place)}}}" if model.api_key_secret_ref else NO_KEY
+    config: dict[str, Any] = {PROVIDERS[model.provider]: key, "allowed_models": [provided]}
+    if base_url:
+        config["base_url"] = base_url
+    return {"name": model.name, "provider": model.provider, "config": config}
+
+
+def _key_name(place: int) -> str:
+    return f"MODEL_KEY_{place}"
+
+
+def _keys(stack: Stack) -> Iterator[dict[str, str]]:
+    for place, model in enumerate(stack.spec.models):
+        ref = model.api_key_secret_ref
+        if ref is not None:
+            yield {"env": _key_name(place), "secret": ref.name, "key": ref.key}
+
+
+def _volume(stack: Stack, name: str) -> tuple[Child, ...]:
+    sqlite = stack.spec.storage.sqlite
+    if sqlite is None:
+        return ()
+    meta = metadata(name, stack, Component.SERVER)
+    return (Child(manifest("volume_claim.yaml.j2", metadata=meta, storage=sqlite.size)),)
+
+
+def _service(stack: Stack, site: Site) -> Child:
+    key = key_of(stack)
+    port = site.server_listen(key.object_name).port
+    return Child(
+        manifest(
+            "service.yaml.j2",
+            metadata=metadata(f"stack-{key.name}", stack, Component.SERVER),
+            selector=selector_labels(key.kind, key.name, Component.SERVER),
+            headless=False,
+            ports=[{"name": "http", "port": port, "target": "http"}],
+        )
+    )
+
+
+def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
+    key, server = key_of(stack), stack.spec.server
+    name = workload_name(Role.SERVER, key)
+    rendered = manifest(
+        "server.yaml.j2",
+        metadata=metadata(name.name, stack, Component.SERVER),
+        replicas=server.replicas,
+        selector=selector_labels(key.kind, key.name, Component.SERVER),
+        image=server.image or site.image(Image.SERVER),
+        command=["python", "-m", "runtime", "serve", f"stack/{key.namespace}/{key.name}"],
+        config_dir=site.config_dir(name),
+        token_dir=folder(site.token_file(name)),
+        data_dir=site.data_dir(name),
+        health_port=HEALTH_PORT,
+        port=site.server_listen(key.object_name).port,
+        keys=list(_keys(stack)),
+        resources=server.resources.dump() if _is_given(stack) else LEAST_RESOURCES,
+        audience=AUDIENCE,
+    )
+    return dict(rendered)
+
+
+def _is_given(stack: Stack) -> bool:
+    resources = stack.spec.server.resources
+    return bool(resources.requests or resources.limits)

@@ -1,0 +1,141 @@
+"""The streams and buckets of a Stack, and how long they keep what."""
+
+from datetime import timedelta
+from typing import Final
+
+from controller.api.stack import Retention as Kept
+from controller.api.stack import Stack
+from controller.desired.metadata import key_of
+from controller.model import Bucket, Consumer, Discard, Retention, Site, Stream, amount
+from runtime.contract.subjects import DISPATCHER_DURABLE, StackSubjects
+from runtime.contract.subjects import Bucket as BucketName
+from runtime.contract.subjects import Stream as StreamName
+
+ASSUMED_BYTES: Final = 2 * 1024**3
+"""Space that is counted on at an external NATS."""
+SHARE_BY_STREAM: Final = {
+    StreamName.TASKS: 0.15,
+    StreamName.CALLS: 0.10,
+    StreamName.EVENTS: 0.20,
+    StreamName.DEAD: 0.03,
+    StreamName.ADVISORIES: 0.02,
+}
+"""JetStream takes three quarters of the disk and sets aside what streams may fill: half for these,
+the rest for the buckets, which have no limit of their own."""
+
+MOST_PER_SUBJECT: Final = 10_000
+"""Tasks that may wait for one Agent, and calls of one Agent for one Tool: nobody fills it alone."""
+MOST_COPIES: Final = 3
+DISPATCH_WAIT: Final = timedelta(seconds=30)
+DISPATCH_DELIVERIES: Final = 1000
+DISPATCH_PENDING: Final = 256
+
+
+def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
+    """The streams of `stack`.
+
+    Work is refused when there is no room and is never dropped: neither by age nor for newer work.
+    Events can be read again for `eventSeconds` after the end of a task, which comes within
+    `taskSeconds`; they and dead letters give way to newer ones when there is no room.
+    """
+    subjects = StackSubjects(key_of(stack).object_name)
+    kept = stack.spec.retention
+    seconds = timedelta(seconds=1)
+    dead = kept.dead_letter_seconds * seconds
+    return (
+        _work(stack, site, StreamName.TASKS, subjects.every("tasks")),
+        _work(stack, site, StreamName.CALLS, subjects.every("calls")),
+        _history(
+            stack,
+            site,
+            StreamName.EVENTS,
+            (subjects.every("events"),),
+            (kept.event_seconds + kept.task_seconds) * seconds,
+        ),
+        _history(stack, site, StreamName.DEAD, (subjects.every("dead"),), dead),
+        _history(stack, site, StreamName.ADVISORIES, subjects.advisories(), dead),
+    )
+
+
+def desired_buckets(stack: Stack, site: Site) -> tuple[Bucket, ...]:
+    """The key-value buckets of `stack`."""
+    subjects = StackSubjects(key_of(stack).object_name)
+    return tuple(
+        Bucket(
+            name=subjects.bucket(bucket),
+            owner=str(key_of(stack)),
+            ttl=bucket_ttl(bucket, stack.spec.retention),
+            replicas=copies(stack, site),
+        )
+        for bucket in BucketName
+    )
+
+
+def bucket_ttl(bucket: BucketName, kept: Kept) -> timedelta:
+    """How long after its last write a key is kept; zero for ever.
+
+    A task ends within `taskSeconds` (no Agent may have a longer timeout), and a run record is
+    written when it is accepted, starts and ends. Twice that is therefore longer than any wait, and
+    keeps the record for at least `taskSeconds` after the end.
+    """
+    match bucket:
+        case BucketName.RUNS | BucketName.CHECKPOINTS | BucketName.EFFECTS:
+            return timedelta(seconds=2 * kept.task_seconds)
+        case BucketName.CONVERSATIONS | BucketName.CATALOGUE | BucketName.POLICY:
+            return timedelta()
+
+
+def dispatcher_consumer(stack: Stack) -> Consumer:
+    """The cursor on the advisories that the dispatchers of `stack` share."""
+    subjects = StackSubjects(key_of(stack).object_name)
+    return Consumer(
+        stream=subjects.stream(StreamName.ADVISORIES),
+        durable=DISPATCHER_DURABLE,
+        filter_subject="",
+        owner=str(key_of(stack)),
+        ack_wait=DISPATCH_WAIT,
+        max_deliver=DISPATCH_DELIVERIES,
+        max_ack_pending=DISPATCH_PENDING,
+    )
+
+
+def copies(stack: Stack, site: Site) -> int:
+    """How many servers keep each stream; how many an external NATS has is not known."""
+    managed = stack.spec.messaging.managed
+    return min(MOST_COPIES, site.queue_replicas(managed.replicas)) if managed else 1
+
+
+def _work(stack: Stack, site: Site, name: StreamName, subject: str) -> Stream:
+    return Stream(
+        name=StackSubjects(key_of(stack).object_name).stream(name),
+        owner=str(key_of(stack)),
+        subjects=(subject,),
+        retention=Retention.WORK_QUEUE,
+        discard=Discard.NEW,
+        max_bytes=_bytes(stack, name),
+        max_messages_per_subject=MOST_PER_SUBJECT,
+        discard_new_per_subject=True,
+        replicas=copies(stack, site),
+    )
+
+
+def _history(
+    stack: Stack, site: Site, name: StreamName, subjects: tuple[str, ...], max_age: timedelta
+) -> Stream:
+    return Stream(
+        name=StackSubjects(key_of(stack).object_name).stream(name),
+        owner=str(key_of(stack)),
+        subjects=tuple(sorted(subjects)),
+        retention=Retention.LIMITS,
+        discard=Discard.OLD,
+        max_bytes=_bytes(stack, name),
+        max_age=max_age,
+        duplicate_window=min(timedelta(minutes=2), max_age),
+        replicas=copies(stack, site),
+    )
+
+
+def _bytes(stack: Stack, name: StreamName) -> int:
+    managed = stack.spec.messaging.managed
+    space = amount(managed.storage) if managed else None
+    return int(float(space or ASSUMED_BYTES) * SHARE_BY_STREAM[name])

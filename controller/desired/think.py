@@ -1,0 +1,147 @@
+"""From a view to a thought: how far it is, what is wrong, how it fares, what it implies."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
+from controller.api.resource import Resource
+from controller.api.stack import Stack
+from controller.desired.accept import agent_problems, stack_problems, tool_problems
+from controller.desired.agent import agent_image, catalogue_entry, desired_agent, model_name
+from controller.desired.health import workload_health, worst
+from controller.desired.metadata import Role, key_of, workload_name
+from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
+from controller.desired.stack import desired_stack
+from controller.desired.tool import desired_tool, discovered, tool_image
+from controller.model import (
+    AgentView,
+    ChildRef,
+    Desired,
+    Health,
+    Manifest,
+    Reference,
+    Site,
+    StackView,
+    Stage,
+    Thought,
+    ToolView,
+    WorkloadView,
+)
+from runtime.contract.subjects import StackSubjects
+
+GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
+
+
+def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
+    """What to make of an Agent."""
+    stage, problems = stage_of(view, now), agent_problems(view)
+    health = worst(
+        _workers(view, Role.AGENT), *(_waiting(one) for one in (view.stack, *view.tools))
+    )
+    return Thought(
+        stage=stage,
+        problems=problems,
+        health=health,
+        desired=_desired_agent(view, site, stage, health, is_good=not problems),
+        image="" if problems else agent_image(view.owner, site),
+        url=f"{site.server_url(view.stack.key.object_name)}/v1" if view.stack.usable else "",
+        model=model_name(view),
+    )
+
+
+def _desired_agent(
+    view: AgentView, site: Site, stage: Stage, health: Health, *, is_good: bool
+) -> Desired | None:
+    is_ready = health.reason in GOOD
+    match stage, view.stack.target:
+        case Stage.LEAVING, _:
+            return leaving()
+        case Stage.GONE, _:
+            return gone_agent(view)
+        case _, Stack() as stack if is_good:
+            return desired_agent(view, stack, site, stage=stage, is_ready=is_ready)
+        case Stage.DRAINING | Stage.CANCELLING, Stack() as stack:
+            # What its spec refers to may be going as well: no new tasks, the rest as it is.
+            subjects = StackSubjects(key_of(stack).object_name)
+            entry = catalogue_entry(view, subjects, stage=stage, is_ready=is_ready)
+            return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
+        case _:
+            return None
+
+
+def think_tool(view: ToolView, site: Site, now: datetime) -> Thought:
+    """What to make of a Tool."""
+    stage, problems = stage_of(view, now), tool_problems(view)
+    health = _workers(view, Role.TOOL)
+    desired = _desired_tool(view, site, stage, health, is_good=not problems)
+    return Thought(
+        stage=stage,
+        problems=problems,
+        health=health,
+        desired=desired,
+        image="" if problems else tool_image(view.owner, site),
+        functions=discovered(view, desired.revision) if desired else None,
+    )
+
+
+def _desired_tool(
+    view: ToolView, site: Site, stage: Stage, health: Health, *, is_good: bool
+) -> Desired | None:
+    match stage, view.stack.target:
+        case Stage.LEAVING, _:
+            return leaving()
+        case Stage.GONE, _:
+            return gone_tool(view)
+        case _, Stack() as stack if is_good:
+            is_ready = health.reason in GOOD
+            return desired_tool(view, stack, site, stage=stage, is_ready=is_ready)
+        case _:
+            return None
+
+
+def think_stack(view: StackView, site: Site) -> Thought:
+    """What to make of a Stack."""
+    stack, problems = view.owner, stack_problems(view)
+    if stack.metadata.is_deleting:
+        health = Health(ReadyReason.PROGRESSING, "it is being deleted")
+        return Thought(stage=Stage.GONE, problems=problems, health=health, desired=Desired())
+    return Thought(
+        problems=problems,
+        health=_stack_health(view),
+        desired=None if problems else desired_stack(stack, site),
+        url=site.server_url(view.key.object_name),
+    )
+
+
+def _stack_health(view: StackView) -> Health:
+    parts = [_part(view, Role.SERVER, "server"), _part(view, Role.DISPATCHER, "dispatcher")]
+    if view.owner.spec.messaging.managed is not None:
+        parts.append(_part(view, Role.NATS, "NATS server", kind="StatefulSet"))
+    return worst(*parts)
+
+
+def _part(view: StackView, role: Role, noun: str, kind: str = "Deployment") -> Health:
+    return workload_health(_workload(view, role, kind), view.pods, noun=noun)
+
+
+def _workers(view: WorkloadView[Any], role: Role) -> Health:
+    return workload_health(_workload(view, role), view.pods, noun="worker")
+
+
+def _workload(
+    view: WorkloadView[Any] | StackView, role: Role, kind: str = "Deployment"
+) -> Manifest | None:
+    name = workload_name(role, view.key)
+    return view.children.get(ChildRef("apps/v1", kind, name.namespace, name.name))
+
+
+def _waiting(reference: Reference[Any]) -> Health:
+    """What an object that is needed means for the health of the one that needs it."""
+    target: Resource | None = reference.usable
+    if target is None:
+        return Health(ReadyReason.READY, "")  # told by ResolvedRefs
+    ready = target.status.condition(ConditionType.READY)
+    if ready is not None and ready.status is ConditionStatus.TRUE:
+        return Health(ReadyReason.READY, "")
+    why = ready.message if ready else "the operator has not looked at it yet"
+    return Health(ReadyReason.DEPENDENCY_NOT_READY, f"{reference.key} is not ready: {why}")

@@ -1,0 +1,135 @@
+"""What a Tool implies."""
+
+from typing import Final
+
+from controller.api.stack import Stack
+from controller.api.tool import Tool
+from controller.desired.identity import policy_entry, queue_access
+from controller.desired.metadata import Role, key_of
+from controller.desired.references import module_of
+from controller.desired.workload import (
+    Worker,
+    consumer,
+    durable_of,
+    worker_children,
+    worker_execution,
+    worker_module,
+    worker_pods,
+    worker_replicas,
+    worker_retry,
+)
+from controller.model import Desired, EntryRef, Image, KvEntry, QueueFacts, Site, Stage, ToolView
+from runtime.contract.agent_config import McpServer, SideEffects, ToolConfig
+from runtime.contract.catalogue import ToolEntry, ToolFunctions
+from runtime.contract.subjects import Bucket, StackSubjects, functions_entry, tool_entry
+from runtime.contract.trust_config import Role as QueueRole
+from runtime.contract.trust_config import Workload
+
+MCP_PATH: Final = "/mcp"
+"""Where an MCP server that is run for a tool answers, as the SDKs' servers do by default."""
+
+
+def desired_tool(
+    view: ToolView, stack: Stack, site: Site, *, stage: Stage, is_ready: bool
+) -> Desired:
+    """Everything that a Tool with nothing against it implies; the arguments are an Agent's."""
+    subjects = StackSubjects(key_of(stack).object_name)
+    config = tool_config(view, stack, site)
+    mcp = view.owner.spec.mcp
+    worker = Worker(
+        role=Role.TOOL,
+        owner=view.owner,
+        image=tool_image(view.owner, site),
+        config=_text(config),
+        module=module_of(view.owner),
+        source=view.source,
+        sidecar=mcp.workload if mcp is not None else None,
+        replicas=worker_replicas(view, stage),
+    )
+    deployment, revision = worker_pods(worker, site)
+    final = _text(config.model_copy(update={"revision": revision}))
+    children = worker_children(worker, deployment, config=final, revision=revision)
+    catalogue = subjects.bucket(Bucket.CATALOGUE)
+    return Desired(
+        children=children,
+        bound=(children[-1].ref,),
+        consumers=(consumer(view.owner, subjects),),
+        entries=(
+            policy_entry(subjects, worker.name, tool_workload(view)),
+            catalogue_entry(view, subjects, revision=revision, is_ready=is_ready),
+        ),
+        not_ours=(EntryRef(catalogue, functions_entry(view.key.object_name)),),
+        revision=revision,
+    )
+
+
+def _text(config: ToolConfig) -> str:
+    return config.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+
+
+def tool_image(tool: Tool, site: Site) -> str:
+    """The image the workers of `tool` run: the user's, or ours."""
+    python = tool.spec.python
+    own = python.image if python is not None else None
+    return own or site.image(Image.RUNTIME)
+
+
+def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
+    """`tool.json` but for its revision: everything its worker needs to know."""
+    spec, key = view.owner.spec, view.key
+    return ToolConfig(
+        tool=key.object_name,
+        queue=queue_access(site, Role.TOOL, key, stack),
+        durable=durable_of(view.owner),
+        python=worker_module(site, view.owner, module_of(view.owner)),
+        mcp=mcp_server(view.owner),
+        side_effects=SideEffects(spec.side_effects),
+        input_schema=spec.input_schema or None,
+        execution=worker_execution(spec.execution),
+        retry=worker_retry(view.owner),
+    )
+
+
+def mcp_server(tool: Tool) -> McpServer | None:
+    """Where the worker finds its MCP server: at the given address, or in its own pod."""
+    mcp = tool.spec.mcp
+    if mcp is None:
+        return None
+    beside = f"http://127.0.0.1:{mcp.workload.port}{MCP_PATH}" if mcp.workload else ""
+    return McpServer(url=mcp.url or beside, tools=mcp.tools or None)
+
+
+def tool_workload(view: ToolView) -> Workload:
+    """What its workers may do on the queue."""
+    return Workload(role=QueueRole.TOOL, name=view.key.object_name, durable=durable_of(view.owner))
+
+
+def discovered(view: ToolView, revision: str) -> ToolFunctions | None:
+    """What the worker of this revision has found out about its functions; None if nothing yet."""
+    if not isinstance(view.queue, QueueFacts):
+        return None
+    name = view.key.object_name
+    bucket = StackSubjects(view.stack.key.object_name).bucket(Bucket.CATALOGUE)
+    value = view.queue.entries.get(EntryRef(bucket, functions_entry(name)))
+    if value is None:
+        return None
+    try:
+        functions = ToolFunctions.decode(value)
+    except ValueError:
+        return None  # of a newer worker, or damaged: as good as not written yet
+    return functions if functions.revision == revision else None
+
+
+def catalogue_entry(
+    view: ToolView, subjects: StackSubjects, *, revision: str, is_ready: bool
+) -> KvEntry:
+    """What agents and the server are told of the Tool."""
+    found = discovered(view, revision)
+    entry = ToolEntry(
+        tool=view.key.object_name,
+        side_effects=SideEffects(view.owner.spec.side_effects),
+        ready=is_ready,
+        functions=found.functions if found else (),
+    )
+    bucket = subjects.bucket(Bucket.CATALOGUE)
+    return KvEntry(bucket, tool_entry(view.key.object_name), entry.encode())

@@ -1,0 +1,137 @@
+"""What Agents and Tools report."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from controller.api.agent import AgentStatus
+from controller.api.conditions import Condition
+from controller.api.names import Component, Kind, selector_labels
+from controller.api.tool import ToolStatus
+from controller.api.workload_status import Access, DiscoveredTool
+from controller.model import (
+    AgentView,
+    Backlog,
+    Outcome,
+    QueueFacts,
+    Stage,
+    Thought,
+    ToolView,
+    WorkloadView,
+)
+from controller.status.conditions import Speaker, complete, identity, judgements, programmed
+from runtime.contract.catalogue import FunctionSpec
+
+# As the CRD limits them: what workers say of themselves is cut, so that a status is never refused.
+MOST_TOOLS: Final = 256
+NAME_LENGTH: Final = 128
+DESCRIPTION_LENGTH: Final = 4096
+
+
+def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datetime) -> AgentStatus:
+    """What an Agent reports. What is not known at the moment stays as it was reported before."""
+    before = view.owner.status
+    spec = view.owner.spec
+    return before.model_copy(
+        update={
+            **_workload_facts(view, thought),
+            "conditions": workload_conditions(view, thought, outcome, now),
+            "tools": tuple(
+                function
+                for tool in view.tools
+                if tool.usable is not None
+                for function in tool.usable.status.tools
+            )[:MOST_TOOLS],
+            "type": "Declarative" if spec.source.declarative else "Module",
+            "url": thought.url or None,
+            "model": thought.model or None,
+            "image": thought.image or before.image,
+        }
+    )
+
+
+def tool_status(view: ToolView, thought: Thought, outcome: Outcome, now: datetime) -> ToolStatus:
+    """What a Tool reports. What is not known at the moment stays as it was reported before."""
+    before, spec = view.owner.status, view.owner.spec
+    found = thought.functions.functions if thought.functions else None
+    tools = before.tools if found is None else tuple(map(_discovered, found[:MOST_TOOLS]))
+    return before.model_copy(
+        update={
+            **_workload_facts(view, thought),
+            "conditions": workload_conditions(view, thought, outcome, now),
+            "type": "Python" if spec.python else "MCP" if spec.mcp else "HTTP",
+            "tools": tools,
+            "tool_count": len(tools),
+        }
+    )
+
+
+def _discovered(function: FunctionSpec) -> DiscoveredTool:
+    text = json.dumps(function.input_schema, sort_keys=True, separators=(",", ":"))
+    return DiscoveredTool(
+        name=function.name[:NAME_LENGTH],
+        description=function.description[:DESCRIPTION_LENGTH],
+        input_schema=function.input_schema,
+        schema_digest=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+    )
+
+
+def _workload_facts(view: WorkloadView[Any], thought: Thought) -> dict[str, object]:
+    owner, before = view.owner, view.owner.status
+    component = Component.WORKER if owner.kind is Kind.AGENT else Component.TOOL_WORKER
+    labels = selector_labels(owner.kind, owner.metadata.name, component)
+    backlog = _backlog(view)
+    revision = thought.desired.revision if thought.desired else ""
+    return {
+        "observed_generation": owner.metadata.generation,
+        "replicas": thought.health.replicas,
+        "ready_replicas": thought.health.ready,
+        "selector": ",".join(f"{name}={value}" for name, value in labels.items()),
+        "backlog": before.backlog if backlog is None else backlog.total,
+        "access": Access.OPEN,  # a Stack with auth is not accepted
+        "revision": revision or before.revision,
+    }
+
+
+def _backlog(view: WorkloadView[Any]) -> Backlog | None:
+    """What waits and runs; nobody else's consumer was asked about."""
+    if not isinstance(view.queue, QueueFacts):
+        return None
+    return Backlog(
+        sum(one.waiting for one in view.queue.backlogs.values()),
+        sum(one.in_flight for one in view.queue.backlogs.values()),
+    )
+
+
+def workload_conditions(
+    view: WorkloadView[Any], thought: Thought, outcome: Outcome, now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions of an Agent or a Tool."""
+    speaker = Speaker(view.owner.metadata.generation, now)
+    role = "agent" if view.owner.kind is Kind.AGENT else "tool"
+    parts = (
+        *judgements(thought.problems, speaker),
+        programmed(thought, outcome, speaker, _leaving(view, thought)),
+        identity(f"{role}-{view.key.name}", outcome, speaker),
+    )
+    return complete(view.owner, thought, parts, speaker)
+
+
+def _leaving(view: WorkloadView[Any], thought: Thought) -> str:
+    """What a deleted object waits for; "" for one that stays."""
+    backlog = _backlog(view)
+    left = max(backlog.total if backlog else 0, view.unfinished)
+    noun = "task" if view.owner.kind is Kind.AGENT else "call"
+    match thought.stage:
+        case Stage.STAYING:
+            return ""
+        case Stage.DRAINING if backlog is None:
+            return "it is being deleted and waits to learn what is left in the queue"
+        case Stage.DRAINING:
+            limit = view.owner.spec.drain_seconds
+            return f"it is being deleted and waits, at most {limit} s, for {left} {noun}s to end"
+        case Stage.CANCELLING:
+            return f"it is being deleted and cancels {left} {noun}s"
+        case Stage.LEAVING | Stage.GONE:
+            return "it is being deleted"
