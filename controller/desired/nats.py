@@ -53,6 +53,7 @@ class Cluster:
 
     name: str
     routes: tuple[str, ...]
+    port: int = ROUTE_PORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ class NatsServer:
         name           of the server, or None for the one in the environment variable `POD_NAME`.
         host           address to listen at, or None for every address.
         sync_interval  `always`, or a duration such as `2m`, after which writes reach the disk.
-        ports          0 asks for no such port (`monitor_port`) or a free one (`port`: use -1).
+        port           for clients; -1 takes a free one.
+        monitor_port   for probes and metrics; 0 for none.
     """
 
     stack: ObjectName
@@ -78,6 +80,15 @@ class NatsServer:
     monitor_port: int = MONITOR_PORT
     sync_interval: str = "always"
     cluster: Cluster | None = None
+
+
+def route_urls(stack: ObjectName, replicas: int) -> tuple[str, ...]:
+    """Where the servers of the StatefulSet `nats-<stack>` reach each other, by its Service."""
+    name = f"nats-{stack.name}"
+    return tuple(
+        f"nats://{name}-{number}.{name}.{stack.namespace}.svc:{ROUTE_PORT}"
+        for number in range(replicas)
+    )
 
 
 def nats_conf(server: NatsServer) -> str:
@@ -101,7 +112,6 @@ def nats_conf(server: NatsServer) -> str:
         "nats.conf.j2",
         server=server,
         pod_name=POD_NAME,
-        route_port=ROUTE_PORT,
         max_payload=MAX_PAYLOAD_BYTES,
         lame_duck_seconds=LAME_DUCK_SECONDS,
         exports=exports,

@@ -16,7 +16,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,7 @@ class NatsProcess:
     async def start(self) -> None:
         """Start it and wait until it takes connections."""
         config = self._folder / "nats.conf"
-        conf = nats_conf(self._server).replace("port: 4222", f"port: {self._port}", 1)
-        config.write_text(conf)
+        config.write_text(nats_conf(replace(self._server, port=self._port)))
         with (self._folder / "nats.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 NATS_SERVER, "-c", config, "--ports_file_dir", self._folder, stderr=log
