@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 here=hack/images
 # stage of the Dockerfile : extras of pyproject.toml : folders of code
 declare -A recipe=(
-  [operator]="operator:controller:controller runtime templates crds"
+  [operator]="operator:controller:controller runtime templates"
   [server]="server:amf:runtime"
   [runtime]="runtime:tools trust:runtime"
   [worker-langgraph]="runtime:langgraph:runtime"
@@ -33,7 +33,7 @@ label() {
 inputs() {
   {
     echo "$base $*"
-    find "$here"/Dockerfile* pyproject.toml uv.lock "$@" -type f ! -path '*/tests/*' ! -path '*/__pycache__/*' -print0 |
+    find "$here"/Dockerfile* pyproject.toml uv.lock README.md LICENSE "$@" -type f ! -path '*/tests/*' ! -path '*/__pycache__/*' -print0 |
       sort -z | xargs -0 sha256sum
   } | sha256sum | cut -c1-16
 }

@@ -3,8 +3,9 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-NAME=k8gentai
-KUBECONFIG=${XDG_STATE_HOME:-$HOME/.local/state}/k8gentai/kind.kubeconfig
+# kind and kubectl take these as their defaults.
+export KIND_CLUSTER_NAME=k8gentai KUBECONFIG=${XDG_STATE_HOME:-$HOME/.local/state}/k8gentai/kind.kubeconfig
+
 for program in kind kubectl; do
   command -v "$program" >/dev/null || { echo "error: $program is missing: https://kind.sigs.k8s.io/docs/user/quick-start" >&2; exit 1; }
 done

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
 # load.sh IMAGE...: brings images from the container engine into the cluster; kind leaves out what is there already.
 . "$(dirname "$0")/env.sh"
-kind load docker-image --name "$NAME" "$@"
+
+kind load docker-image "$@"
