@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from controller.api.names import (
+    FINALIZER,
     LABEL_OWNER_KIND,
     LABEL_OWNER_NAME,
     LABEL_OWNER_NAMESPACE,
@@ -62,9 +64,16 @@ class LocalCluster:
             key: self._with_generation(body, before.get(key))
             for key, body in manifests.objects.items()
         }
+        for key in before.keys() - self._objects.keys():
+            self._objects[key] = _deleted(before[key])
         for name, data in manifests.config_maps.items():
             write_folder(Path(self._site.source_dir(name)), data)
-        return tuple({*before, *self._objects})
+        return tuple(sorted(self._objects))
+
+    def forget(self, key: Key) -> None:
+        """Nothing of a deleted object is left; it is gone."""
+        self._objects.pop(key, None)
+        self._statuses.pop(key, None)
 
     def _with_generation(self, body: Manifest, before: Manifest | None) -> Manifest:
         was = before["metadata"]["generation"] if before else 0
@@ -215,6 +224,13 @@ def write_folder(folder: Path, data: Mapping[str, str]) -> None:
     for file in folder.iterdir():
         if file.is_file() and file.name not in data:
             file.unlink()
+
+
+def _deleted(body: Manifest) -> Manifest:
+    """The object as a cluster has it between `kubectl delete` and the end of its finalizers."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"deletionTimestamp": now, "finalizers": [FINALIZER], **body["metadata"]}
+    return {**body, "metadata": metadata}
 
 
 def _owner(manifest: Manifest) -> Key | None:

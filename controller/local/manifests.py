@@ -94,9 +94,11 @@ class _Found:
             self._ours(file, document, namespace, name)
 
     def _once(self, file: Path, kind: str, namespace: str, name: str) -> None:
-        before = self._origin.setdefault((kind, namespace, name), file)
-        if before is not file:
-            raise BadManifest(f"{file}: {kind} {name} stands in {before} too; leave one of them")
+        before = self._origin.get((kind, namespace, name))
+        if before is not None:
+            where = "there twice" if before == file else f"in {before} too"
+            raise BadManifest(f"{file}: {kind} {name} stands {where}; leave one of them")
+        self._origin[kind, namespace, name] = file
 
     def _plain(self, kind: str, name: ObjectName, document: Mapping[str, Any]) -> None:
         text = {key: str(value) for key, value in (document.get("data") or {}).items()}

@@ -80,7 +80,7 @@ class LocalProcess:
         await asyncio.gather(self._running, return_exceptions=True)
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while True:
             self._waiting = ""
             await self._once()
             if self._stopping:

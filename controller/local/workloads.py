@@ -82,7 +82,7 @@ class Workload:
     @property
     def _old_goes_first(self) -> bool:
         strategy = self._manifest["spec"].get("strategy", {}).get("type")
-        return self._manifest["kind"] == "StatefulSet" or strategy == "Recreate"
+        return bool(self._manifest["kind"] == "StatefulSet" or strategy == "Recreate")
 
     async def _converge_for_ever(self) -> None:
         while True:

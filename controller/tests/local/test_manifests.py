@@ -1,0 +1,96 @@
+"""A folder of manifests is read as strictly as an API server would."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.api.names import Kind
+from controller.local.manifests import BadManifest, read_manifests
+from controller.model import Key
+from runtime.contract.value import ObjectName
+
+TOOL = """
+apiVersion: k8gentai.dev/v1alpha1
+kind: Tool
+metadata: {name: add}
+spec:
+  stackRef: {name: default}
+  python: {entrypoint: "arithmetic:add"}
+"""
+
+
+def folder(tmp_path: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def test_objects_are_known_by_kind_namespace_and_name(tmp_path: Path) -> None:
+    found = read_manifests(folder(tmp_path, tool=TOOL))
+    assert list(found.objects) == [Key(Kind.TOOL, "default", "add")]
+
+
+def test_an_object_keeps_its_uid_from_start_to_start(tmp_path: Path) -> None:
+    key = Key(Kind.TOOL, "default", "add")
+    first = read_manifests(folder(tmp_path, tool=TOOL)).objects[key]["metadata"]["uid"]
+    again = read_manifests(tmp_path).objects[key]["metadata"]["uid"]
+    other = read_manifests(folder(tmp_path, tool=TOOL.replace("name: add", "name: sub")))
+    assert first == again
+    assert first not in {body["metadata"]["uid"] for body in other.objects.values()}
+
+
+def test_config_maps_and_secrets_are_read_too(tmp_path: Path) -> None:
+    more = (
+        "kind: ConfigMap\nmetadata: {name: code}\ndata: {a.py: 'x = 1'}\n---\n"
+        "kind: Secret\nmetadata: {name: key}\ndata: {token: c2VjcmV0}\n"
+        "stringData: {b: plain}\n---\n"
+        "kind: Kustomization\nresources: []\n"
+    )
+    found = read_manifests(folder(tmp_path, more=more))
+    assert found.config_maps == {ObjectName(namespace="default", name="code"): {"a.py": "x = 1"}}
+    assert found.secrets == {
+        ObjectName(namespace="default", name="key"): {"token": "secret", "b": "plain"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("a: [", ["is no YAML"], id="no YAML"),
+        pytest.param("a: 1", ["no kind"], id="no kind"),
+        pytest.param("kind: Tool", ["metadata.name is required"], id="no name"),
+        pytest.param(
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: x}", ["Pod x", "knows Stack"], id="a Pod"
+        ),
+        pytest.param(
+            TOOL.replace("v1alpha1", "v9"), ["Tool add", "apiVersion"], id="another version"
+        ),
+        pytest.param(
+            TOOL.replace("python:", "pyton:"), ["Tool add", "spec"], id="a slip of the pen"
+        ),
+        pytest.param(
+            TOOL.replace("entrypoint:", "entrypoints: 1, entrypoint:"),
+            ["spec.python.entrypoints", "no such field"],
+            id="an unknown field",
+        ),
+        pytest.param(f"{TOOL}---{TOOL}", ["stands there twice"], id="twice in one file"),
+    ],
+)
+@pytest.mark.fault(18)
+def test_what_an_api_server_would_refuse_names_file_and_field(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    folder(tmp_path, bad=text)
+    with pytest.raises(BadManifest) as refused:
+        read_manifests(tmp_path)
+    assert all(word in str(refused.value) for word in ["bad.yaml", *words])
+
+
+def test_an_object_in_two_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadManifest, match=r"b\.yaml: Tool add stands in .*a\.yaml too"):
+        read_manifests(folder(tmp_path, a=TOOL, b=TOOL))
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadManifest, match="no YAML file"):
+        read_manifests(tmp_path)

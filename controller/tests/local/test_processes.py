@@ -1,0 +1,140 @@
+"""Real processes: ready when they say so, started again when they end, gone when stopped."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from controller.local.environments import Environments
+from controller.local.workloads import Workload
+
+SERVER = (
+    "import http.server, os, sys\n"
+    "class Ok(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200); self.end_headers()\n"
+    "    def log_message(self, *_): pass\n"
+    "print(os.environ.get('WORD'), flush=True)\n"
+    "http.server.HTTPServer(('127.0.0.1', int(os.environ['K8GENTAI_HEALTH_PORT'])), Ok)"
+    ".serve_forever()\n"
+)
+
+
+def deployment(code: str, *, replicas: int = 1, revision: str = "1", word: str = "") -> Any:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "worker", "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "strategy": {"type": "RollingUpdate"},
+            "template": {
+                "metadata": {
+                    "labels": {"app.kubernetes.io/component": "worker"},
+                    "annotations": {"k8gentai.dev/revision": revision},
+                },
+                "spec": {
+                    "terminationGracePeriodSeconds": 5,
+                    "containers": [
+                        {
+                            "name": "mcp",
+                            "image": "somebody/image",
+                            "command": [sys.executable, "-c", code],
+                            "env": [
+                                {"name": "K8GENTAI_HEALTH_PORT", "value": "8081"},
+                                {"name": "WORD", "value": word},
+                            ],
+                            "readinessProbe": {"httpGet": {"path": "/ready", "port": "health"}},
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def workload(tmp_path: Path) -> Workload:
+    return Workload(tmp_path, Environments(print), lambda _name, _key: None, lambda: None)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(15):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def pid_of(tmp_path: Path) -> int:
+    """The one process whose folder this is."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (entry / "cwd").readlink().is_relative_to(tmp_path):
+                    return int(entry.name)
+            except OSError:
+                continue
+    return 0
+
+
+async def test_a_process_is_ready_when_its_probe_answers_and_leaves_nothing(tmp_path: Path) -> None:
+    running = workload(tmp_path)
+    running.apply(deployment(SERVER, word="hello"))
+    await until(lambda: any(pod.ready for pod in running.pods))
+    assert running.manifest["status"]["readyReplicas"] == 1
+    assert "hello" in next((tmp_path / "logs").iterdir()).read_text()
+    pid = pid_of(tmp_path)
+    await running.stop()
+    assert pid
+    assert pid_of(tmp_path) == 0
+
+
+async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
+    running = workload(tmp_path)
+    running.apply(deployment(SERVER))
+    await until(lambda: any(pod.ready for pod in running.pods))
+    os.kill(pid_of(tmp_path), signal.SIGKILL)
+    await until(lambda: running.pods[0].containers[0].restarts == 1 and running.pods[0].ready)
+    await running.stop()
+
+
+async def test_a_new_revision_is_ready_before_the_old_one_goes(tmp_path: Path) -> None:
+    running = workload(tmp_path)
+    running.apply(deployment(SERVER))
+    await until(lambda: any(pod.ready for pod in running.pods))
+    running.apply(deployment(SERVER, revision="2"))
+    async with asyncio.timeout(15):
+        while [pod.revision for pod in running.pods] != ["2"]:
+            assert any(pod.ready for pod in running.pods), "somebody serves at any time"
+            await asyncio.sleep(0.01)
+    await running.stop()
+
+
+async def test_scaling_starts_and_stops_processes(tmp_path: Path) -> None:
+    running = workload(tmp_path)
+    running.apply(deployment(SERVER, replicas=2))
+    await until(lambda: running.manifest["status"]["readyReplicas"] == 2)
+    running.apply(deployment(SERVER, replicas=0))
+    await until(lambda: running.manifest["status"]["replicas"] == 0)
+    assert pid_of(tmp_path) == 0
+    await running.stop()
+
+
+async def test_the_last_words_of_a_process_are_kept(tmp_path: Path) -> None:
+    code = "import os; open('mcp.termination', 'w').write('spec.x: no'); raise SystemExit(78)"
+    running = workload(tmp_path)
+    running.apply(deployment(code))
+    await until(lambda: running.pods != () and running.pods[0].containers[0].exit_code == 78)
+    assert running.pods[0].containers[0].last_words == "spec.x: no"
+    await running.stop()
+
+
+async def test_an_image_that_cannot_run_here_is_told(tmp_path: Path) -> None:
+    manifest = deployment(SERVER)
+    del manifest["spec"]["template"]["spec"]["containers"][0]["command"]
+    running = workload(tmp_path)
+    running.apply(manifest)
+    await until(lambda: running.pods != ())
+    assert "runs no images (somebody/image)" in running.pods[0].containers[0].message
+    await running.stop()
