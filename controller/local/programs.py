@@ -10,6 +10,8 @@ from controller.model import Image, Manifest
 type SecretValue = Callable[[str, str], str | None]
 
 HEALTH: Final = "K8GENTAI_HEALTH_PORT"
+OURS: Final = frozenset({"worker", "server", "dispatcher", "nats"})
+"""Containers whose command is a program of ours: in somebody else's image it is not to be had."""
 
 
 class CannotRun(Exception):
@@ -74,7 +76,7 @@ def _program(
 ) -> Program:
     name, image = container["name"], _image(container["image"])
     command = (*container.get("command", ()), *container.get("args", ()))
-    if not command or (image is None and name != "mcp"):
+    if not command or (image is None and name in OURS):
         raise CannotRun(
             f"embedded mode runs no images ({container['image']}); "
             "give a command that runs on this machine, or use a cluster"

@@ -1,0 +1,54 @@
+"""The `k8gentai` command: a second front door beside the cluster's. It decides nothing."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from controller.local.manifests import BadManifest
+from controller.local.up import Failed, Options, up
+
+
+def main() -> None:
+    """Run the command line; exits with 0, 1 if it did not work out, 2 for a wrong command."""
+    arguments = parser().parse_args()
+    try:
+        asyncio.run(up(options(arguments)))
+    except (BadManifest, Failed) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be said on the command line."""
+    top = argparse.ArgumentParser(prog="k8gentai", description=__doc__)
+    verbs = top.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("up", help="run the manifests of a folder on this machine")
+    verb.add_argument("-f", "--folder", type=Path, required=True, help="folder with manifests")
+    verb.add_argument("-p", "--port", type=int, default=8321, help="port of the first Stack's API")
+    verb.add_argument(
+        "--ask",
+        nargs="?",
+        const="",
+        metavar="QUESTION",
+        help="ask the first agent this (or a sum), print the answer, stop everything",
+    )
+    verb.add_argument(
+        "--state", type=Path, help="folder that outlives this run (queue, database, logs)"
+    )
+    return top
+
+
+def options(arguments: argparse.Namespace) -> Options:
+    """What `up` is to do."""
+    return Options(
+        folder=arguments.folder,
+        port=arguments.port,
+        question=arguments.ask,
+        state=arguments.state,
+    )
+
+
+if __name__ == "__main__":
+    main()

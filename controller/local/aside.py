@@ -1,0 +1,87 @@
+"""The processes of embedded mode that belong to no object: the trust plane and the model."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from controller.api.names import Component
+from controller.clients.nkeys import account_seed, public_key, user_seed
+from controller.desired.trust import TRUST_FILE, TRUST_NAME
+from controller.local.environments import ROOT
+from controller.local.site import HOST, EmbeddedSite
+from controller.model import Image, Manifest, TrustKeys
+from runtime.contract.value import ObjectName
+
+STAND_IN: Final = ROOT / "hack" / "model" / "server.py"
+SEEDS: Final = ("account.seed", "user.seed")
+
+
+def trust_keys(folder: Path) -> TrustKeys:
+    """The public halves of the seeds in `folder`, which are made if they are not there."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, make in zip(SEEDS, (account_seed, user_seed), strict=True):
+        file = folder / name
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(make())
+    account, user = (public_key((folder / name).read_text()) for name in SEEDS)
+    return TrustKeys(account=account, user=user)
+
+
+def trust_plane(site: EmbeddedSite) -> Manifest:
+    """The trust plane as a Deployment; its configuration is written when the Stacks are known."""
+    folder = site.config_dir(ObjectName(namespace=site.namespace, name=TRUST_NAME))
+    return _deployment(
+        site.namespace,
+        TRUST_NAME,
+        Component.TRUST,
+        image=site.image(Image.RUNTIME),
+        command=["python", "-m", "runtime", "trust"],
+        environment={"K8GENTAI_CONFIG": f"{folder}/{TRUST_FILE}", "K8GENTAI_HEALTH_PORT": "8081"},
+        probe={"path": "/ready", "port": "health"},
+    )
+
+
+def stand_in_model(site: EmbeddedSite, port: int) -> Manifest:
+    """The stand-in model as a Deployment."""
+    return _deployment(
+        site.namespace,
+        "model",
+        "model",
+        image="",  # the environment of this very process has what it needs
+        command=[sys.executable, str(STAND_IN), "--host", HOST, "--port", str(port)],
+        environment={},
+        probe={"path": "/health", "port": port},
+    )
+
+
+def _deployment(
+    namespace: str,
+    name: str,
+    component: str,
+    *,
+    image: str,
+    command: list[str],
+    environment: Mapping[str, str],
+    probe: Mapping[str, Any],
+) -> Manifest:
+    container = {
+        "name": name,
+        "image": image,
+        "command": command,
+        "env": [{"name": key, "value": value} for key, value in environment.items()],
+        "readinessProbe": {"httpGet": probe},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"namespace": namespace, "name": name, "labels": {}},
+        "spec": {
+            "replicas": 1,
+            "template": {
+                "metadata": {"labels": {"app.kubernetes.io/component": component}},
+                "spec": {"terminationGracePeriodSeconds": 5, "containers": [container]},
+            },
+        },
+    }
