@@ -1,7 +1,7 @@
 """What can go wrong outside: each error is a sentence and knows what comes next."""
 
 from controller.api.conditions import ProgrammedReason
-from controller.model import Failure
+from controller.model import Failure, Origin
 
 
 class ReconcileError(Exception):
@@ -15,6 +15,7 @@ class ReconcileError(Exception):
         `retry_after` in seconds.
     """
 
+    origin = Origin.CLUSTER
     reason = ProgrammedReason.PENDING
     unknown = False
     retry_after = 30.0
@@ -23,6 +24,7 @@ class ReconcileError(Exception):
     def failure(self) -> Failure:
         """This error as a value: what the status tells, and when to try again."""
         return Failure(
+            origin=self.origin,
             reason=self.reason,
             message=str(self),
             unknown=self.unknown,
@@ -40,14 +42,19 @@ class ClusterUnavailable(ReconcileError):
 class NotOurs(ReconcileError):
     """An object of that name exists and somebody else manages it."""
 
+    origin = Origin.CHILD
+
 
 class ChildRefused(ReconcileError):
     """Kubernetes does not accept an object as it was written."""
+
+    origin = Origin.CHILD
 
 
 class QueueUnavailable(ReconcileError):
     """The queue did not answer; the message names its address."""
 
+    origin = Origin.QUEUE
     unknown = True
     retry_after = 2.0
 
@@ -55,6 +62,7 @@ class QueueUnavailable(ReconcileError):
 class QueueRefused(ReconcileError):
     """The queue does not accept a stream, bucket, consumer or entry as it was written."""
 
+    origin = Origin.QUEUE
     reason = ProgrammedReason.STREAM_CONFLICT
 
 

@@ -28,6 +28,7 @@ from controller.model import (
     EntryRef,
     Failure,
     KvEntry,
+    Origin,
     Purge,
     QueueFacts,
     QueueState,
@@ -166,7 +167,10 @@ def _blocked(desired: Desired, queue: QueueState | None) -> Failure | None:
             "take it away, or choose another name or namespace"
         )
         return Failure(
-            reason=ProgrammedReason.STREAM_CONFLICT, message=message, retry_after=LONG_RETRY
+            origin=Origin.QUEUE,
+            reason=ProgrammedReason.STREAM_CONFLICT,
+            message=message,
+            retry_after=LONG_RETRY,
         )
     made = {stream.name for stream in desired.streams}
     for consumer in desired.consumers:
@@ -178,7 +182,11 @@ def _blocked(desired: Desired, queue: QueueState | None) -> Failure | None:
 
 def _pending(message: str, *, unknown: bool = False) -> Failure:
     return Failure(
-        reason=ProgrammedReason.PENDING, message=message, unknown=unknown, retry_after=RETRY
+        origin=Origin.QUEUE,
+        reason=ProgrammedReason.PENDING,
+        message=message,
+        unknown=unknown,
+        retry_after=RETRY,
     )
 
 

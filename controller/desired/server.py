@@ -95,7 +95,12 @@ def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
     config: dict[str, Any] = {PROVIDERS[model.provider]: key, "allowed_models": [provided]}
     if base_url:
         config["base_url"] = base_url
-    return {"name": model.name, "provider": model.provider, "config": config}
+    return {
+        "name": model.name,
+        "provider": model.provider,
+        "model": provided,
+        "config": config,
+    }
 
 
 def _key_name(place: int) -> str:

@@ -116,14 +116,26 @@ class Changes:
     blocked: "Failure | None" = None
 
 
+class Origin(StrEnum):
+    """Who did not do its part."""
+
+    CLUSTER = "Cluster"
+    CHILD = "Child"
+    QUEUE = "Queue"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why not everything could be carried out: a reason of Programmed and a sentence.
+
+    Shape:
+        origin  Kubernetes, an object of ours that Kubernetes refuses, or the queue.
 
     Units:
         `retry_after` in seconds.
     """
 
+    origin: Origin
     reason: ProgrammedReason
     message: str
     unknown: bool = False

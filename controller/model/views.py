@@ -61,7 +61,7 @@ class WorkloadView[R: (Agent, Tool)]:
     """Everything one reconcile of an Agent or a Tool needs.
 
     Shape:
-        stack       the Stack of the spec; `url` the address of its queue, None without a Stack.
+        stack       the Stack of the spec.
         source      the ConfigMap of modules the spec names, text by key; None if it names none, or
                     if it is not there.
         queue       what was asked of the queue; None without a Stack.
@@ -72,7 +72,6 @@ class WorkloadView[R: (Agent, Tool)]:
     key: Key
     owner: R
     stack: Reference[Stack]
-    url: str | None = None
     source: Mapping[str, str] | None = None
     children: Children = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()

@@ -2,18 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
 from controller.api.agent import AgentStatus
-from controller.api.conditions import Condition
+from controller.api.conditions import AcceptedReason, Condition
 from controller.api.names import Component, Kind, selector_labels
 from controller.api.tool import ToolStatus
 from controller.api.workload_status import Access, DiscoveredTool
 from controller.model import (
     AgentView,
     Backlog,
+    Origin,
     Outcome,
+    Problem,
     QueueFacts,
     Stage,
     Thought,
@@ -111,11 +114,18 @@ def workload_conditions(
     speaker = Speaker(view.owner.metadata.generation, now)
     role = "agent" if view.owner.kind is Kind.AGENT else "tool"
     parts = (
-        *judgements(thought.problems, speaker),
+        *judgements((*thought.problems, *_refused(view, outcome)), speaker),
         programmed(thought, outcome, speaker, _leaving(view, thought)),
         identity(f"{role}-{view.key.name}", outcome, speaker),
     )
     return complete(view.owner, thought, parts, speaker)
+
+
+def _refused(view: WorkloadView[Any], outcome: Outcome) -> Iterator[Problem]:
+    """What Kubernetes does not accept is the user's, where the user had the last word."""
+    failure = outcome.failure
+    if failure is not None and failure.origin is Origin.CHILD and view.owner.spec.pod_template:
+        yield Problem(AcceptedReason.INVALID, f"spec.podTemplate: {failure.message}")
 
 
 def _leaving(view: WorkloadView[Any], thought: Thought) -> str:

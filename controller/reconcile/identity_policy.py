@@ -1,0 +1,22 @@
+"""One IdentityPolicy: accepted, resolved and reported; nothing is made."""
+
+from datetime import datetime
+
+from controller.api.identity_policy import IdentityPolicyStatus
+from controller.model import Key, Progress, UnreadableView
+from controller.reconcile.observe import observe_policy
+from controller.reconcile.steps import reconcile_unreadable
+from controller.reconcile.world import World
+from controller.status import policy_status
+
+
+async def reconcile_identity_policy(key: Key, world: World, now: datetime) -> Progress:
+    """Report on one IdentityPolicy. Safe to call at any time."""
+    view = await observe_policy(world, key)
+    if view is None or isinstance(view, UnreadableView):
+        return await reconcile_unreadable(view, world, IdentityPolicyStatus, now)
+    if view.owner.metadata.is_deleting:
+        world.forget(key)
+        return Progress(finished=True)
+    await world.report(key, view.owner, policy_status(view, now))
+    return Progress()

@@ -1,0 +1,297 @@
+"""Reading the world, once, into a frozen view. Nothing is decided here."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from controller.api.agent import Agent
+from controller.api.identity_policy import IdentityPolicy
+from controller.api.names import Kind
+from controller.api.parse import InvalidSpec, parse
+from controller.api.resource import Envelope, Resource
+from controller.api.stack import Stack
+from controller.api.tool import Tool
+from controller.desired.identity import queue_url
+from controller.desired.metadata import Role, key_of, workload_name
+from controller.desired.references import found, key_of_ref, module_of, stack_of, unreadable
+from controller.desired.workload import consumer
+from controller.model import (
+    Key,
+    Manifest,
+    Member,
+    PolicyView,
+    QueueFacts,
+    QueueQuery,
+    QueueState,
+    Reference,
+    ServerFacts,
+    StackView,
+    UnreadableView,
+    WorkloadView,
+)
+from controller.reconcile.world import World
+from runtime.contract.runs import RunRecord
+from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
+    Bucket,
+    StackSubjects,
+    Stream,
+    agent_entry,
+    functions_entry,
+    keys_of,
+    tool_entry,
+    workload_entry,
+)
+
+
+async def observe[R: Resource](world: World, key: Key, model: type[R]) -> R | UnreadableView | None:
+    """The object as it is; None if there is none."""
+    body = await world.read(key)
+    if body is None:
+        return None
+    try:
+        return parse(model, body)
+    except InvalidSpec as error:
+        children = await world.children(key)
+        envelope = parse(Envelope, body)
+        return UnreadableView(key=key, envelope=envelope, error=error, children=children)
+
+
+async def observe_workload[R: (Agent, Tool)](
+    world: World, key: Key, model: type[R]
+) -> WorkloadView[R] | UnreadableView | None:
+    """Everything one reconcile of an Agent or a Tool needs; None if there is none."""
+    owner = await observe(world, key, model)
+    if owner is None or isinstance(owner, UnreadableView):
+        return owner
+    stack, tools, source, children, pods = await asyncio.gather(
+        _reference(world, "spec.stackRef", stack_of(owner), Stack, key.namespace),
+        _tools(world, owner),
+        _source(world, owner),
+        world.children(key),
+        world.cluster.pods(key),
+    )
+    queue, unfinished = None, 0
+    if stack.target is not None:
+        url = queue_url(stack.target, world.site)
+        queue = await world.queue(url, workload_query(owner, StackSubjects(stack.key.object_name)))
+        unfinished = await _unfinished(world, url, stack.key, owner, queue)
+    return WorkloadView(
+        key=key,
+        owner=owner,
+        stack=stack,
+        source=source,
+        children=children,
+        pods=pods,
+        queue=queue,
+        unfinished=unfinished,
+        tools=tools,
+    )
+
+
+async def _reference[R: (Stack, Tool)](
+    world: World, field: str, key: Key, model: type[R], namespace: str
+) -> Reference[R]:
+    body = await world.read(key)
+    try:
+        target = None if body is None else parse(model, body)
+    except InvalidSpec as error:
+        return unreadable(field, key, error)
+    labels: Mapping[str, str] = {}
+    if key.namespace != namespace:
+        labels = await world.cluster.namespace_labels(namespace)
+    return found(field, key, target, namespace=namespace, labels=labels)
+
+
+async def _tools(world: World, owner: Agent | Tool) -> tuple[Reference[Tool], ...]:
+    if isinstance(owner, Tool):
+        return ()
+    namespace = owner.metadata.namespace
+    return tuple(
+        await asyncio.gather(
+            *(
+                _reference(
+                    world,
+                    f"spec.tools[{place}].toolRef",
+                    key_of_ref(Kind.TOOL, use.tool_ref, namespace),
+                    Tool,
+                    namespace,
+                )
+                for place, use in enumerate(owner.spec.tools)
+            )
+        )
+    )
+
+
+async def _source(world: World, owner: Agent | Tool) -> Mapping[str, str] | None:
+    module = module_of(owner)
+    if module is None or module.config_map_ref is None:
+        return None
+    return await world.cluster.config_map(owner.metadata.namespace, module.config_map_ref.name)
+
+
+def workload_query(owner: Agent | Tool, subjects: StackSubjects) -> QueueQuery:
+    """What an Agent or Tool has of the queue, and the stream it needs for that."""
+    key = key_of(owner)
+    name = key.object_name
+    cursor = consumer(owner, subjects)
+    is_agent = isinstance(owner, Agent)
+    account = workload_name(Role.AGENT if is_agent else Role.TOOL, key)
+    listings = (agent_entry(name),) if is_agent else (tool_entry(name), functions_entry(name))
+    return QueueQuery(
+        streams=(cursor.stream,),
+        consumers=((cursor.stream, cursor.durable, cursor.filter_subject),),
+        entries=(
+            (subjects.bucket(Bucket.POLICY), workload_entry(account)),
+            *((subjects.bucket(Bucket.CATALOGUE), listing) for listing in listings),
+        ),
+    )
+
+
+async def _unfinished(
+    world: World, url: str, stack: Key, owner: Agent | Tool, queue: QueueState
+) -> int:
+    """How many tasks of a deleted Agent have not ended, once none of them is in the queue.
+
+    A task of a busy conversation waits outside the queue; to count these, every record is read.
+    """
+    is_asked = isinstance(owner, Agent) and owner.metadata.is_deleting
+    if not is_asked or not isinstance(queue, QueueFacts):
+        return 0
+    if any(backlog.total for backlog in queue.backlogs.values()):
+        return 0
+    bucket = StackSubjects(stack.object_name).bucket(Bucket.RUNS)
+    pattern = keys_of(key_of(owner).object_name)
+    records = await world.queue(url, QueueQuery(entries=((bucket, pattern),)))
+    if not isinstance(records, QueueFacts):
+        return 0
+    return sum(_is_unfinished(value) for value in records.entries.values())
+
+
+def _is_unfinished(value: bytes) -> bool:
+    try:
+        return not RunRecord.decode(value).state.is_end
+    except ValueError:
+        return False  # nobody can end what nobody can read
+
+
+async def observe_stack(world: World, key: Key, now: datetime) -> StackView | UnreadableView | None:
+    """Everything one reconcile of a Stack needs; None if there is none."""
+    owner = await observe(world, key, Stack)
+    if owner is None or isinstance(owner, UnreadableView):
+        return owner
+    is_sweep = world.sweeps(key, now)
+    url = queue_url(owner, world.site)
+    children, pods, missing, server, queue = await asyncio.gather(
+        world.children(key),
+        world.cluster.pods(key),
+        _missing_secrets(world, owner),
+        _server(world, owner),
+        world.queue(url, stack_query(owner, is_sweep=is_sweep)),
+    )
+    # After the queue: whoever has made something in it by then is among the members.
+    members = await _members(world) if is_sweep and isinstance(queue, QueueFacts) else ()
+    if is_sweep and isinstance(queue, QueueFacts):
+        world.swept(key, now)
+    return StackView(
+        key=key,
+        owner=owner,
+        url=url,
+        children=children,
+        pods=pods,
+        queue=queue,
+        missing_secrets=missing,
+        server=server,
+        members=members,
+    )
+
+
+def stack_query(owner: Stack, *, is_sweep: bool) -> QueueQuery:
+    """What a Stack has of the queue; in a sweep also what its Agents and Tools have."""
+    key = key_of(owner)
+    subjects = StackSubjects(key.object_name)
+    policy, catalogue = subjects.bucket(Bucket.POLICY), subjects.bucket(Bucket.CATALOGUE)
+    own = [(policy, workload_entry(workload_name(role, key))) for role in _STACK_ROLES]
+    return QueueQuery(
+        streams=tuple(subjects.stream(stream) for stream in Stream),
+        buckets=tuple(subjects.bucket(bucket) for bucket in Bucket),
+        consumers=((subjects.stream(Stream.ADVISORIES), DISPATCHER_DURABLE, ""),),
+        all_consumers_of=(subjects.stream(Stream.TASKS), subjects.stream(Stream.CALLS))
+        if is_sweep
+        else (),
+        entries=((policy, "workloads.>"), (catalogue, ">")) if is_sweep else tuple(own),
+    )
+
+
+_STACK_ROLES = (Role.SERVER, Role.DISPATCHER)
+
+
+async def _missing_secrets(world: World, owner: Stack) -> tuple[tuple[str, str, str], ...]:
+    refs = [
+        (f"spec.models[{place}].apiKeySecretRef", model.api_key_secret_ref)
+        for place, model in enumerate(owner.spec.models)
+    ]
+    wanted = [(field, ref) for field, ref in refs if ref is not None]
+    namespace = owner.metadata.namespace
+    keys = await asyncio.gather(
+        *(world.cluster.secret_keys(namespace, ref.name) for _, ref in wanted)
+    )
+    return tuple(
+        (field, ref.name, ref.key)
+        for (field, ref), present in zip(wanted, keys, strict=True)
+        if ref.key not in (present or ())
+    )
+
+
+async def _server(world: World, owner: Stack) -> ServerFacts | None:
+    """What the server says, if it was seen to answer when it was last looked at."""
+    if owner.metadata.is_deleting or not owner.spec.server.replicas:
+        return None
+    return await world.servers.observe(world.site.server_url(key_of(owner).object_name))
+
+
+async def _members(world: World) -> tuple[Member, ...]:
+    agents, tools = await asyncio.gather(
+        world.cluster.list(Kind.AGENT), world.cluster.list(Kind.TOOL)
+    )
+    return (
+        *(_member(body, Kind.AGENT, Agent) for body in agents),
+        *(_member(body, Kind.TOOL, Tool) for body in tools),
+    )
+
+
+def _member(body: Manifest, kind: Kind, model: type[Agent] | type[Tool]) -> Member:
+    metadata = parse(Envelope, body).metadata
+    key = Key(kind, metadata.namespace, metadata.name)
+    try:
+        return Member(key, metadata.uid, stack_of(parse(model, body)))
+    except InvalidSpec:
+        return Member(key, metadata.uid, None)
+
+
+async def observe_policy(world: World, key: Key) -> PolicyView | UnreadableView | None:
+    """Everything one reconcile of an IdentityPolicy needs; None if there is none."""
+    owner = await observe(world, key, IdentityPolicy)
+    if owner is None or isinstance(owner, UnreadableView):
+        return owner
+    kinds = (Kind.STACK, Kind.AGENT, Kind.TOOL)
+    lists = await asyncio.gather(
+        *(world.cluster.list(kind, key.namespace) for kind in (*kinds, Kind.IDENTITY_POLICY))
+    )
+    names = {
+        Key(kind, key.namespace, body["metadata"]["name"])
+        for kind, bodies in zip(kinds, lists, strict=False)
+        for body in bodies
+    }
+    others = tuple(_others(key, lists[-1]))
+    return PolicyView(key=key, owner=owner, existing=frozenset(names), others=others)
+
+
+def _others(key: Key, bodies: tuple[Manifest, ...]) -> Iterator[IdentityPolicy]:
+    for body in bodies:
+        try:
+            policy = parse(IdentityPolicy, body)
+        except InvalidSpec:
+            continue  # it counts for nothing
+        if policy.metadata.name != key.name and not policy.metadata.is_deleting:
+            yield policy

@@ -1,0 +1,154 @@
+"""The outside as one reconcile sees it: guarded against stale reads, changed step by step."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from controller.api.parse import parse
+from controller.api.resource import Envelope, Metadata, Status
+from controller.errors import QueueUnavailable, ReconcileError, StaleView
+from controller.model import (
+    ApplyChild,
+    ApplyQueue,
+    Changes,
+    Child,
+    ChildRef,
+    Children,
+    DeleteChild,
+    DeleteConsumer,
+    DeleteEntry,
+    DeleteStream,
+    Key,
+    Manifest,
+    Outcome,
+    Purge,
+    QueueQuery,
+    QueueState,
+    Site,
+    Step,
+    Unavailable,
+)
+from controller.ports import Cluster, Servers, Streams
+from controller.status import kube_events
+
+SWEEP_AFTER: Final = timedelta(seconds=60)
+"""How often a Stack looks through all its queue has for what is of nobody any more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """Everything outside, behind its ports; shared by all reconciles of this process.
+
+    Shape:
+        version  of the operator, for the status of Stacks.
+    """
+
+    cluster: Cluster
+    streams: Streams
+    servers: Servers
+    site: Site
+    version: str
+    trust_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _newest: dict[Key, Metadata] = field(default_factory=dict)
+    _swept: dict[Key, datetime] = field(default_factory=dict)
+
+    async def read(self, key: Key) -> Manifest | None:
+        """An object of ours as it is now, or None.
+
+        Raises:
+            StaleView: it is older than what was read, or reported on, before.
+        """
+        body = await self.cluster.read(key)
+        if body is None:
+            self.forget(key)
+            return None
+        found = parse(Envelope, body)
+        newest = self._newest.get(key)
+        if found.status.observed_generation > found.metadata.generation or (
+            newest is not None and _is_older(found.metadata, newest)
+        ):
+            raise StaleView(f"{key} was read as it had been before")
+        self._newest[key] = found.metadata
+        return body
+
+    def forget(self, key: Key) -> None:
+        """Nothing is known any more of an object that is gone."""
+        self._newest.pop(key, None)
+        self._swept.pop(key, None)
+
+    async def children(self, owner: Key) -> Children:
+        """What `owner` has, by reference."""
+        return {ChildRef.of(found): found for found in await self.cluster.children(owner)}
+
+    async def queue(self, url: str, query: QueueQuery) -> QueueState:
+        """What there is of what `query` asks for, or that nobody answers."""
+        try:
+            return await self.streams.observe(url, query)
+        except QueueUnavailable as error:
+            return Unavailable(str(error))
+
+    def sweeps(self, stack: Key, now: datetime) -> bool:
+        """Whether it is time to look through all that the queue of `stack` has."""
+        last = self._swept.get(stack)
+        return last is None or now - last >= SWEEP_AFTER
+
+    def swept(self, stack: Key, now: datetime) -> None:
+        """All that the queue of `stack` has was looked through."""
+        self._swept[stack] = now
+
+    async def apply(self, changes: Changes) -> Outcome:
+        """Carry out the steps one after the other, as far as the outside does its part."""
+        done: list[Step] = []
+        try:
+            for step in changes.steps:
+                await self._carry_out(step, changes.url or "")
+                done.append(step)
+        except ReconcileError as error:
+            return Outcome(tuple(done), error.failure)
+        return Outcome(tuple(done), changes.blocked)
+
+    async def make(self, child: Child, *, force: bool) -> None:
+        """Make one object of Kubernetes so."""
+        await self.cluster.apply(child, force=force)
+
+    async def _carry_out(self, step: Step, url: str) -> None:
+        match step:
+            case ApplyChild(child, force):
+                await self.make(child, force=force)
+            case DeleteChild(ref):
+                await self.cluster.delete(ref)
+            case ApplyQueue(thing):
+                await self.streams.apply(url, thing)
+            case DeleteStream(name):
+                await self.streams.delete_stream(url, name)
+            case DeleteConsumer(ref):
+                await self.streams.delete_consumer(url, ref)
+            case DeleteEntry(ref):
+                await self.streams.delete_entry(url, ref)
+            case Purge(stream, subject):
+                await self.streams.purge(url, stream, subject)
+            case _:
+                assert_never(step)
+
+    async def report(
+        self, key: Key, owner: Envelope, status: Status, repairs: Iterable[str] = ()
+    ) -> None:
+        """Write the status if it says anything new, and then tell what is worth an Event.
+
+        The Events come last: a reconcile that is cut off before its status tells them next time.
+        """
+        if status.dump() != owner.status.dump():
+            await self.cluster.report(key, owner.metadata.uid, status.dump())
+        before = owner.status.conditions
+        for event in kube_events(key, owner.metadata.uid, before, status.conditions, repairs):
+            await self.cluster.emit(event)
+
+
+def _is_older(found: Metadata, newest: Metadata) -> bool:
+    if found.uid == newest.uid:
+        return found.generation < newest.generation
+    if found.creation_timestamp is None or newest.creation_timestamp is None:
+        return False
+    return found.creation_timestamp < newest.creation_timestamp
