@@ -1,0 +1,130 @@
+"""The items of an answer in the shapes of the OpenAI Responses API, and the events they make.
+
+A piece of text is a `message`. A tool the agent has called is an `mcp_call`: the one item of the
+Responses API for a call that the server itself has made, with name, arguments and output in one
+place. A `function_call` would ask the client to make the call, and its agent helpers do so at once.
+When a tool fails, its sentence is the `output` and `status` says `failed`: `error` is an object for
+openai 3.54 and a string for llama-stack 0.7.3, which would refuse to read its own answer again.
+
+Source:
+    OpenAI API reference, "The response object", `output`, and "Streaming events"; names and fields
+    as in the Python package openai 3.54 (llama-stack-client 0.7.5 reads the same items).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.contract.subjects import effect_tool
+
+type Wire = dict[str, Any]
+type Emit = Callable[..., None]
+
+LABEL = "tools"  # of a call whose key does not tell the Tool
+
+
+@dataclass(slots=True)
+class TextItem:
+    """One message of the agent.
+
+    Shape:
+        superseded  a later attempt said something else instead.
+    """
+
+    id: str
+    index: int
+    text: str = ""
+    is_open: bool = True
+    superseded: bool = False
+    status: str = "in_progress"
+
+    def wire(self) -> Wire:
+        """The item as it stands."""
+        content = [] if self.is_open else [_part(self.text)]
+        return {
+            "id": self.id,
+            "type": "message",
+            "role": "assistant",
+            "status": self.status,
+            "content": content,
+        }
+
+    def open(self, emit: Emit) -> None:
+        """Announce it."""
+        emit("response.output_item.added", output_index=self.index, item=self.wire())
+        emit("response.content_part.added", **self._at, part=_part(""))
+
+    def add(self, text: str, emit: Emit) -> None:
+        """It goes on with `text`."""
+        if text:
+            self.text += text
+            emit("response.output_text.delta", **self._at, delta=text, logprobs=[])
+
+    def close(self, emit: Emit, status: str = "completed") -> None:
+        """Nothing is added any more."""
+        self.is_open, self.status = False, status
+        emit("response.output_text.done", **self._at, text=self.text, logprobs=[])
+        emit("response.content_part.done", **self._at, part=_part(self.text))
+        emit("response.output_item.done", output_index=self.index, item=self.wire())
+
+    @property
+    def _at(self) -> Wire:
+        return {"item_id": self.id, "output_index": self.index, "content_index": 0}
+
+
+@dataclass(slots=True)
+class CallItem:
+    """One call of a tool that the agent made; `call` is its key."""
+
+    id: str
+    index: int
+    call: str
+    name: str
+    arguments: str
+    output: str | None = None
+    status: str = "in_progress"
+    superseded: bool = field(default=False, init=False)
+
+    def wire(self) -> Wire:
+        """The item as it stands."""
+        return {
+            "id": self.id,
+            "type": "mcp_call",
+            "server_label": effect_tool(self.call) or LABEL,
+            "name": self.name,
+            "arguments": self.arguments,
+            "output": self.output,
+            "error": None,
+            "status": self.status,
+        }
+
+    def open(self, emit: Emit) -> None:
+        """Announce it, with its arguments in one piece: the agent has them whole."""
+        item = self.wire() | {"arguments": ""}
+        emit("response.output_item.added", output_index=self.index, item=item)
+        emit("response.mcp_call.in_progress", **self._at)
+        emit("response.mcp_call_arguments.delta", **self._at, delta=self.arguments)
+        emit("response.mcp_call_arguments.done", **self._at, arguments=self.arguments)
+
+    def close(self, emit: Emit, output: str | None, status: str) -> None:
+        """It came back: `completed` or `failed`; or it never will: `incomplete`."""
+        self.output, self.status = output, status
+        outcome = "completed" if status == "completed" else "failed"
+        emit(f"response.mcp_call.{outcome}", **self._at)
+        emit("response.output_item.done", output_index=self.index, item=self.wire())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not come back."""
+        return self.status == "in_progress"
+
+    @property
+    def _at(self) -> Wire:
+        return {"item_id": self.id, "output_index": self.index}
+
+
+type Item = TextItem | CallItem
+
+
+def _part(text: str) -> Wire:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
