@@ -1,0 +1,255 @@
+"""What a client asks of an agent, parsed at the door: understood whole, or refused by name.
+
+Source:
+    OpenAI API reference, "Create a model response"; fields as in llama-stack-api 0.7.3,
+    `CreateResponseRequest`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.amf.errors import BadRequest, TooLarge
+from runtime.contract.messages import Message, Options, Role
+
+ROLES = {
+    "user": Role.USER,
+    "assistant": Role.ASSISTANT,
+    "system": Role.SYSTEM,
+    "developer": Role.SYSTEM,
+}
+TEXTS = frozenset({"input_text", "output_text", "text"})
+# A client may hand back all that an agent said: its answer tells what came of its tools.
+LEFT_OUT = frozenset({"mcp_call", "mcp_list_tools"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request to an agent.
+
+    Shape:
+        input         what is new, oldest first; never empty.
+        previous      id of the response whose conversation this goes on with.
+        conversation  id of the server's conversation it belongs to; never beside `previous`.
+    """
+
+    input: tuple[Message, ...]
+    options: Options = field(default_factory=Options)
+    previous: str | None = None
+    conversation: str | None = None
+    background: bool = False
+    store: bool = True
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of text the client sent."""
+        texts = [message.text for message in self.input]
+        return sum(len(text.encode()) for text in (*texts, self.options.instructions or ""))
+
+    def check_size(self, limit: int) -> None:
+        """Refuse what is over `limit`, in bytes.
+
+        Raises:
+            TooLarge: it is.
+        """
+        if self.size > limit:
+            raise TooLarge(
+                f"The input has {self.size} bytes; this agent takes {limit} "
+                "(spec.execution.maxInputBytes). Put large texts where a tool can read them.",
+                param="input",
+            )
+
+
+def asked(request: Any) -> Asked:
+    """The request of the Responses API, as an agent understands it.
+
+    Raises:
+        BadRequest: it asks for something that is not done; `param` names it.
+    """
+    _refuse(request, RESPONSES)
+    if request.previous_response_id and request.conversation:
+        raise BadRequest(
+            "previous_response_id and conversation exclude each other; name one of them.",
+            param="conversation",
+        )
+    if request.background and request.store is False:
+        raise BadRequest("A background response has to be stored; leave store out.", param="store")
+    return Asked(
+        input=messages(request.input),
+        options=Options(
+            stream=bool(request.stream),
+            instructions=request.instructions,
+            temperature=request.temperature,
+            max_output_tokens=request.max_output_tokens,
+        ),
+        previous=request.previous_response_id,
+        conversation=request.conversation,
+        background=bool(request.background),
+        store=request.store is not False,
+        metadata=request.metadata or {},
+    )
+
+
+def asked_in_chat(request: Any) -> Asked:
+    """The request of the Chat Completions API, as an agent understands it.
+
+    Raises:
+        BadRequest: it asks for something that is not done; `param` names it.
+    """
+    _refuse(request, CHAT)
+    return Asked(
+        input=tuple(_message(one, f"messages[{i}]") for i, one in enumerate(request.messages)),
+        options=Options(
+            stream=bool(request.stream),
+            temperature=request.temperature,
+            max_output_tokens=request.max_completion_tokens or request.max_tokens,
+        ),
+        store=False,
+    )
+
+
+def messages(said: Any) -> tuple[Message, ...]:
+    """The `input` of a request: one text, or a list of items.
+
+    Raises:
+        BadRequest: it is empty, or an item is none that an agent can read.
+    """
+    if isinstance(said, str):
+        said = [_Said("user", said)]
+    read = tuple(
+        _message(item, f"input[{number}]")
+        for number, item in enumerate(said)
+        if getattr(item, "type", "message") not in LEFT_OUT
+    )
+    if not any(message.text for message in read):
+        raise BadRequest("There is nothing in input; say something to the agent.", param="input")
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    role: str
+    content: str
+
+
+def _message(item: Any, where: str) -> Message:
+    kind = getattr(item, "type", "message")
+    role = ROLES.get(getattr(item, "role", ""))
+    if kind != "message" or role is None:
+        what = kind if kind != "message" else f"role {getattr(item, 'role', None)!r}"
+        raise BadRequest(
+            f"An agent reads messages of users and assistants; {where} is {what}. "
+            "Agents call their own tools and tell what came of it.",
+            param=where,
+        )
+    return Message(role=role, text=_text(item.content, where))
+
+
+def _text(content: Any, where: str) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(_part(part, f"{where}.content[{n}]") for n, part in enumerate(content or ()))
+
+
+def _part(part: Any, where: str) -> str:
+    if part.type not in TEXTS:
+        raise BadRequest(f"An agent reads text; {where} is {part.type}.", param=where)
+    text: str = part.text
+    return text
+
+
+type Allowed = Callable[[Any], bool]
+
+
+def _one_of(*values: object) -> Allowed:
+    return lambda value: value in values
+
+
+def _empty(value: Any) -> bool:
+    return not value
+
+
+def _plain_text(value: Any) -> bool:
+    shape = getattr(value, "format", None)
+    return not shape or shape.get("type") == "text"
+
+
+def _no_effort(value: Any) -> bool:
+    return value.effort is None and value.summary is None
+
+
+def _usage_at_most(value: Any) -> bool:
+    return set(value) <= {"include_usage"}
+
+
+def _not_obfuscated(value: Any) -> bool:
+    return not value.include_obfuscation
+
+
+# Every field beside those that are understood, with the values that ask for nothing special.
+RESPONSES: Mapping[str, Allowed] = {
+    "prompt": _empty,
+    "parallel_tool_calls": bool,
+    "prompt_cache_key": _empty,
+    "top_p": _one_of(1),
+    "frequency_penalty": _one_of(0),
+    "presence_penalty": _one_of(0),
+    "text": _plain_text,
+    "tool_choice": _one_of("auto"),
+    "tools": _empty,
+    "include": _empty,
+    "max_infer_iters": _one_of(10),
+    "guardrails": _empty,
+    "max_tool_calls": _empty,
+    "reasoning": _no_effort,
+    "safety_identifier": _empty,
+    "service_tier": _one_of("auto", "default"),
+    "truncation": _one_of("auto"),
+    "top_logprobs": _one_of(0),
+    "stream_options": _not_obfuscated,
+}
+CHAT: Mapping[str, Allowed] = {
+    "frequency_penalty": _one_of(0),
+    "presence_penalty": _one_of(0),
+    "function_call": _empty,
+    "functions": _empty,
+    "logit_bias": _empty,
+    "logprobs": _empty,
+    "n": _one_of(1),
+    "parallel_tool_calls": bool,
+    "response_format": lambda value: value.type == "text",
+    "seed": _empty,
+    "stop": _empty,
+    "stream_options": _usage_at_most,
+    "tool_choice": _one_of("auto"),
+    "tools": _empty,
+    "top_logprobs": _one_of(0),
+    "top_p": _one_of(1),
+    "user": _empty,
+    "safety_identifier": _empty,
+    "service_tier": _one_of("auto", "default"),
+    "reasoning_effort": _empty,
+    "prompt_cache_key": _empty,
+}
+WAYS_OUT = {
+    "tools": "An agent has the tools that spec.tools of its Agent names; leave tools out.",
+    "functions": "An agent has the tools that spec.tools of its Agent names; leave it out.",
+}
+
+
+def _refuse(request: Any, allowed: Mapping[str, Allowed]) -> None:
+    """Refuse the first field that asks for what is not done: nothing is passed over in silence."""
+    for name in _unusual(request, allowed):
+        way_out = WAYS_OUT.get(name, "Leave it out.")
+        raise BadRequest(f"Agents do not support {name} with this value. {way_out}", param=name)
+
+
+def _unusual(request: Any, allowed: Mapping[str, Allowed]) -> Iterable[str]:
+    for name, fine in allowed.items():
+        value = getattr(request, name, None)
+        if value is not None and not fine(value):
+            yield name
+    for name, value in (request.model_extra or {}).items():
+        if value is not None:
+            yield name

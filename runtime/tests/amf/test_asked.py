@@ -1,0 +1,243 @@
+"""What agents understand of a request, and by which name everything else is refused."""
+
+from typing import Any
+
+import pytest
+from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
+    CreateResponseRequest,
+    OpenAIChatCompletionRequestWithExtraBody,
+)
+
+from runtime.amf.asked import asked, asked_in_chat
+from runtime.amf.errors import BadRequest, TooLarge
+from runtime.contract.messages import Message, Options, Role
+
+
+def request(**fields: Any) -> Any:
+    return CreateResponseRequest.model_validate({"model": "math", "input": "2+3?"} | fields)
+
+
+def chat(**fields: Any) -> Any:
+    body = {"model": "math", "messages": [{"role": "user", "content": "2+3?"}]} | fields
+    return OpenAIChatCompletionRequestWithExtraBody.model_validate(body)
+
+
+USER = Message(role=Role.USER, text="2+3?")
+TOOL = {"type": "function", "name": "add", "parameters": {}}
+
+
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        pytest.param("2+3?", (USER,), id="a text"),
+        pytest.param([{"role": "user", "content": "2+3?"}], (USER,), id="a message"),
+        pytest.param(
+            [
+                {"role": "developer", "content": "Be brief."},
+                {
+                    "type": "message",
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "2+"},
+                        {"type": "input_text", "text": "3?"},
+                    ],
+                },
+                {
+                    "type": "message",
+                    "id": "msg_1",
+                    "role": "assistant",
+                    "status": "completed",
+                    "content": [{"type": "output_text", "text": "5", "annotations": []}],
+                },
+            ],
+            (
+                Message(role=Role.SYSTEM, text="Be brief."),
+                USER,
+                Message(role=Role.ASSISTANT, text="5"),
+            ),
+            id="parts and roles",
+        ),
+        pytest.param(
+            [
+                {"role": "user", "content": "2+3?"},
+                {
+                    "type": "mcp_call",
+                    "id": "mcp_1",
+                    "server_label": "add",
+                    "name": "add",
+                    "arguments": "{}",
+                    "output": "no",
+                    "error": None,
+                    "status": "failed",
+                },
+            ],
+            (USER,),
+            id="what an agent itself has answered",
+        ),
+    ],
+)
+def test_input(said: Any, understood: tuple[Message, ...]) -> None:
+    assert asked(request(input=said)).input == understood
+
+
+def test_options() -> None:
+    read = asked(
+        request(
+            stream=True,
+            instructions="Be brief.",
+            temperature=0.5,
+            max_output_tokens=100,
+            metadata={"a": "b"},
+            previous_response_id="resp_1",
+            store=False,
+        )
+    )
+
+    assert read.options == Options(
+        stream=True, instructions="Be brief.", temperature=0.5, max_output_tokens=100
+    )
+    assert read.metadata == {"a": "b"}
+    assert read.previous == "resp_1"
+    assert not read.store
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"tools": [], "include": [], "conversation": "conv_1"}, id="agent helper"),
+        pytest.param(
+            {
+                "tool_choice": "auto",
+                "parallel_tool_calls": True,
+                "top_p": 1.0,
+                "truncation": "auto",
+                "text": {"format": {"type": "text"}},
+                "service_tier": "auto",
+                "reasoning": {},
+                "max_infer_iters": 10,
+                "top_logprobs": 0,
+                "background": False,
+            },
+            id="defaults said aloud",
+        ),
+        pytest.param({"something_new": None}, id="nothing asked for"),
+    ],
+)
+def test_what_asks_for_nothing_special_is_fine(fields: dict[str, Any]) -> None:
+    assert asked(request(**fields)).input == (USER,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        pytest.param({"tools": [TOOL]}, "tools", id="tools of the client"),
+        pytest.param({"tool_choice": "required"}, "tool_choice", id="tool choice"),
+        pytest.param({"text": {"format": {"type": "json_object"}}}, "text", id="structured answer"),
+        pytest.param({"reasoning": {"effort": "low"}}, "reasoning", id="reasoning"),
+        pytest.param({"top_p": 0.5}, "top_p", id="top_p"),
+        pytest.param({"parallel_tool_calls": False}, "parallel_tool_calls", id="one tool a time"),
+        pytest.param({"max_infer_iters": 3}, "max_infer_iters", id="iterations"),
+        pytest.param({"max_tool_calls": 1}, "max_tool_calls", id="tool calls"),
+        pytest.param({"prompt": {"id": "p"}}, "prompt", id="prompt"),
+        pytest.param({"guardrails": ["g"]}, "guardrails", id="guardrails"),
+        pytest.param({"truncation": "disabled"}, "truncation", id="truncation"),
+        pytest.param(
+            {"include": ["message.output_text.logprobs"]}, "include", id="more in the answer"
+        ),
+        pytest.param({"context_management": 1}, "context_management", id="a field nobody knows"),
+        pytest.param({"input": []}, "input", id="no input"),
+        pytest.param({"input": ""}, "input", id="empty input"),
+        pytest.param(
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "u"}]}]},
+            "input[0].content[0]",
+            id="image",
+        ),
+        pytest.param(
+            {
+                "input": [
+                    {"role": "user", "content": "hi"},
+                    {"type": "function_call_output", "call_id": "c", "output": "5"},
+                ]
+            },
+            "input[1]",
+            id="output of a client's tool",
+        ),
+        pytest.param(
+            {"previous_response_id": "resp_1", "conversation": "conv_1"},
+            "conversation",
+            id="two pasts",
+        ),
+        pytest.param({"background": True, "store": False}, "store", id="nobody could ask for it"),
+    ],
+)
+def test_what_is_not_done_is_refused_by_its_name(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        asked(request(**fields))
+
+    assert refused.value.param == param
+    assert param.partition("[")[0] in refused.value.message
+    assert refused.value.body["error"]["param"] == param
+    assert refused.value.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "fits"),
+    [
+        pytest.param("abcd", 4, True, id="the limit"),
+        pytest.param("abcde", 4, False, id="one over it"),
+        pytest.param("äö", 4, True, id="bytes are counted"),
+        pytest.param("äöa", 4, False, id="not characters"),
+    ],
+)
+@pytest.mark.fault(10)
+def test_size(text: str, limit: int, *, fits: bool) -> None:
+    read = asked(request(input=text))
+
+    if fits:
+        read.check_size(limit)
+        return
+    with pytest.raises(TooLarge) as refused:
+        read.check_size(limit)
+    assert refused.value.status_code == 413
+
+
+def test_a_chat_is_read_like_an_input() -> None:
+    read = asked_in_chat(
+        chat(
+            stream=True,
+            stream_options={"include_usage": True},
+            max_tokens=7,
+            messages=[
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "text", "text": "2+3?"}]},
+            ],
+        )
+    )
+
+    assert read.input == (Message(role=Role.SYSTEM, text="Be brief."), USER)
+    assert read.options == Options(stream=True, max_output_tokens=7)
+    assert not read.store
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        pytest.param({"tools": [{"type": "function", "function": {"name": "a"}}]}, "tools", id="t"),
+        pytest.param({"n": 2}, "n", id="two answers"),
+        pytest.param({"response_format": {"type": "json_object"}}, "response_format", id="format"),
+        pytest.param({"stop": "x"}, "stop", id="stop"),
+        pytest.param({"seed": 1}, "seed", id="seed"),
+        pytest.param(
+            {"messages": [{"role": "tool", "tool_call_id": "c", "content": "5"}]},
+            "messages[0]",
+            id="output of a client's tool",
+        ),
+    ],
+)
+def test_what_is_not_done_in_a_chat_is_refused_by_its_name(
+    fields: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        asked_in_chat(chat(**fields))
+
+    assert refused.value.param == param
