@@ -1,0 +1,95 @@
+"""A run in the shapes of the Chat Completions API.
+
+That API has no place for what an agent's tools did: it tells the text alone.
+
+Source:
+    OpenAI API reference, "The chat completion object" and "The chat completion chunk object".
+"""
+
+from collections.abc import Iterable, Iterator
+
+from runtime.amf.errors import ApiError
+from runtime.amf.items import Wire
+
+
+class RunFailed(ApiError):
+    """The run has failed or was cancelled; this API has no answer that says so."""
+
+    code = "run_failed"
+
+
+def completion(response: Wire) -> Wire:
+    """The whole answer, from the response object of the same run.
+
+    Raises:
+        RunFailed: there is none.
+    """
+    _check(response)
+    message = {"role": "assistant", "content": _text(response)}
+    return _head(response, "chat.completion") | {
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": _usage(response),
+    }
+
+
+class Chunks:
+    """The pieces of a streamed answer, from the streaming events of the same run."""
+
+    def __init__(self, response: Wire, *, with_usage: bool) -> None:
+        self._response = response
+        self._with_usage = with_usage
+
+    def first(self) -> Wire:
+        """Who speaks."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def of(self, frames: Iterable[Wire]) -> Iterator[Wire]:
+        """What the events are here.
+
+        Raises:
+            RunFailed: the answer breaks off.
+        """
+        for frame in frames:
+            if frame["type"] == "response.output_text.delta":
+                yield self._chunk({"content": frame["delta"]})
+            elif (response := frame.get("response")) and response["usage"] is not None:
+                _check(response)
+                yield self._chunk({}, finish="stop")
+                if self._with_usage:
+                    head = _head(response, "chat.completion.chunk")
+                    yield head | {"choices": [], "usage": _usage(response)}
+            elif frame["type"] == "error":
+                raise RunFailed(frame["message"])
+
+    def _chunk(self, delta: Wire, finish: str | None = None) -> Wire:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return _head(self._response, "chat.completion.chunk") | {"choices": [choice]}
+
+
+def _head(response: Wire, kind: str) -> Wire:
+    return {
+        "id": response["id"].replace("resp_", "chatcmpl-", 1),
+        "object": kind,
+        "created": response["created_at"],
+        "model": response["model"],
+    }
+
+
+def _check(response: Wire) -> None:
+    if response["status"] != "completed":
+        error = response["error"] or {"message": f"The run was {response['status']}."}
+        raise RunFailed(error["message"])
+
+
+def _text(response: Wire) -> str:
+    parts = [part for item in response["output"] for part in item.get("content", ())]
+    return "".join(part["text"] for part in parts)
+
+
+def _usage(response: Wire) -> Wire:
+    usage = response["usage"]
+    return {
+        "prompt_tokens": usage["input_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "total_tokens": usage["total_tokens"],
+    }

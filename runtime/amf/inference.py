@@ -1,0 +1,174 @@
+"""The inference provider `agents`: it lists the agents as models, and lets one chat with them.
+
+Source:
+    llama-stack 0.7.3, `core/routing_tables/models.py`: the table of models hands itself to each
+    provider as `model_store`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from runtime.amf import sdk
+from runtime.amf.asked import asked_in_chat
+from runtime.amf.chat import Chunks, completion
+from runtime.amf.config import AgentsConfig
+from runtime.amf.conversing import Before
+from runtime.amf.desk import Desk
+from runtime.amf.elsewhere import unknown_model
+from runtime.amf.errors import NotDone
+from runtime.amf.intake import Intake
+from runtime.amf.items import Wire
+from runtime.amf.known import PREFIX, KnownAgents
+from runtime.amf.reply import frames, response_object, whole
+from runtime.amf.shared import SharedDesk, shared_desk
+from runtime.contract.catalogue import AgentEntry
+from runtime.contract.runs import RunRecord
+
+log = logging.getLogger(__name__)
+
+PROVIDER = PREFIX.rstrip("/")
+RETRY_SECONDS = 1.0
+
+
+class AgentsInference:
+    """The provider.
+
+    Shape:
+        model_store  the server's table of models; the server sets it.
+    """
+
+    model_store: Any = None
+
+    def __init__(self, shared: SharedDesk) -> None:
+        self._shared = shared
+        shared.with_desk(self._keep_listed)
+
+    async def initialize(self) -> None:
+        """Nothing: this runs in an event loop that is closed before the first request."""
+
+    async def shutdown(self) -> None:
+        """Close the desk; called in the loop that serves."""
+        await self._shared.close()
+
+    async def list_models(self) -> None:
+        """Nothing: this provider puts its models into the table itself, one by one."""
+
+    async def should_refresh_models(self) -> bool:
+        """Never; see `list_models`."""
+        return False
+
+    async def register_model(self, model: Any) -> Any:
+        """Any name is fine; whether there is such an agent shows when it is asked."""
+        return model
+
+    async def unregister_model(self, model_id: str) -> None:
+        """Nothing is kept of it here."""
+
+    async def openai_chat_completion(self, params: Any) -> Any:
+        """Chat with an agent: one run, like any other.
+
+        Raises:
+            ApiError: it is refused; see `errors`.
+        """
+        desk = await self._shared.get()
+        agent = await desk.agent(params.model)
+        if agent is None:
+            raise unknown_model(params.model, desk.agents.by_model, ())
+        intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
+        intake.check()
+        record = intake.record(desk, Before())
+        if not intake.asked.options.stream:
+            return await _whole(desk, record)
+        with_usage = bool((params.stream_options or {}).get("include_usage"))
+        return await _streamed(desk, record, with_usage=with_usage)
+
+    async def openai_completion(self, params: Any) -> Any:
+        """Agents do not continue texts."""
+        raise _not_done(params.model, "completions")
+
+    async def openai_embeddings(self, params: Any) -> Any:
+        """Agents do not embed texts."""
+        raise _not_done(params.model, "embeddings")
+
+    async def rerank(self, request: Any) -> Any:
+        """Agents do not rank texts."""
+        raise _not_done(request.model, "ranking")
+
+    async def _keep_listed(self, desk: Desk) -> None:
+        """Keep the server's list of models in step with the catalogue."""
+        models = sdk.ServerModels(self.model_store)
+        await desk.agents.read.wait()
+        while True:
+            desk.agents.changed.clear()
+            try:
+                await list_agents(models, desk.agents)
+            except Exception:
+                log.exception("the list of models is behind")
+                await asyncio.sleep(RETRY_SECONDS)
+                desk.agents.changed.set()
+            await desk.agents.changed.wait()
+
+
+async def list_agents(models: sdk.ServerModels, agents: KnownAgents) -> None:
+    """Bring the server's list of models in step with `agents`, and touch nothing that is."""
+    wanted = {name: _about(agent) for name, agent in agents.by_model.items()}
+    listed = await models.of(PROVIDER)
+    for name in [name for name, about in listed.items() if wanted.get(name) != about]:
+        await models.remove(PROVIDER, name)
+        del listed[name]
+    for name in wanted.keys() - listed.keys():
+        await models.add(PROVIDER, name, wanted[name])
+
+
+def _about(agent: AgentEntry) -> Wire:
+    return {
+        "namespace": agent.agent.namespace,
+        "agent": agent.agent.name,
+        "framework": agent.framework.value,
+        "description": agent.description,
+    }
+
+
+async def _whole(desk: Desk, record: RunRecord) -> Any:
+    with desk.follow(record.task, whole=True) as following:
+        await desk.accept(record)
+        return sdk.chat_completion(completion(await whole(record, following, _nothing)))
+
+
+async def _streamed(desk: Desk, record: RunRecord, *, with_usage: bool) -> AsyncIterator[Any]:
+    with contextlib.ExitStack() as stack:
+        following = stack.enter_context(desk.follow(record.task, whole=False))
+        await desk.accept(record)
+        kept = stack.pop_all()
+    chunks = Chunks(response_object(record), with_usage=with_usage)
+
+    async def pieces() -> AsyncIterator[Any]:
+        ended = False
+        try:
+            yield sdk.chat_chunk(chunks.first())
+            async for events in frames(record, following, _nothing):
+                for piece in chunks.of(events):
+                    yield sdk.chat_chunk(piece)
+            ended = True
+        finally:
+            kept.close()
+            if not ended:
+                desk.beside(desk.cancel(record.task.agent, record.task.id))
+
+    return pieces()
+
+
+async def _nothing() -> None:
+    """A chat is in no conversation."""
+
+
+def _not_done(model: str, what: str) -> NotDone:
+    return NotDone(f"{model} is an agent; agents do not do {what}.", param="model")
+
+
+async def get_provider_impl(config: AgentsConfig, _deps: dict[Any, Any]) -> AgentsInference:
+    """The provider of inference by agents."""
+    return AgentsInference(shared_desk(config.stack))

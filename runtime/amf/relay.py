@@ -1,0 +1,189 @@
+"""Brings the events of runs to those who wait for them in this process.
+
+One core subscription takes the events of every task that this process accepted. It may miss some,
+on a reconnect for instance; so whoever waits looks at the run record and at the stream by himself
+when something is missing or nothing is heard for a while.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+from runtime.amf.errors import NotFound, Overdue
+from runtime.amf.sequence import Sequence
+from runtime.contract.messages import Event, Task, decode_event
+from runtime.contract.runs import RunRecord
+from runtime.contract.subjects import StackSubjects
+from runtime.state.runs import Runs
+from runtime.transport.port import Outbox, Reader, TransportError
+
+log = logging.getLogger(__name__)
+
+GAP_SECONDS = 0.3
+SILENCE_SECONDS = 5.0
+READ_SECONDS = 5.0
+# A worker may take its time to write the end of a run that was cut off at its deadline.
+OVERDUE_SECONDS = 60.0
+
+
+class Kept:
+    """The events of a task that its Stack keeps, for an hour after its end by default."""
+
+    def __init__(self, subjects: StackSubjects, reader: Reader) -> None:
+        self._subjects = subjects
+        self._reader = reader
+
+    async def events(self, task: Task) -> list[Event]:
+        """All of them, as they were published.
+
+        Raises:
+            TransportError: the queue does not answer.
+            TimeoutError: not all of them came within `READ_SECONDS`.
+        """
+        subject = self._subjects.events(task.agent, task.origin, task.id)
+        last = await self._reader.last(subject)
+        if last is None:
+            return []
+        events: list[Event] = []
+        stored = self._reader.read(subject)
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                async for message in stored:
+                    events += _decoded(message.data)
+                    if message.sequence >= last.sequence:
+                        return events
+        finally:
+            if isinstance(stored, AsyncGenerator):
+                await stored.aclose()
+        return events
+
+
+class Following:
+    """Somebody who waits for the events of one task.
+
+    Shape:
+        whole  nothing is handed on before the end: nobody reads along.
+    """
+
+    def __init__(self, task: Task, runs: Runs, kept: Kept, *, whole: bool) -> None:
+        self._task = task
+        self._runs = runs
+        self._kept = kept
+        self._whole = whole
+        self._sequence = Sequence()
+        self._ready: list[Event] = []
+        self._arrived = asyncio.Event()
+        self._gap_since: float | None = None
+
+    def push(self, event: Event) -> None:
+        """One more event, from wherever."""
+        self._ready += self._sequence.take(event)
+        if not self._sequence.has_gap:
+            self._gap_since = None
+        elif self._gap_since is None:
+            self._gap_since = time.monotonic()
+            self._arrived.set()
+        if self._is_due:
+            self._arrived.set()
+
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        """The events in order, as many at a time as are there; the last one is the end.
+
+        Raises:
+            NotFound: the run is gone.
+            Overdue: it has shown no end long after its deadline.
+        """
+        while True:
+            await self._until_due()
+            batch, self._ready = self._ready, []
+            yield batch
+            if self._sequence.has_ended:
+                return
+
+    @property
+    def _is_due(self) -> bool:
+        return bool(self._ready) and (self._sequence.has_ended or not self._whole)
+
+    async def _until_due(self) -> None:
+        while not self._is_due:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._arrived.wait()
+            except TimeoutError:
+                await self._look()
+
+    @property
+    def _patience(self) -> float:
+        """For how long nothing may be heard, in seconds; counted from the gap, if there is one."""
+        if self._gap_since is None:
+            return SILENCE_SECONDS
+        return max(0, self._gap_since + GAP_SECONDS - time.monotonic())
+
+    async def _look(self) -> None:
+        """Find out from what is kept what was missed."""
+        try:
+            await self._catch_up(await self._record())
+        except (TransportError, TimeoutError) as error:
+            log.warning("cannot look", extra={"task": self._task.id, "error": str(error)})
+        if not self._sequence.has_ended and time.time() > self._task.deadline + OVERDUE_SECONDS:
+            raise Overdue(
+                f"The run {self._task.id} has shown no end, though its deadline has passed."
+            )
+
+    async def _record(self) -> RunRecord:
+        held = await self._runs.get(self._task.agent, self._task.id)
+        if held is None:
+            raise NotFound(f"The run {self._task.id} is gone; somebody has deleted it.")
+        return held.record
+
+    async def _catch_up(self, record: RunRecord) -> None:
+        if not (record.state.is_end or self._sequence.has_gap):
+            return
+        for event in self._sequence.unknown(await self._kept.events(self._task)):
+            self.push(event)
+        self._ready += self._sequence.skip()
+        self._gap_since = None
+        if record.state.is_end:
+            self.push(record.end(1))
+
+
+class Relay:
+    """All who wait in this process, by the task they wait for."""
+
+    def __init__(self) -> None:
+        self._following: dict[str, Following] = {}
+
+    @contextlib.asynccontextmanager
+    async def listening(self, outbox: Outbox, subject: str) -> AsyncIterator[None]:
+        """Take what is published to `subject` for as long as the body runs."""
+        subscription = await outbox.listen(subject, self._on_event)
+        try:
+            yield
+        finally:
+            await subscription.close()
+
+    @contextlib.contextmanager
+    def open(self, task: str, following: Following) -> Iterator[Following]:
+        """Let `following` hear the events of `task` for as long as the body runs."""
+        self._following[task] = following
+        try:
+            yield following
+        finally:
+            self._following.pop(task, None)
+
+    async def _on_event(self, subject: str, data: bytes) -> None:
+        following = self._following.get(subject.rpartition(".")[2])
+        if following is not None:
+            for event in _decoded(data):
+                following.push(event)
+
+
+def _decoded(data: bytes) -> list[Event]:
+    try:
+        return [decode_event(data)]
+    except ValueError as error:
+        log.warning("no event", extra={"error": str(error)})
+        return []

@@ -1,0 +1,119 @@
+"""The response object of a run: whole, as a stream, or from what is kept of it.
+
+Source:
+    OpenAI API reference, "The response object".
+"""
+
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from runtime.amf.answer import Answer
+from runtime.amf.errors import ApiError
+from runtime.amf.items import Wire
+from runtime.amf.relay import Following
+from runtime.amf.sequence import Sequence, is_end
+from runtime.contract.messages import Event
+from runtime.contract.runs import RunRecord, RunState
+
+OURS = re.compile(r"resp_([0-9a-f]{32})")
+STATUS = {
+    RunState.WAITING: "queued",
+    RunState.QUEUED: "queued",
+    RunState.RUNNING: "in_progress",
+}
+
+type AtEnd = Callable[[], Awaitable[None]]
+
+
+def task_of(response: str) -> str | None:
+    """The task that a response is about, None if it is no agent's."""
+    match = OURS.fullmatch(response)
+    return match[1] if match else None
+
+
+def model_name(record: RunRecord) -> str:
+    """How clients call the agent of a run."""
+    task = record.task
+    if task.agent.namespace == task.stack.namespace:
+        return task.agent.name
+    return f"{task.agent.namespace}.{task.agent.name}"
+
+
+def response_object(record: RunRecord) -> Wire:
+    """The response object as it stands when the run is accepted."""
+    task, options = record.task, record.task.options
+    return {
+        "id": f"resp_{task.id}",
+        "object": "response",
+        "created_at": int(record.created),
+        "completed_at": None,
+        "status": STATUS.get(record.state, "in_progress"),
+        "background": record.background,
+        "conversation": {"id": task.conversation} if task.conversation else None,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": options.instructions,
+        "max_output_tokens": options.max_output_tokens,
+        "max_tool_calls": None,
+        "metadata": record.metadata,
+        "model": model_name(record),
+        "output": [],
+        "parallel_tool_calls": True,
+        "previous_response_id": f"resp_{record.previous}" if record.previous else None,
+        "store": record.store,
+        "temperature": options.temperature,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "truncation": "auto",
+        "usage": None,
+    }
+
+
+async def whole(record: RunRecord, following: Following, at_end: AtEnd) -> Wire:
+    """The response once the run has ended; `at_end` is awaited before it is told.
+
+    Raises:
+        NotFound, Overdue: nobody will ever know.
+    """
+    answer = Answer(response_object(record), task=record.task.id)
+    answer.begin("in_progress")
+    async for events in following.batches():
+        answer.take(events, now=time.time())
+    await at_end()
+    return answer.response
+
+
+async def frames(
+    record: RunRecord, following: Following, at_end: AtEnd
+) -> AsyncGenerator[list[Wire]]:
+    """The response as streaming events, as many at a time as there are; `at_end` as in `whole`."""
+    answer = Answer(response_object(record), task=record.task.id, streaming=True)
+    answer.begin("queued" if record.background else "in_progress")
+    yield answer.frames()
+    try:
+        async for events in following.batches():
+            answer.take(events, now=time.time())
+            if is_end(events[-1]):
+                await at_end()
+            if told := answer.frames():
+                yield told
+    except ApiError as error:
+        answer.error(error.code or error.kind, error.message)
+        yield answer.frames()
+
+
+def recalled(record: RunRecord, published: list[Event]) -> Wire:
+    """The response as its record and what is still kept of its events tell it."""
+    answer = Answer(response_object(record), task=record.task.id)
+    if not record.state.is_end:
+        return answer.response
+    answer.begin("in_progress")
+    sequence = Sequence()
+    told = [one for event in published for one in sequence.take(event)] + sequence.skip()
+    # The record is the truth about the end, whatever was published or is kept.
+    end = record.end(max(record.attempt, 1))
+    answer.take([*(event for event in told if not is_end(event)), end], now=record.ended or 0)
+    return answer.response

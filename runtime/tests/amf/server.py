@@ -1,0 +1,155 @@
+"""A real server of a Stack, in a process of its own, beside a real queue."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from runtime.contract.agent_config import Framework
+from runtime.contract.catalogue import AgentEntry, WhenBusy
+from runtime.contract.subjects import Bucket, agent_entry
+from runtime.contract.trust_config import Role
+from runtime.contract.value import ObjectName
+from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
+
+RUN_CONFIG = Path(__file__).parent / "run.yaml"
+START_SECONDS = 60
+COMMAND = "import sys; from runtime.amf import serve; from runtime.settings import Settings; "
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """The process; `url` is what clients use, without `/v1`."""
+
+    nats: RunningStack
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    health_port: int
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    async def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                COMMAND + f"serve.serve(Settings.of(), {self.port})",
+                env=os.environ | self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        async with asyncio.timeout(START_SECONDS):
+            while await self.readiness() != 200:
+                if self.process.returncode is not None:
+                    raise RuntimeError(self.log)
+                await asyncio.sleep(0.1)
+
+    async def stop(self) -> int:
+        """Stop it gently; gives its exit code."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        return await self.process.wait()
+
+    async def readiness(self) -> int:
+        """The status of `/ready`, 0 when nobody answers."""
+        async with httpx.AsyncClient() as client:
+            try:
+                url = f"http://127.0.0.1:{self.health_port}/ready"
+                return (await client.get(url)).status_code
+            except httpx.TransportError:
+                return 0
+
+    async def add_agent(
+        self,
+        name: str,
+        *,
+        namespace: str = "team",
+        accepting: bool = True,
+        when_busy: WhenBusy = WhenBusy.QUEUE,
+        timeout_seconds: int = 60,
+        max_input_bytes: int = 524288,
+        description: str = "",
+    ) -> AgentEntry:
+        """Write an Agent into the catalogue, as the operator does."""
+        model = name if namespace == self.nats.stack.namespace else f"{namespace}.{name}"
+        entry = AgentEntry(
+            agent=ObjectName(namespace=namespace, name=name),
+            model=model,
+            framework=Framework.LANGGRAPH,
+            description=description,
+            accepting=accepting,
+            when_busy=when_busy,
+            timeout_seconds=timeout_seconds,
+            max_input_bytes=max_input_bytes,
+        )
+        async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
+            await link.store(Bucket.CATALOGUE).put(agent_entry(entry.agent), entry.encode())
+        await self.until_listed(entry)
+        return entry
+
+    async def remove_agent(self, entry: AgentEntry) -> None:
+        """Take an Agent out of the catalogue, as the operator does."""
+        async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
+            await link.store(Bucket.CATALOGUE).delete(agent_entry(entry.agent))
+
+    async def models(self) -> dict[str, dict[str, object]]:
+        """`GET /v1/models`: what is told of each."""
+        async with httpx.AsyncClient() as client:
+            listed = (await client.get(f"{self.url}/v1/models")).json()["data"]
+        return {model["id"]: model["custom_metadata"] for model in listed}
+
+    async def until_listed(self, entry: AgentEntry) -> None:
+        """Wait until the server shows an Agent as the catalogue has it."""
+        async with asyncio.timeout(5):
+            while True:
+                shown = (await self.models()).get(f"agents/{entry.model}", {})
+                if shown.get("description") == entry.description:
+                    return
+                await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def running_server(
+    nats: RunningStack, folder: Path, *, model_url: str = "http://127.0.0.1:9/v1"
+) -> AsyncIterator[Server]:
+    """The server of the Stack for as long as the body runs."""
+    queue = nats.queue(await nats.serving(Role.SERVER))
+    server = Server(nats, folder, {}, free_port(), free_port())
+    server.environment = {
+        "K8GENTAI_CONFIG": str(RUN_CONFIG),
+        "K8GENTAI_HOST": "127.0.0.1",
+        "K8GENTAI_HEALTH_PORT": str(server.health_port),
+        "QUEUE_URL": queue.url,
+        "TOKEN_FILE": queue.token_file,
+        "MODEL_URL": model_url,
+        "DATA": str(folder),
+        "LLAMA_STACK_LOGGING": "all=warning",
+    }
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.stop()

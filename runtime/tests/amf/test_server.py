@@ -1,0 +1,188 @@
+"""Agents asked through a real server and a real queue, with the clients that people use."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import openai
+import pytest
+from llama_stack_client import AsyncLlamaStackClient
+
+from runtime.contract.messages import Message, Role
+from runtime.tests.amf.events import called, completed, failed, returned, said, started
+from runtime.tests.amf.plays import Actor, Play, acting, echo
+from runtime.tests.amf.server import Server
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+
+@contextlib.asynccontextmanager
+async def agent(
+    server: Server, script: Any = echo, **about: Any
+) -> AsyncIterator[tuple[str, Actor]]:
+    """An Agent of its own, with a worker that plays `script`: its model and its worker."""
+    name = f"a{secrets.token_hex(3)}"
+    workload = await server.nats.agent(name)
+    entry = await server.add_agent(name, **about)
+    async with acting(server.nats, workload, script) as actor:
+        yield entry.model, actor
+
+
+def openai_client(server: Server) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+
+
+def stack_client(server: Server) -> AsyncLlamaStackClient:
+    return AsyncLlamaStackClient(base_url=server.url, max_retries=0)
+
+
+def random_words() -> str:
+    return " ".join(secrets.token_hex(2) for _ in range(5))
+
+
+async def with_a_tool(play: Play) -> None:
+    """Use the tool once and say the sum it gives."""
+    arguments = '{"a": 2, "b": 3}'
+    await play.perform(
+        [started(), called(1, arguments), returned(1, "5"), said("5"), completed("5", 11, 4)]
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "agents/"])
+async def test_an_agent_answers_the_openai_client(server: Server, prefix: str) -> None:
+    words = random_words()
+    async with agent(server) as (model, actor), openai_client(server) as client:
+        response = await client.responses.create(model=prefix + model, input=words)
+
+    assert response.output_text == words
+    assert response.status == "completed"
+    assert response.model == model
+    assert response.usage is not None
+    assert (response.usage.input_tokens, response.usage.total_tokens) == (7, 10)
+    assert response.id == f"resp_{actor.seen[0].id}"
+    assert actor.seen[0].input == (Message(role=Role.USER, text=words),)
+    assert actor.seen[0].user == "anonymous"
+
+
+async def test_an_agent_streams_to_the_openai_client(server: Server) -> None:
+    words = random_words()
+    async with agent(server) as (model, _), openai_client(server) as client:
+        stream = await client.responses.create(model=model, input=words, stream=True)
+        events = [event async for event in stream]
+
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    kinds = [event.type for event in events]
+    assert kinds[:2] == ["response.created", "response.in_progress"]
+    assert kinds[-1] == "response.completed"
+    deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+    assert "".join(deltas) == words
+    last = events[-1]
+    assert last.type == "response.completed"
+    assert last.response.output_text == words
+
+
+async def test_the_stream_helper_of_the_openai_client_takes_it(server: Server) -> None:
+    async with (
+        agent(server, with_a_tool) as (model, _),
+        openai_client(server) as client,
+        client.responses.stream(model=model, input="2+3?") as stream,
+    ):
+        async for _ in stream:
+            pass
+        response = await stream.get_final_response()
+
+    assert response.output_text == "5"
+    assert [item.type for item in response.output] == ["mcp_call", "message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_tool_did_is_told(server: Server, *, stream: bool) -> None:
+    async with agent(server, with_a_tool) as (model, _), openai_client(server) as client:
+        answer: Any = await client.responses.create(model=model, input="2+3?", stream=stream)
+        if stream:
+            events = [event async for event in answer]
+            assert "response.mcp_call_arguments.done" in [event.type for event in events]
+            answer = events[-1].response
+
+    call = answer.output[0]
+    assert (call.type, call.name, call.arguments, call.output) == (
+        "mcp_call",
+        "plus",
+        '{"a": 2, "b": 3}',
+        "5",
+    )
+    assert call.server_label == "add"
+    assert answer.output_text == "5"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_agent_answers_the_llama_stack_client(server: Server, *, stream: bool) -> None:
+    async with agent(server, with_a_tool) as (model, _), stack_client(server) as client:
+        answer: Any = await client.responses.create(model=model, input="2+3?", stream=stream)
+        if stream:
+            events = [event async for event in answer]
+            assert [event.sequence_number for event in events] == list(range(len(events)))
+            answer = events[-1].response
+
+    assert answer.output_text == "5"
+    assert answer.output[0].output == "5"
+
+
+async def test_agents_are_listed_as_models_and_the_list_follows_the_catalogue(
+    server: Server,
+) -> None:
+    entry = await server.add_agent("listed", description="Does sums.")
+    assert (await server.models())["agents/listed"]["description"] == "Does sums."
+    assert (await server.models())["agents/listed"]["framework"] == "LangGraph"
+
+    await server.add_agent("listed", description="Does hard sums.")
+    await server.remove_agent(entry)
+
+    async with asyncio.timeout(2):
+        while "agents/listed" in await server.models():
+            await asyncio.sleep(0.05)
+    assert "small/stand-in" in await server.models()
+
+
+async def test_an_agent_of_another_namespace_has_it_in_its_name(server: Server) -> None:
+    entry = await server.add_agent("far", namespace="other")
+
+    assert "agents/other.far" in await server.models()
+    await server.remove_agent(entry)
+
+
+async def test_an_agent_that_fails_says_why(server: Server) -> None:
+    async def fail(play: Play) -> None:
+        await play.perform([started(), said("It"), failed("the model is down")])
+
+    async with agent(server, fail) as (model, _), openai_client(server) as client:
+        response = await client.responses.create(model=model, input="?")
+        stream = await client.responses.create(model=model, input="?", stream=True)
+        events = [event async for event in stream]
+
+    assert response.status == "failed"
+    assert response.error is not None
+    assert (response.error.code, response.error.message) == ("agent_error", "the model is down")
+    assert events[-1].type == "response.failed"
+
+
+async def test_agents_can_be_chatted_with(server: Server) -> None:
+    words = random_words()
+    async with agent(server) as (model, _), openai_client(server) as client:
+        said_to: Any = [{"role": "user", "content": words}]
+        name = f"agents/{model}"
+        whole = await client.chat.completions.create(model=name, messages=said_to)
+        stream = await client.chat.completions.create(
+            model=name, messages=said_to, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+
+    assert whole.choices[0].message.content == words
+    assert whole.usage is not None
+    assert whole.usage.total_tokens == 10
+    pieces = [c.choices[0].delta.content or "" for c in chunks if c.choices]
+    assert "".join(pieces) == words
+    assert chunks[-1].usage is not None
+    assert chunks[-2].choices[0].finish_reason == "stop"
