@@ -1,0 +1,77 @@
+"""What an exception out of a framework means for the run."""
+
+from collections.abc import Iterator
+
+from runtime.adapters.port import AgentFailure, BudgetExceeded, ModelBusy, ModelFailure
+from runtime.contract.agent_config import AgentConfig
+from runtime.tools.blame import blame, raised_in
+from runtime.tools.errors import CallBudgetSpent
+
+# Their clients of models raise errors of the same names; and what else comes out of them was
+# raised over an answer that they could not read.
+SDKS = frozenset({"openai", "langchain_openai", "llama_stack_client"})
+
+
+def failure(error: Exception, config: AgentConfig) -> AgentFailure:
+    """The failure of the run that `error` stands for, with a sentence for the client."""
+    for cause in _causes(error):
+        if isinstance(cause, AgentFailure):
+            return cause
+        if isinstance(cause, CallBudgetSpent):
+            return BudgetExceeded(str(cause))
+        if (of_model := _of_model(cause, config)) is not None:
+            return of_model
+    return AgentFailure(blame(_innermost(error), config.module))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from, and what groups of errors hold."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _of_model(error: BaseException, config: AgentConfig) -> ModelFailure | None:
+    names = {kind.__name__ for kind in type(error).__mro__ if _package(kind) in SDKS}
+    model = f"the model {config.model.id} at {_endpoint(error, config)}"
+    said = _shortened(str(getattr(error, "message", "") or error))
+    if "RateLimitError" in names:
+        return ModelBusy(f"{model} has no capacity at the moment: {said}")
+    if "APITimeoutError" in names:
+        return ModelFailure(f"{model} gave no answer in time")
+    if "APIConnectionError" in names:
+        return ModelFailure(f"{model} cannot be reached: {_shortened(_root(error))}")
+    if "APIStatusError" in names:
+        return ModelFailure(f"{model} answered {getattr(error, 'status_code', '?')}: {said}")
+    if names or raised_in(error, SDKS):
+        kind = type(error).__name__
+        return ModelFailure(f"{model} answered with what is no completion: {kind}: {said}")
+    return None
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
+
+
+def _endpoint(error: BaseException, config: AgentConfig) -> str:
+    """Where the request went; a user's own code may have asked somebody else."""
+    url = getattr(getattr(error, "request", None), "url", None)
+    return str(url) if url is not None else config.model.base_url
+
+
+def _root(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__
+
+
+def _shortened(said: str, most: int = 300) -> str:
+    line = " ".join(said.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,54 @@
+"""From an agent's configuration to its adapter; a framework is imported only where it is used."""
+
+import importlib
+import os
+from collections.abc import Mapping, MutableMapping
+
+from runtime.adapters.port import Adapter, BadAgent, Build
+from runtime.contract.agent_config import AgentConfig, Framework
+from runtime.contract.catalogue import FunctionSpec
+from runtime.tools.errors import BadSpec
+
+MODULES: Mapping[Framework, str] = {
+    Framework.LANGGRAPH: "runtime.adapters.langgraph",
+    Framework.LLAMA_STACK: "runtime.adapters.llama_stack",
+}
+
+
+async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter:
+    """The adapter of the agent, in the loop that will run it.
+
+    Raises:
+        BadAgent: the framework is not here, or what the user gave cannot be used with it.
+    """
+    module = MODULES.get(config.framework)
+    if module is None:
+        known = ", ".join(MODULES)
+        raise BadAgent(f"spec.framework {config.framework} cannot be run yet; use one of {known}")
+    if config.module is not None:
+        default_environment(config, os.environ)
+    try:
+        make: Build = importlib.import_module(module).build
+    except ModuleNotFoundError as error:
+        raise BadAgent(
+            f"spec.framework is {config.framework}, and this image has no {error.name}; "
+            f"build spec.source.module.image FROM the runtime image for {config.framework}"
+        ) from error
+    try:
+        return await make(config, specs)
+    except BadSpec as error:
+        raise BadAgent(str(error)) from error
+
+
+def default_environment(config: AgentConfig, environment: MutableMapping[str, str]) -> None:
+    """Point the usual clients of a user's own code at the Stack's server.
+
+    Who brings a key of their own has an endpoint of their own in mind, so that stays as it is.
+    """
+    server = config.model.base_url
+    if "OPENAI_API_KEY" not in environment:
+        environment.setdefault("OPENAI_BASE_URL", server)
+        environment["OPENAI_API_KEY"] = "unused"
+    environment.setdefault("OPENAI_MODEL", config.model.id)
+    if "LLAMA_STACK_CLIENT_API_KEY" not in environment:
+        environment.setdefault("LLAMA_STACK_CLIENT_BASE_URL", server.removesuffix("/v1"))

@@ -1,0 +1,100 @@
+"""The run that a piece of framework code belongs to.
+
+A framework is set up once and runs many tasks at the same time; its tools find the run they are
+called for in a context variable.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.adapters.port import Run
+from runtime.contract.messages import TokenUsage
+from runtime.tools.port import ToolFailure, ToolFunction
+
+
+@dataclass(slots=True)
+class Scope:
+    """One run.
+
+    Shape:
+        usage   what each model call cost, by the id of its message.
+        ended   whether nothing may happen for this run any more.
+    """
+
+    run: Run
+    loop: asyncio.AbstractEventLoop
+    tools: dict[str, ToolFunction]
+    usage: dict[str, TokenUsage] = field(default_factory=dict)
+    ended: bool = False
+
+
+_CURRENT: ContextVar[Scope | None] = ContextVar("run", default=None)
+
+
+def opened(run: Run) -> Scope:
+    """The scope of `run`."""
+    tools = {tool.name: tool for tool in run.tools}
+    return Scope(run=run, loop=asyncio.get_running_loop(), tools=tools)
+
+
+def enter(scope: Scope | None) -> None:
+    """What is started from here on belongs to `scope`."""
+    _CURRENT.set(scope)
+
+
+def current() -> Scope | None:
+    """The run that this code belongs to, if it belongs to any."""
+    return _CURRENT.get()
+
+
+async def within[T](scope: Scope, steps: AsyncIterator[T]) -> AsyncGenerator[T]:
+    """The items of a generator whose every piece of work belongs to `scope`.
+
+    Whoever consumes a generator may do other things between two items; so the scope is entered
+    again before each.
+    """
+    close = getattr(steps, "aclose", None)
+    async with contextlib.AsyncExitStack() as stack:
+        if close is not None:
+            stack.push_async_callback(close)
+        while True:
+            enter(scope)
+            try:
+                item = await anext(steps)
+            except StopAsyncIteration:
+                return
+            yield item
+
+
+async def call_tool(name: str, arguments: dict[str, Any]) -> str:
+    """Call a function of the platform for the run that this code belongs to.
+
+    Raises:
+        ToolFailure: there is no run or no such function, or the call did not work out.
+    """
+    scope = _CURRENT.get()
+    if scope is None or scope.ended:
+        raise ToolFailure(f"{name} can only be called while the agent runs")
+    function = scope.tools.get(name)
+    if function is None:
+        raise ToolFailure(f"there is no function {name} any more")
+    return await function.call(arguments)
+
+
+def call_tool_from_thread(name: str, arguments: dict[str, Any]) -> str:
+    """The same for code that blocks; it has to run in a thread of its own.
+
+    Raises:
+        ToolFailure: as `call_tool`, or this is the thread of the event loop.
+    """
+    scope = _CURRENT.get()
+    if scope is None or scope.ended:
+        raise ToolFailure(f"{name} can only be called while the agent runs")
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ToolFailure(f"{name} was called without await from async code; use its async form")
+    return asyncio.run_coroutine_threadsafe(call_tool(name, arguments), scope.loop).result()

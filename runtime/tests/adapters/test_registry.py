@@ -1,0 +1,95 @@
+"""From a configuration to an adapter, and to a sentence when there is none."""
+
+import pytest
+
+from runtime.adapters import registry
+from runtime.adapters.langgraph import LangGraphAdapter
+from runtime.adapters.port import BadAgent
+from runtime.adapters.registry import build, default_environment
+from runtime.contract.agent_config import Framework
+from runtime.tests.adapters.conftest import Config
+
+GRAPH = """
+    from langgraph.graph import START, MessagesState, StateGraph
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("node", lambda state: {})
+    graph.add_edge(START, "node")
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        monkeypatch.setenv(name, "unused")
+    monkeypatch.setenv("LLAMA_STACK_CLIENT_API_KEY", "unused")
+
+
+async def test_a_framework_has_an_adapter(config: Config) -> None:
+    assert isinstance(await build(config(GRAPH), ()), LangGraphAdapter)
+
+
+async def test_a_framework_without_an_adapter_is_told(config: Config) -> None:
+    with pytest.raises(BadAgent) as caught:
+        await build(config(GRAPH, framework=Framework.BEEAI), ())
+    assert str(caught.value) == (
+        "spec.framework BeeAI cannot be run yet; use one of LangGraph, LlamaStack"
+    )
+
+
+async def test_an_image_without_the_framework_is_told(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MODULES", {Framework.LANGGRAPH: "nowhere_at_all.langgraph"})
+    with pytest.raises(BadAgent) as caught:
+        await build(config(GRAPH), ())
+    assert str(caught.value) == (
+        "spec.framework is LangGraph, and this image has no nowhere_at_all; "
+        "build spec.source.module.image FROM the runtime image for LangGraph"
+    )
+
+
+async def test_a_module_that_does_not_import_is_told(config: Config) -> None:
+    with pytest.raises(BadAgent, match=r'^spec\.source\.module\.entrypoint "users_agent_\d+:nope"'):
+        await build(config(GRAPH, "nope"), ())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            {},
+            {
+                "OPENAI_BASE_URL": "http://stack:8321/v1",
+                "OPENAI_API_KEY": "unused",
+                "OPENAI_MODEL": "stand-in",
+                "LLAMA_STACK_CLIENT_BASE_URL": "http://stack:8321",
+            },
+            id="the Stack's server",
+        ),
+        pytest.param(
+            {"OPENAI_API_KEY": "mine", "LLAMA_STACK_CLIENT_API_KEY": "mine"},
+            {
+                "OPENAI_API_KEY": "mine",
+                "LLAMA_STACK_CLIENT_API_KEY": "mine",
+                "OPENAI_MODEL": "stand-in",
+            },
+            id="keys of the user's own",
+        ),
+        pytest.param(
+            {"OPENAI_BASE_URL": "http://mine/v1", "OPENAI_MODEL": "big"},
+            {
+                "OPENAI_BASE_URL": "http://mine/v1",
+                "OPENAI_API_KEY": "unused",
+                "OPENAI_MODEL": "big",
+                "LLAMA_STACK_CLIENT_BASE_URL": "http://stack:8321",
+            },
+            id="an address of the user's own",
+        ),
+    ],
+)
+def test_the_usual_clients_find_the_stack(
+    config: Config, before: dict[str, str], after: dict[str, str]
+) -> None:
+    default_environment(config(GRAPH, url="http://stack:8321/v1"), before)
+    assert before == after
