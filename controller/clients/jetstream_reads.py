@@ -1,0 +1,152 @@
+"""What there is in a queue: questions to JetStream's API, and what its answers mean.
+
+Source:
+    NATS documentation, "JetStream wire API Reference"; read against nats-server 2.15.1.
+"""
+
+import asyncio
+import base64
+import itertools
+from collections.abc import Awaitable, Iterable
+from typing import Final, Protocol
+
+from controller.clients.jetstream_json import (
+    Json,
+    bucket_prefix,
+    bucket_stream,
+    read_backlog,
+    read_bucket,
+    read_consumer,
+    read_stream,
+)
+from controller.model import (
+    Backlog,
+    Bucket,
+    Consumer,
+    ConsumerRef,
+    EntryRef,
+    QueueFacts,
+    QueueQuery,
+    Stream,
+)
+
+AT_ONCE: Final = 256
+"""Keys that are asked for at the same time: a long wait for all of them is no outage."""
+
+
+class Finds(Protocol):
+    """Whoever can ask JetStream."""
+
+    async def find(self, what: str, question: Json) -> Json | None:
+        """The answer to `$JS.API.<what>`; None when there is no such thing."""
+        ...
+
+
+async def observe(queue: Finds, query: QueueQuery) -> QueueFacts:
+    """What there is of what `query` asks for."""
+    streams, buckets, consumers, entries = await asyncio.gather(
+        _streams(queue, query),
+        _buckets(queue, query),
+        _consumers(queue, query),
+        _entries(queue, query),
+    )
+    return QueueFacts(
+        streams={stream.name: stream for stream in streams},
+        buckets={bucket.name: bucket for bucket in buckets},
+        consumers={ref: consumer for ref, (consumer, _) in consumers.items()},
+        backlogs={ref: backlog for ref, (_, backlog) in consumers.items()},
+        entries=entries,
+    )
+
+
+async def stream_there(queue: Finds, stream: str) -> Stream | None:
+    """The stream of that name as it is, whosever it is."""
+    info = await _stream_info(queue, stream)
+    return None if info is None else read_stream(info["config"])
+
+
+async def newest(queue: Finds, ref: EntryRef) -> bytes | None:
+    """The value of a key; None if it is not there, was deleted, or there is no such bucket."""
+    question = {"last_by_subj": f"{bucket_prefix(ref.bucket)}{ref.key}"}
+    answer = await queue.find(f"STREAM.MSG.GET.{bucket_stream(ref.bucket)}", question)
+    if answer is None:
+        return None
+    message = answer["message"]
+    if b"KV-Operation:" in base64.b64decode(message.get("hdrs", "")):
+        return None
+    return base64.b64decode(message.get("data", ""))
+
+
+async def _streams(queue: Finds, query: QueueQuery) -> list[Stream]:
+    infos = await _all(_stream_info(queue, name) for name in query.streams)
+    return [read_stream(info["config"]) for info in infos if info]
+
+
+async def _buckets(queue: Finds, query: QueueQuery) -> list[Bucket]:
+    infos = await _all(_stream_info(queue, bucket_stream(name)) for name in query.buckets)
+    return [read_bucket(info["config"]) for info in infos if info]
+
+
+async def _stream_info(queue: Finds, name: str) -> Json | None:
+    return await queue.find(f"STREAM.INFO.{name}", {})
+
+
+async def _consumers(
+    queue: Finds, query: QueueQuery
+) -> dict[ConsumerRef, tuple[Consumer, Backlog]]:
+    named = [_consumer(queue, *one) for one in query.consumers]
+    every = [_consumers_of(queue, stream) for stream in query.all_consumers_of]
+    found = await _all([*named, *every])
+    return {
+        consumer.ref: (consumer, read_backlog(info))
+        for infos in found
+        for info in infos
+        for consumer in [read_consumer(info)]
+    }
+
+
+async def _consumer(queue: Finds, stream: str, durable: str, filter_subject: str) -> list[Json]:
+    """The durable; or, if it is not there, whoever stands where it would."""
+    info = await queue.find(f"CONSUMER.INFO.{stream}.{durable}", {})
+    if info is not None:
+        return [info]
+    others = await _consumers_of(queue, stream)
+    return [one for one in others if read_consumer(one).filter_subject == filter_subject]
+
+
+async def _consumers_of(queue: Finds, stream: str) -> list[Json]:
+    found: list[Json] = []
+    while True:
+        page = await queue.find(f"CONSUMER.LIST.{stream}", {"offset": len(found)})
+        fresh = page["consumers"] if page else []
+        found += fresh
+        if page is None or not fresh or len(found) >= page["total"]:
+            return found
+
+
+async def _entries(queue: Finds, query: QueueQuery) -> dict[EntryRef, bytes]:
+    every = await _all(_refs(queue, bucket, pattern) for bucket, pattern in query.entries)
+    refs = dict.fromkeys(ref for some in every for ref in some)
+    found: dict[EntryRef, bytes] = {}
+    for some in itertools.batched(refs, AT_ONCE):
+        values = await _all(newest(queue, ref) for ref in some)
+        found |= {ref: value for ref, value in zip(some, values, strict=True) if value is not None}
+    return found
+
+
+async def _refs(queue: Finds, bucket: str, pattern: str) -> list[EntryRef]:
+    if not {"*", ">"} & set(pattern.split(".")):
+        return [EntryRef(bucket, pattern)]
+    prefix = bucket_prefix(bucket)
+    found: list[EntryRef] = []
+    while True:
+        question = {"subjects_filter": f"{prefix}{pattern}", "offset": len(found)}
+        info = await queue.find(f"STREAM.INFO.{bucket_stream(bucket)}", question)
+        subjects = info["state"].get("subjects") or {} if info else {}
+        found += [EntryRef(bucket, subject.removeprefix(prefix)) for subject in subjects]
+        if info is None or not subjects or len(found) >= info.get("total", 0):
+            return found
+
+
+async def _all[T](questions: Iterable[Awaitable[T]]) -> list[T]:
+    return list(await asyncio.gather(*questions))
