@@ -82,15 +82,6 @@ class NatsServer:
     cluster: Cluster | None = None
 
 
-def route_urls(stack: ObjectName, replicas: int) -> tuple[str, ...]:
-    """Where the servers of the StatefulSet `nats-<stack>` reach each other, by its Service."""
-    name = f"nats-{stack.name}"
-    return tuple(
-        f"nats://{name}-{number}.{name}.{stack.namespace}.svc:{ROUTE_PORT}"
-        for number in range(replicas)
-    )
-
-
 def nats_conf(server: NatsServer) -> str:
     """nats.conf of one NATS server of a Stack.
 

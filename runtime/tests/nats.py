@@ -14,13 +14,16 @@ import contextlib
 import json
 import secrets
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nats.errors
+import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import (
     AckPolicy,
@@ -31,10 +34,11 @@ from nats.js.api import (
 )
 
 from controller.clients.nkeys import account_seed, public_key, user_seed
-from controller.desired.nats import NatsServer, nats_conf
+from controller.desired.nats import Cluster, NatsServer, nats_conf
 from controller.local.issuer import LocalIssuer
 from runtime.contract.agent_config import Queue
 from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
     Bucket,
     StackSubjects,
     Stream,
@@ -47,7 +51,6 @@ from runtime.contract.value import ObjectName
 from runtime.identity.token_file import TokenFile
 from runtime.transport.jetstream import Link, connect
 from runtime.transport.port import Proof, Prove
-from runtime.trust.permissions import DISPATCHER_DURABLE
 from runtime.trust.plane import run_trust
 from runtime.trust.sources import FileSource
 
@@ -128,11 +131,16 @@ class NatsProcess:
 
 @dataclass
 class RunningStack:
-    """A Stack's queue that runs, and the hands of its operator."""
+    """A Stack's queue that runs, and the hands of its operator.
+
+    Shape:
+        servers  one, or three that are a cluster; `server` is the first of them.
+        errors   what servers complained about to plain clients.
+    """
 
     stack: ObjectName
     folder: Path
-    server: NatsProcess
+    servers: tuple[NatsProcess, ...]
     issuer: LocalIssuer
     trust_file: Path
     errors: list[Exception] = field(default_factory=list)
@@ -140,8 +148,13 @@ class RunningStack:
 
     @property
     def url(self) -> str:
-        """Where clients connect to."""
-        return self.server.url
+        """Where clients connect to; several addresses are separated by commas."""
+        return ",".join(server.url for server in self.servers)
+
+    @property
+    def server(self) -> NatsProcess:
+        """The first of the servers, or the only one."""
+        return self.servers[0]
 
     @property
     def subjects(self) -> StackSubjects:
@@ -218,7 +231,7 @@ class RunningStack:
 
         try:
             await client.connect(
-                self.url,
+                self.url.split(","),
                 allow_reconnect=False,
                 connect_timeout=10,
                 error_cb=on_error,
@@ -265,7 +278,8 @@ class RunningStack:
         async with self.connect_as(OPERATOR_WORKLOAD) as client:
             manager = client.jsm()
             for config in (*_streams(self.subjects), *_buckets(self.subjects)):
-                await manager.add_stream(config)
+                config.num_replicas = len(self.servers)
+                await _until_led(partial(manager.add_stream, config))
             await manager.add_consumer(
                 self.subjects.stream(Stream.ADVISORIES),
                 durable_name=DISPATCHER_DURABLE,
@@ -283,34 +297,68 @@ class RunningStack:
 
 
 @contextlib.asynccontextmanager
-async def running_stack(stack: ObjectName, folder: Path) -> AsyncIterator[RunningStack]:
+async def running_stack(
+    stack: ObjectName, folder: Path, *, replicas: int = 1
+) -> AsyncIterator[RunningStack]:
     """A Stack's queue, with its streams and buckets, for as long as the body runs."""
     account, user = account_seed(), user_seed()
     (folder / "account.seed").write_text(account)
     (folder / "user.seed").write_text(user)
-    server = NatsProcess(
-        folder,
-        NatsServer(
-            stack=stack,
-            issuer=public_key(account),
-            trust_user=public_key(user),
-            store_dir=str(folder / "jetstream"),
-            name=f"nats-{stack.name}",
-            host="127.0.0.1",
-            monitor_port=0,
-            sync_interval="2m",
-        ),
-    )
-    running = RunningStack(stack, folder, server, LocalIssuer(AUDIENCE), folder / "trust.json")
+    servers = _servers(stack, folder, public_key(account), public_key(user), replicas)
+    running = RunningStack(stack, folder, servers, LocalIssuer(AUDIENCE), folder / "trust.json")
     try:
-        await server.start()
+        await asyncio.gather(*(server.start() for server in servers))
         running.trust_file.write_bytes(trust_config(running).encode())
         await running.start_trust()
         await running.create_all()
         yield running
     finally:
         await running.stop_trust()
-        await server.stop(signal.SIGKILL)  # a gentle end waits for whoever is not let in yet
+        for server in servers:  # a gentle end waits for whoever is not let in yet
+            await server.stop(signal.SIGKILL)
+
+
+def _servers(
+    stack: ObjectName, folder: Path, account: str, user: str, replicas: int
+) -> tuple[NatsProcess, ...]:
+    ports = [_free_port() for _ in range(replicas)]
+    routes = tuple(f"nats://127.0.0.1:{port}" for port in ports)
+    servers = []
+    for number, port in enumerate(ports):
+        place = folder / f"nats-{number}"
+        place.mkdir()
+        conf = NatsServer(
+            stack=stack,
+            issuer=account,
+            trust_user=user,
+            store_dir=str(place / "jetstream"),
+            name=f"nats-{stack.name}-{number}",
+            host="127.0.0.1",
+            monitor_port=0,
+            sync_interval="2m",
+            cluster=Cluster(name=str(stack), routes=routes, port=port) if replicas > 1 else None,
+        )
+        servers.append(NatsProcess(place, conf))
+    return tuple(servers)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def _until_led(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask until JetStream answers: a young cluster has no leader yet."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await ask()
+            except (nats.errors.TimeoutError, nats.js.errors.ServiceUnavailableError):
+                await asyncio.sleep(0.2)
+            else:
+                return
 
 
 def trust_config(running: RunningStack) -> TrustConfig:

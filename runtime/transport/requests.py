@@ -33,6 +33,7 @@ class Requests:
     """The requests that a NATS server makes of us.
 
     Shape:
+        url    of the server, or those of several, separated by commas.
         seed   of the nkey we connect with.
         group  of all replicas: each request goes to one of them.
     """
@@ -84,16 +85,20 @@ class Requests:
             closed.set()
 
         async def on_error(error: Exception) -> None:
-            log.warning("queue error", extra={"url": self._url, "error": repr(error)})
+            if client.is_connected:  # otherwise `serve` says it, once
+                log.warning("queue error", extra={"url": self._url, "error": repr(error)})
 
         try:
             await client.connect(
-                self._url,
+                self._url.split(","),
                 name=self._name,
                 nkeys_seed_str=self._seed,
+                connect_timeout=CONNECT_SECONDS,
                 # A new connection is made by `serve`: nats.py gives up on some errors for good.
                 allow_reconnect=False,
-                connect_timeout=CONNECT_SECONDS,
+                # Without these two its first connection tries a dead server 60 times by itself.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0.05,  # type: ignore[arg-type]  # seconds that it sleeps, typed as int
                 ping_interval=PING_SECONDS,
                 error_cb=on_error,
                 closed_cb=on_closed,

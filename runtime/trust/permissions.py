@@ -5,9 +5,10 @@ here is ever empty.
 """
 
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import assert_never
 
 from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
     Account,
     Bucket,
     StackSubjects,
@@ -20,9 +21,6 @@ from runtime.contract.subjects import (
 )
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
-
-DISPATCHER_DURABLE: Final = "dispatcher"
-"""The durable of the ADVISORIES stream, made by the operator; the dispatchers share it."""
 
 
 @dataclass(frozen=True, slots=True)
