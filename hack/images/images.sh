@@ -53,6 +53,11 @@ build() {
   echo "built $1 in $((SECONDS - began)) s" >&2
 }
 
+# One at a time: two would build the same twice.
+mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai"
+exec 9>"${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai/images.lock"
+flock 9
+
 [ $# -gt 0 ] || set -- operator server runtime worker-langgraph worker-llama-stack nats
 cluster=$(hack/cluster/cluster.sh which)
 base=python:3.13-slim-trixie
@@ -71,6 +76,7 @@ for name; do
   [ "$(label "$image")" = "$digest" ] || build "$image" "$stage" "$extras" "$digest"
   images+=("$image")
 done
+[ "$cluster" = kind ] || "$here/unmount.sh"
 if hack/cluster/cluster.sh kubeconfig >/dev/null 2>&1; then
   hack/cluster/cluster.sh load "${images[@]}"
 else

@@ -26,6 +26,17 @@ start() {
   identity $! >"$RUN/$name.pid"
 }
 
+# known: the names of all that has been started and not stopped.
+known() { find "$RUN" -maxdepth 1 -name '*.pid' -printf '%f\n' | sed 's/\.pid$//'; }
+
+# forget_the_dead: so that wait_for blames only what has died since.
+forget_the_dead() {
+  local name
+  for name in $(known); do
+    alive "$name" || rm "$RUN/$name.pid"
+  done
+}
+
 # stop NAME: ends the process and its group, and returns when it is gone.
 stop() {
   local pid tenth
@@ -43,11 +54,10 @@ stop() {
 
 # wait_for SECONDS WHAT COMMAND...: repeats COMMAND until it succeeds; a process that has died ends the wait.
 wait_for() {
-  local end=$((SECONDS + $1)) what=$2 known name
+  local end=$((SECONDS + $1)) what=$2 name
   shift 2
   until "$@" >"$LOG/wait.log" 2>&1; do
-    for known in "$RUN"/*.pid; do
-      name=$(basename "$known" .pid)
+    for name in $(known); do
       alive "$name" || die "$name has ended: $(tail -n 1 "$LOG/$name.log") (log: $LOG/$name.log)"
     done
     [ "$SECONDS" -lt "$end" ] || die "waited in vain for $what: $(tail -n 1 "$LOG/wait.log") (logs: $LOG)"

@@ -24,6 +24,7 @@ mkdir -p "$PKI" "$RUN" "$LOG" "$STATE/cni"
 exec 9>"$STATE/lock"
 flock 9 # two at once would start everything twice
 chmod 700 "$PKI"
+forget_the_dead
 
 keys
 network
