@@ -276,15 +276,13 @@ class RunningStack:
     async def create_all(self) -> None:
         """The streams and buckets of the Stack, as the operator makes them."""
         async with self.connect_as(OPERATOR_WORKLOAD) as client:
-            manager = client.jsm()
+            manager = client.jsm(timeout=1)  # a question before there is a leader has no answer
             for config in (*_streams(self.subjects), *_buckets(self.subjects)):
                 config.num_replicas = len(self.servers)
                 await _until_led(partial(manager.add_stream, config))
-            await manager.add_consumer(
-                self.subjects.stream(Stream.ADVISORIES),
-                durable_name=DISPATCHER_DURABLE,
-                ack_policy=AckPolicy.EXPLICIT,
-            )
+            advisories = self.subjects.stream(Stream.ADVISORIES)
+            dispatcher = _consumer(DISPATCHER_DURABLE, None, 30)
+            await _until_led(partial(manager.add_consumer, advisories, dispatcher))
 
     async def _admit(
         self, workload: Workload, stream: Stream, subject: str, ack_wait: float
@@ -377,7 +375,7 @@ def _durable(name: ObjectName) -> str:
     return durable(name.name, name.namespace, "7f4c1e1e-0000-4000-8000-000000000000")
 
 
-def _consumer(name: str | None, subject: str, ack_wait: float) -> ConsumerConfig:
+def _consumer(name: str | None, subject: str | None, ack_wait: float) -> ConsumerConfig:
     return ConsumerConfig(
         durable_name=name,
         filter_subject=subject,

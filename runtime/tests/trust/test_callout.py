@@ -1,19 +1,24 @@
 """Reading the server's request and writing the answer, without a server."""
 
+import json
 import random
+import time
 from typing import Any
 
 import nkeys
 import pytest
 
 from controller.clients.nkeys import account_seed, user_seed
-from runtime.contract.subjects import Account
+from controller.local.issuer import LocalIssuer
+from runtime.contract.subjects import Account, Bucket
 from runtime.contract.trust_config import USER_SECONDS
 from runtime.contract.value import ObjectName
-from runtime.trust.callout import Request, admission, read_request
+from runtime.transport.port import Unavailable
+from runtime.trust.callout import Callout, Request, admission, read_request
+from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions
-from runtime.trust.tokens import Identity, Reason, Refused
+from runtime.trust.tokens import Identity, Reason, Refused, Verifier
 
 NOW = 1_800_000_000.0
 USER = Signer(user_seed()).public_key
@@ -128,3 +133,87 @@ def test_an_empty_list_is_never_signed() -> None:
     ):
         with pytest.raises(ValueError, match="would allow them all"):
             admission(asked, Identity(MATH, NOW + 60), allowed, signer, NOW)
+
+
+class Stack:
+    """A Stack whose `policy` bucket holds what the test says; its issuer and server are real."""
+
+    def __init__(self, server: Signer) -> None:
+        self.server = server
+        self.issuer = LocalIssuer("k8gentai")
+        self.policy: dict[str, bytes] = {}
+        self.is_down = False
+        keys = IssuerKeys((self.issuer.trusted(),))
+        self.verifier = Verifier(keys, "k8gentai")
+        self.signer = Signer(account_seed())
+        self.operator = ObjectName(namespace="system", name="operator")
+        self.callout = Callout(
+            ObjectName(namespace="team", name="default"), lambda: self, self.newest
+        )
+
+    async def newest(self, bucket: Bucket, key: str) -> bytes | None:
+        if self.is_down:
+            raise Unavailable("the server is away")
+        return self.policy.get(f"{bucket}/{key}")
+
+    async def answer(self, service_account: ObjectName) -> bytes | None:
+        claims = request(self.server, iat=time.time())
+        claims["nats"]["connect_opts"]["auth_token"] = self.issuer.token(service_account, 600)
+        return await self.callout.answer(self.server.sign(claims).encode())
+
+
+ENTRY = "policy/workloads.team.agent-math"
+AGENT = {"schema": 1, "role": "Agent", "name": {"namespace": "team", "name": "math"}}
+
+
+async def test_the_operator_needs_no_policy_entry(server: Signer) -> None:
+    stack = Stack(server)
+    stack.is_down = True
+    answer = await stack.answer(stack.operator)
+    assert answer is not None
+    user = signed_claims(
+        signed_claims(answer.decode(), Prefix.ACCOUNT)["nats"]["jwt"], Prefix.ACCOUNT
+    )
+    assert user["aud"] == "WORK"
+    assert "$JS.API.>" in user["nats"]["pub"]["allow"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        pytest.param(None, Reason.UNKNOWN_WORKLOAD, id="no entry"),
+        pytest.param(b"{", Reason.POLICY_UNREADABLE, id="no JSON"),
+        pytest.param(b"{}", Reason.POLICY_UNREADABLE, id="no workload"),
+        pytest.param(AGENT, Reason.POLICY_UNREADABLE, id="an agent without its durable"),
+        pytest.param(AGENT | {"role": "Root"}, Reason.POLICY_UNREADABLE, id="an unknown role"),
+        pytest.param(
+            AGENT | {"role": "Operator"}, Reason.UNKNOWN_WORKLOAD, id="an entry that promotes"
+        ),
+        pytest.param(
+            AGENT | {"durable": "d", "name": {"namespace": "team", "name": ">"}},
+            Reason.POLICY_UNREADABLE,
+            id="a name that is a wildcard",
+        ),
+    ],
+)
+async def test_what_is_no_good_entry_lets_nobody_in(
+    server: Signer,
+    caplog: pytest.LogCaptureFixture,
+    entry: dict[str, Any] | bytes | None,
+    reason: Reason,
+) -> None:
+    stack = Stack(server)
+    if entry is not None:
+        stack.policy[ENTRY] = entry if isinstance(entry, bytes) else json.dumps(entry).encode()
+    assert await stack.answer(MATH) is None
+    (line,) = caplog.records
+    assert (vars(line)["who"], vars(line)["reason"]) == ("team/agent-math", str(reason))
+
+
+@pytest.mark.fault(24)
+async def test_a_policy_that_cannot_be_read_lets_nobody_in(server: Signer) -> None:
+    stack = Stack(server)
+    stack.policy[ENTRY] = json.dumps(AGENT | {"durable": "math-1"}).encode()
+    assert await stack.answer(MATH) is not None
+    stack.is_down = True
+    assert await stack.answer(MATH) is None
