@@ -1,7 +1,6 @@
 """One JSON object over HTTPS, as the bearer of a token in a file."""
 
 import json
-import logging
 import ssl
 from pathlib import Path
 from typing import Any, Final
@@ -9,9 +8,6 @@ from typing import Any, Final
 import httpx
 
 FETCH_SECONDS: Final = 3.0
-
-# It tells of every request at INFO, and the trust plane asks every other second.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def fetch_object(url: str, ca_file: str | None, token_file: str | None) -> dict[str, Any]:
