@@ -1,4 +1,4 @@
-"""What the run config (`run.yaml`) of a server of ours says: our providers, and what is beside them.
+"""What the run config (`run.yaml`) of a server of ours says: our providers, and all around them.
 
 Shape:
     A whole one, as the tests run it, is `runtime/tests/amf/run.yaml`. In short:
@@ -38,14 +38,14 @@ Shape:
                     remote::ollama has none, but needs the package `ollama`: Ollama answers
                     remote::vllm just as well. remote::vllm asks for at most 4096 tokens where the
                     client names no limit, unless `max_tokens` is 0.
-    builtin         answers for models that are no agent; it needs `tool_runtime`, `vector_io` (which
-                    may be empty) and `files`. Without it there are no such answers.
+    builtin         answers for models that are no agent; it needs `tool_runtime`, `files` and
+                    `vector_io`, which may be empty. Without it there are no such answers.
     metadata        the list of models, agents included. It is written anew at each start, so it
                     belongs into `${env.K8GENTAI_SCRATCH}`, a folder that `serve` makes for its
                     process: elsewhere it would go on listing what the Stack no longer has.
     inference       the server insists on a store of chats; `serve` takes it away again, or every
                     call of an agent to its model would be kept for ever.
-    server.port     is not read. The port is an argument of `serve`.
+    server.port     is not read: the port is K8GENTAI_PORT, 8321 by default.
 
 Source:
     llama-stack 0.7.3, `core/datatypes.py` (StackConfig), `core/routers/__init__.py`,

@@ -81,7 +81,7 @@ class KeptRuns:
             _item(task, number, message)
             for number, message in enumerate((*record.task.history, *record.task.input))
         ]
-        if request.order != "asc":
+        if getattr(request.order, "value", None) != "asc":
             items.reverse()
         return {"object": "list", **_page(items, request)}
 

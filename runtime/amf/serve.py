@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -30,7 +30,7 @@ type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 log = logging.getLogger(__name__)
 
-PORT = 8321
+PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
 
@@ -39,8 +39,8 @@ class CannotServe(ValueError):
     """The Stack asks for something that this server cannot be; the message is one sentence."""
 
 
-def serve(settings: Settings, port: int) -> None:
-    """Serve until SIGTERM.
+def serve(settings: Settings) -> None:
+    """Serve on K8GENTAI_PORT until SIGTERM.
 
     Shape:
         The run config may use `${env.K8GENTAI_SCRATCH}`: an empty folder that this process takes
@@ -57,7 +57,7 @@ def serve(settings: Settings, port: int) -> None:
         workers = config.get("server", {}).get("workers", 1)
         options: dict[str, Any] = {
             "host": config.get("server", {}).get("host") or settings.host,
-            "port": port,
+            "port": port(os.environ),
             "loop": "uvloop",
             "http": "httptools",
             "lifespan": "on",
@@ -69,6 +69,18 @@ def serve(settings: Settings, port: int) -> None:
             uvicorn.run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
         else:
             uvicorn.run(create_app(), **options)
+
+
+def port(environment: Mapping[str, str]) -> int:
+    """The port to serve on.
+
+    Raises:
+        CannotServe: it is no number.
+    """
+    number = environment.get("K8GENTAI_PORT", PORT)
+    if not number.isdigit():
+        raise CannotServe(f"K8GENTAI_PORT is {number!r}; it has to be a number")
+    return int(number)
 
 
 def _stopped(_number: int, _frame: object) -> None:

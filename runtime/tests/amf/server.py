@@ -20,7 +20,11 @@ from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 
 RUN_CONFIG = Path(__file__).parent / "run.yaml"
 START_SECONDS = 60
-COMMAND = "import sys; from runtime.amf import serve; from runtime.settings import Settings; "
+SERVE = """
+from runtime.amf.serve import serve
+from runtime.settings import Settings
+serve(Settings.of())
+"""
 
 
 def free_port() -> int:
@@ -54,7 +58,7 @@ class Server:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
-                COMMAND + f"serve.serve(Settings.of(), {self.port})",
+                SERVE,
                 env=os.environ | self.environment,
                 stdout=log,
                 stderr=log,
@@ -141,6 +145,7 @@ async def running_server(
     server.environment = {
         "K8GENTAI_CONFIG": str(RUN_CONFIG),
         "K8GENTAI_HOST": "127.0.0.1",
+        "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),
         "QUEUE_URL": queue.url,
         "TOKEN_FILE": queue.token_file,

@@ -1,45 +1,17 @@
 """Agents asked through a real server and a real queue, with the clients that people use."""
 
 import asyncio
-import contextlib
-import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
-import openai
 import pytest
-from llama_stack_client import AsyncLlamaStackClient
 
 from runtime.contract.messages import Message, Role
+from runtime.tests.amf.clients import agent, openai_client, random_words, stack_client
 from runtime.tests.amf.events import called, completed, failed, returned, said, started
-from runtime.tests.amf.plays import Actor, Play, acting, echo
+from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
-
-
-@contextlib.asynccontextmanager
-async def agent(
-    server: Server, script: Any = echo, **about: Any
-) -> AsyncIterator[tuple[str, Actor]]:
-    """An Agent of its own, with a worker that plays `script`: its model and its worker."""
-    name = f"a{secrets.token_hex(3)}"
-    workload = await server.nats.agent(name)
-    entry = await server.add_agent(name, **about)
-    async with acting(server.nats, workload, script) as actor:
-        yield entry.model, actor
-
-
-def openai_client(server: Server) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
-
-
-def stack_client(server: Server) -> AsyncLlamaStackClient:
-    return AsyncLlamaStackClient(base_url=server.url, max_retries=0)
-
-
-def random_words() -> str:
-    return " ".join(secrets.token_hex(2) for _ in range(5))
 
 
 async def with_a_tool(play: Play) -> None:
