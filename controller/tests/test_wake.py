@@ -1,0 +1,305 @@
+"""When an object is reconciled."""
+
+import asyncio
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from controller import wake
+from controller.api.names import API_VERSION, Kind
+from controller.errors import ClusterUnavailable
+from controller.model import ChildRef, Key, Manifest, Progress
+from controller.wake import Wakes
+
+MATH = Key(Kind.AGENT, "team", "math")
+STACK = Key(Kind.STACK, "team", "default")
+ADD = Key(Kind.TOOL, "team", "add")
+MODULE = ChildRef("v1", "ConfigMap", "team", "math-agent")
+
+
+class Reconciles:
+    """What a reconcile is told to give, in order; then nothing more to do."""
+
+    def __init__(self, *script: Progress | Exception) -> None:
+        self.count: Counter[Key] = Counter()
+        self.at: list[float] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.lasts = 0.0
+        self._script = itertools.chain(script, itertools.repeat(Progress()))
+
+    async def __call__(self, key: Key, now: datetime) -> Progress:
+        assert now.tzinfo is not None
+        self.count[key] += 1
+        self.at.append(asyncio.get_running_loop().time())
+        self.under_way += 1
+        self.most_under_way = max(self.under_way, self.most_under_way)
+        try:
+            await asyncio.sleep(self.lasts)
+        finally:
+            self.under_way -= 1
+        step = next(self._script)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    async def another(self, key: Key) -> None:
+        """Wait until `key`, which was just woken, has been reconciled once more."""
+        before = self.count[key]
+        await until(lambda: self.count[key] == before + 1)
+
+
+@contextlib.asynccontextmanager
+async def kept(wakes: Wakes, *keys: Key) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(wakes.keep(key)) for key in keys]
+    await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+def agent(
+    *, uid: str = "1", generation: int = 1, tools: Iterable[str] = ("add",), **more: Any
+) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Agent",
+        "metadata": {
+            "namespace": "team",
+            "name": "math",
+            "uid": uid,
+            "generation": generation,
+            **more,
+        },
+        "spec": {
+            "stackRef": {"name": "default"},
+            "framework": "LangGraph",
+            "source": {
+                "module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": MODULE.name}}
+            },
+            "tools": [{"toolRef": {"name": name}} for name in tools],
+        },
+    }
+
+
+def stack(*, ready: str = "False", models: int = 0) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Stack",
+        "metadata": {"namespace": "team", "name": "default", "uid": "s", "generation": 1},
+        "spec": {},
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready, "reason": "Ready", "message": "…"}],
+            "models": [{}] * models,
+        },
+    }
+
+
+async def test_who_begins_to_keep_an_object_reconciles_it() -> None:
+    reconciles = Reconciles()
+    async with kept(Wakes(reconciles), MATH):
+        assert reconciles.count[MATH] == 1
+
+
+async def test_many_wakes_are_one_reconcile() -> None:
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    async with kept(wakes, MATH):
+        for _ in range(100):
+            wakes.wake(MATH)
+        await asyncio.sleep(0.05)
+
+    assert reconciles.count[MATH] == 2
+
+
+async def test_a_wake_during_a_reconcile_is_another_one_afterwards() -> None:
+    """It may have read the world before what the wake is about."""
+    reconciles = Reconciles()
+    reconciles.lasts = 0.05
+    wakes = Wakes(reconciles)
+    async with kept(wakes, MATH):
+        assert reconciles.under_way == 1
+        wakes.wake(MATH)
+        await until(lambda: reconciles.count[MATH] == 2)
+        await asyncio.sleep(0.1)
+
+    assert reconciles.count[MATH] == 2
+
+
+async def test_an_object_is_not_reconciled_twice_at_once_and_others_need_not_wait() -> None:
+    reconciles = Reconciles()
+    reconciles.lasts = 0.02
+    wakes = Wakes(reconciles)
+    async with kept(wakes, MATH, MATH, MATH):
+        await until(lambda: reconciles.count[MATH] == 3)
+        assert reconciles.most_under_way == 1
+    async with kept(wakes, MATH, ADD, STACK):
+        assert reconciles.under_way == 3
+
+
+async def test_an_object_nobody_wakes_is_looked_at_now_and_then() -> None:
+    reconciles = Reconciles()
+    async with kept(Wakes(reconciles, resync=0.02), MATH):
+        await until(lambda: reconciles.count[MATH] >= 4)
+
+
+async def test_what_asks_for_another_reconcile_gets_it_ever_later() -> None:
+    reconciles = Reconciles(*[Progress(again_in=0.02)] * 5)
+    async with kept(Wakes(reconciles), MATH):
+        await until(lambda: reconciles.count[MATH] == 5)
+
+    waits = [after - before for before, after in itertools.pairwise(reconciles.at)]
+    for wait, asked in zip(waits, (0.02, 0.04, 0.08, 0.16), strict=True):
+        assert asked * 0.9 <= wait < asked * 1.1 + 0.05
+
+
+async def test_a_wake_ends_the_backing_off() -> None:
+    reconciles = Reconciles(*[Progress(again_in=0.02)] * 3, Progress(again_in=60.0))
+    wakes = Wakes(reconciles)
+    async with kept(wakes, MATH):
+        await until(lambda: reconciles.count[MATH] == 4)
+        wakes.wake(MATH)
+        await until(lambda: reconciles.count[MATH] == 5)
+
+
+@pytest.mark.parametrize("error", [ClusterUnavailable(), ZeroDivisionError()])
+async def test_a_failure_is_tried_again_and_touches_nobody_else(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClusterUnavailable, "retry_after", 0.01)
+    monkeypatch.setattr(wake, "FAULT_SECONDS", 0.01)
+    reconciles = Reconciles(error, error)
+    async with kept(Wakes(reconciles), MATH):
+        await until(lambda: reconciles.count[MATH] == 3)
+        await asyncio.sleep(0.05)
+
+    assert reconciles.count[MATH] == 3
+
+
+async def test_a_deletion_is_pursued_until_nothing_is_left() -> None:
+    reconciles = Reconciles(
+        Progress(again_in=0.01),
+        ClusterUnavailable(),
+        Progress(again_in=60),
+        Progress(finished=True),
+    )
+    wakes = Wakes(reconciles)
+    finishing = asyncio.create_task(wakes.finish(MATH))
+    async with asyncio.timeout(5):
+        while not finishing.done():
+            wakes.wake(MATH)
+            await asyncio.sleep(0.01)
+
+    assert reconciles.count[MATH] == 4
+    assert not wakes._triggers, "nothing is remembered of it"
+
+
+async def test_a_deletion_waits_for_the_reconcile_under_way() -> None:
+    reconciles = Reconciles(Progress(), Progress(finished=True))
+    reconciles.lasts = 0.03
+    wakes = Wakes(reconciles)
+    async with kept(wakes, MATH):
+        await wakes.finish(MATH)
+
+    assert reconciles.most_under_way == 1
+
+
+async def test_a_change_of_the_object_wakes_it_and_what_it_wrote_itself_does_not() -> None:
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent())
+    async with kept(wakes, MATH):
+        wakes.seen(MATH, {**agent(), "status": {"conditions": [{"type": "Ready"}]}})
+        await asyncio.sleep(0.02)
+        assert reconciles.count[MATH] == 1
+
+        for news in (
+            agent(generation=2),
+            agent(generation=2, deletionTimestamp="2026-11-22T16:00:00Z"),
+            agent(uid="2"),
+        ):
+            wakes.seen(MATH, news)
+            await reconciles.another(MATH)
+
+
+async def test_what_a_spec_names_wakes_it() -> None:
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent())
+    async with kept(wakes, MATH):
+        for ref in (STACK.ref, ADD.ref, MODULE):
+            wakes.wake_referrers(ref)
+            await reconciles.another(MATH)
+        wakes.wake_referrers(ChildRef("v1", "ConfigMap", "other", MODULE.name))
+        await asyncio.sleep(0.02)
+
+    assert reconciles.count[MATH] == 4
+
+
+async def test_what_a_spec_names_no_more_does_not_wake_it() -> None:
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent())
+    wakes.seen(MATH, agent(generation=2, tools=()))
+    async with kept(wakes, MATH):
+        wakes.wake_referrers(ADD.ref)
+        await asyncio.sleep(0.02)
+        assert reconciles.count[MATH] == 1
+
+        wakes.gone(MATH, "1")
+        wakes.wake_referrers(STACK.ref)
+        await asyncio.sleep(0.02)
+
+    assert reconciles.count[MATH] == 1
+    assert not wakes._referrers
+
+
+async def test_a_stack_wakes_its_agents_for_its_conditions_and_not_for_its_numbers() -> None:
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent())
+    wakes.seen(STACK, stack())
+    async with kept(wakes, MATH):
+        wakes.seen(STACK, stack(models=3))
+        await asyncio.sleep(0.02)
+        assert reconciles.count[MATH] == 1
+
+        wakes.seen(STACK, stack(ready="True"))
+        await until(lambda: reconciles.count[MATH] == 2)
+
+        wakes.gone(STACK, "s")
+        await until(lambda: reconciles.count[MATH] == 3)
+
+
+async def test_the_end_of_an_object_does_not_forget_its_successor() -> None:
+    """The watch may tell of a re-created object before it tells of the end of the first."""
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent(uid="1"))
+    wakes.seen(MATH, agent(uid="2"))
+    wakes.gone(MATH, "1")
+    async with kept(wakes, MATH):
+        wakes.wake_referrers(ADD.ref)
+        await until(lambda: reconciles.count[MATH] == 2)
+
+
+def test_an_object_that_cannot_be_read_refers_to_nothing() -> None:
+    wakes = Wakes(Reconciles())
+    wakes.seen(MATH, agent())
+    wakes.seen(MATH, {**agent(generation=2), "spec": {"framework": 7}})
+
+    assert not wakes._referrers
