@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.contract.messages import End, Event, Task
-from runtime.contract.runs import RunRecord
+from runtime.contract.messages import Cancelled, Completed, Event, Failed, Task
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.trust_config import Workload
 from runtime.state.runs import Held, Runs
@@ -47,20 +46,23 @@ class Play:
         for event in events:
             await self.link.outbox.signal(self.subject, event.encode())
 
-    async def write(self, end: End) -> RunRecord:
+    async def write(self, end: Event) -> None:
         """Write the end into the record and tell nobody."""
-        self.held = await self.runs.end(self.held, end)
-        return self.held.record
-
-    async def perform(self, *lines: Line) -> None:
-        """Begin, tell everything, and write the end before it is told."""
-        await self.begin()
-        *steps, end = self.events(*lines)
-        await self.tell(*steps)
-        if not isinstance(end, End.__value__):
+        if not isinstance(end, Completed | Failed | Cancelled):
             raise TypeError(f"{end} is no end")
+        self.held = await self.runs.end(self.held, end)
+
+    async def finish(self, *events: Event) -> None:
+        """Tell everything, the end after it was written."""
+        *steps, end = events
+        await self.tell(*steps)
         await self.write(end)
         await self.tell(end)
+
+    async def perform(self, *lines: Line) -> None:
+        """Begin, and bring it to its end."""
+        await self.begin()
+        await self.finish(*self.events(*lines))
 
     @property
     def subject(self) -> str:
