@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from controller.local.manifests import BadManifest
+from controller.local.site import ModelEndpoint
 from controller.local.up import Failed, Options, up
 
 
@@ -46,8 +49,15 @@ def options(arguments: argparse.Namespace) -> Options:
         folder=arguments.folder,
         port=arguments.port,
         question=arguments.ask,
+        model=model(os.environ),
         state=arguments.state,
     )
+
+
+def model(environment: Mapping[str, str]) -> ModelEndpoint | None:
+    """The user's own model endpoint, if there is one: MODEL_BASE_URL, and MODEL for its name."""
+    url = environment.get("MODEL_BASE_URL")
+    return ModelEndpoint(url, environment.get("MODEL")) if url else None
 
 
 if __name__ == "__main__":

@@ -32,16 +32,29 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"error: {error}\n")
         return BAD_CONFIGURATION
     if arguments[:1] == ["serve"]:
-        from runtime.amf.serve import serve  # noqa: PLC0415 - only the server's image has it
-
-        return serve(settings.config)
+        return _serve(settings)
     try:
         uvloop.run(_process(arguments, settings))
     except CannotStart as error:
-        log.error("cannot start: %s", error)  # noqa: TRY400 - whose code it was, the sentence says
-        last_words(settings, str(error))
-        return BAD_CONFIGURATION
+        return _cannot_start(settings, str(error))
     return 0
+
+
+def _serve(settings: Settings) -> int:
+    # uvicorn has signals and an event loop of its own.
+    from runtime.amf.serve import CannotServe, serve  # noqa: PLC0415
+
+    try:
+        serve(settings)
+    except CannotServe as error:
+        return _cannot_start(settings, str(error))
+    return 0
+
+
+def _cannot_start(settings: Settings, sentence: str) -> int:
+    log.error("cannot start: %s", sentence)
+    last_words(settings, sentence)
+    return BAD_CONFIGURATION
 
 
 def _process(arguments: list[str], settings: Settings) -> Coroutine[object, object, None]:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet"})
 TOKEN_SECONDS: Final = 3600.0
 
-type Wake = Callable[[Key], None]
+type OnChange = Callable[[], None]
 type OnReport = Callable[[Key, Manifest], None]
 
 
@@ -40,13 +40,13 @@ class LocalCluster:
         environments: Environments,
         issuer: LocalIssuer,
         *,
-        wake: Wake,
+        on_change: OnChange,
         on_report: OnReport,
     ) -> None:
         self._site = site
         self._environments = environments
         self._issuer = issuer
-        self._wake = wake
+        self._on_change = on_change
         self._on_report = on_report
         self._objects: dict[Key, Manifest] = {}
         self._manifests: Manifests | None = None
@@ -117,7 +117,10 @@ class LocalCluster:
         )
 
     async def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        """A user's ConfigMap."""
+        """A ConfigMap, a user's or one of ours."""
+        ours = self._children.get(ChildRef("v1", "ConfigMap", namespace, name))
+        if ours is not None:
+            return dict(ours.get("data", {}))
         return self._now.config_maps.get(ObjectName(namespace=namespace, name=name))
 
     async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
@@ -199,17 +202,12 @@ class LocalCluster:
         return self._manifests
 
     def _workload(self, manifest: Manifest) -> Workload:
-        owner = _owner(manifest)
         namespace = manifest["metadata"]["namespace"]
 
         def secret(name: str, key: str) -> str | None:
             return self._now.secrets.get(ObjectName(namespace=namespace, name=name), {}).get(key)
 
-        def on_change() -> None:
-            if owner is not None:
-                self._wake(owner)
-
-        return Workload(self._site.root, self._environments, secret, on_change)
+        return Workload(self._site.root, self._environments, secret, self._on_change)
 
 
 def write_folder(folder: Path, data: Mapping[str, str]) -> None:

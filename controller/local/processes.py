@@ -21,6 +21,7 @@ BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 PROBE_SECONDS: Final = 0.1
 PROBE_TIMEOUT_SECONDS: Final = 2.0
 STEADY_SECONDS: Final = 2.0  # between probes once it is ready
+TAIL_BYTES: Final = 2000
 _PR_SET_PDEATHSIG: Final = 1
 
 type OnChange = Callable[[], None]
@@ -122,8 +123,12 @@ class LocalProcess:
             self._on_change()
 
     def _last_words(self) -> str:
+        """What it left in its termination log, else the last line it wrote before it ended."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return self._command.termination_log.read_text()
+        if self._exit_code:
+            lines = _tail(self._command.log_file).splitlines()
+            return f"{lines[-1] if lines else 'no word'} (all of it: {self._command.log_file})"
         return ""
 
 
@@ -178,6 +183,12 @@ async def answers(probe: Probe) -> bool:
                 writer.close()
     except (OSError, TimeoutError, ValueError):
         return False
+
+
+def _tail(file: Path) -> str:
+    with file.open("rb") as log_file:
+        log_file.seek(max(0, file.stat().st_size - TAIL_BYTES))
+        return log_file.read().decode(errors="replace").strip()
 
 
 def _signal(group: int, number: signal.Signals) -> None:

@@ -1,0 +1,272 @@
+"""Embedded mode: the second composition root, which knows everyone."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from controller.api.names import Kind
+from controller.clients.jetstream import JetStream
+from controller.clients.servers import HttpServers
+from controller.local.aside import stand_in_model, trust_keys, trust_plane
+from controller.local.ask import NoAnswer, a_sum, ask
+from controller.local.cluster import LocalCluster
+from controller.local.environments import Environments
+from controller.local.issuer import LocalIssuer
+from controller.local.manifests import BadManifest, Manifests, read_manifests
+from controller.local.reconciling import Reconciling
+from controller.local.screen import Screen
+from controller.local.site import EmbeddedSite, ModelEndpoint, Ports, free_port, server_port
+from controller.model import Child, ChildRef, Image, Key, Manifest, Progress
+from controller.reconcile.agent import reconcile_agent
+from controller.reconcile.identity_policy import reconcile_identity_policy
+from controller.reconcile.stack import reconcile_stack
+from controller.reconcile.tool import reconcile_tool
+from controller.reconcile.world import World
+from runtime.contract.value import ObjectName
+
+log = logging.getLogger(__name__)
+
+AUDIENCE: Final = "k8gentai"
+READY_SECONDS: Final = 180.0
+LOOK_SECONDS: Final = 1.0  # between two looks at the folder, for what was edited
+VERSION: Final = "embedded"
+RECONCILE: Final = {
+    Kind.STACK: reconcile_stack,
+    Kind.AGENT: reconcile_agent,
+    Kind.TOOL: reconcile_tool,
+    Kind.IDENTITY_POLICY: reconcile_identity_policy,
+}
+WORKER_BY_FRAMEWORK: Final = {
+    "LangGraph": Image.WORKER_LANGGRAPH,
+    "LlamaStack": Image.WORKER_LLAMA_STACK,
+}
+
+
+class Failed(Exception):
+    """It did not work out; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `up` is to do.
+
+    Shape:
+        question  None: run until stopped; else ask it, show the answer and stop ("" is a sum).
+        model     the user's own endpoint in place of the stand-in, or None.
+        state     folder that outlives the run, or None for one that goes with it.
+    """
+
+    folder: Path
+    port: int
+    question: str | None = None
+    model: ModelEndpoint | None = None
+    state: Path | None = None
+
+
+async def up(options: Options) -> None:
+    """Run the manifests of a folder on this machine until asked to stop.
+
+    Raises:
+        BadManifest: the folder cannot be used.
+        Failed: something did not get ready, or gave no answer.
+    """
+    manifests = read_manifests(options.folder)
+    screen = Screen(options.folder)
+    with contextlib.ExitStack() as stack:
+        root = options.state or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="k8gentai-"))
+        )
+        _log_to(root / "logs")
+        async with _Platform(options, manifests, screen, root.resolve()).running() as platform:
+            await platform.until_ready()
+            if options.question is None:
+                await platform.until_stopped()
+            else:
+                await platform.answer(options.question)
+    screen.say("everything is stopped")
+
+
+class _Platform:
+    """What runs, and the hands that keep it running."""
+
+    def __init__(self, options: Options, manifests: Manifests, screen: Screen, root: Path) -> None:
+        self._options = options
+        self._manifests = manifests
+        self._screen = screen
+        self._stop = asyncio.Event()
+        self._issuer = LocalIssuer(AUDIENCE)
+        self._model_port = free_port()
+        stacks = [key.object_name for key in manifests.objects if key.kind is Kind.STACK]
+        self._site = EmbeddedSite(
+            root=root,
+            issuers=(self._issuer.trusted(),),
+            trust_keys=trust_keys(root / "trust-keys"),
+            model=options.model or ModelEndpoint(f"http://127.0.0.1:{self._model_port}/v1"),
+            ports=Ports({server_port(name): options.port for name in stacks[:1]}),
+        )
+        self._environments = Environments(screen.say)
+        self._cluster = LocalCluster(
+            self._site,
+            self._environments,
+            self._issuer,
+            on_change=self._wake_all,
+            on_report=self._report,
+        )
+        self._reconciling = Reconciling(self._reconcile, self._cluster.forget)
+        self._world: World | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["_Platform"]:
+        """Everything started; whatever happens, nothing of it is left afterwards."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        operator = self._site.operator
+        self._cluster.write_token(operator)
+        token_file = Path(self._site.token_file(operator))
+        async with (
+            JetStream(operator, token_file).running() as streams,
+            HttpServers.running() as servers,
+        ):
+            self._world = World(
+                cluster=self._cluster,
+                streams=streams,
+                servers=servers,
+                site=self._site,
+                version=VERSION,
+            )
+            making = [asyncio.create_task(self._environments.python(i)) for i in self._images()]
+            keeping = [
+                asyncio.create_task(self._cluster.renew_tokens()),
+                asyncio.create_task(self._follow_folder()),
+            ]
+            try:
+                await self._start()
+                yield self
+            finally:
+                self._screen.say("stopping")
+                for task in (*keeping, *making):
+                    task.cancel()
+                await asyncio.gather(*keeping, *making, return_exceptions=True)
+                await self._reconciling.stop()
+                await self._cluster.stop(last=_goes_last)
+
+    async def until_ready(self) -> None:
+        """Wait until every object is Ready.
+
+        Raises:
+            Failed: one is not, in time; the message is its own word on why.
+        """
+        end = time.monotonic() + READY_SECONDS
+        waiting = list(self._manifests.objects)
+        while waiting and not self._stop.is_set():
+            waiting = [key for key in waiting if not self._screen.is_ready(key)]
+            stalled = [key for key in waiting if self._screen.is_stalled(key)]
+            if self._options.question is not None and (stalled or time.monotonic() > end):
+                raise Failed(self._screen.why_not((stalled or waiting)[0]))
+            self._screen.waiting(waiting)
+            await asyncio.sleep(0.05)
+
+    async def until_stopped(self) -> None:
+        """Say how to use it, and wait for Ctrl-C."""
+        for key in self._manifests.objects:
+            if key.kind is Kind.AGENT:
+                self._screen.show_curl(self._url(key), key.name)
+                break
+        await self._stop.wait()
+
+    async def answer(self, question: str) -> None:
+        """Ask the first agent and show what it says.
+
+        Raises:
+            Failed: there is no agent, or it gave no answer.
+        """
+        agent = next((key for key in self._manifests.objects if key.kind is Kind.AGENT), None)
+        if self._stop.is_set():
+            raise Failed("stopped before there was an answer")
+        if agent is None:
+            raise Failed("there is no Agent to ask; add one, or leave out --ask")
+        asked, expected = (question, None) if question else a_sum()
+        self._screen.say(f"asking {agent.name}: {asked}")
+        try:
+            text = await ask(self._url(agent), agent.name, asked, self._screen.piece)
+        except NoAnswer as error:
+            raise Failed(f"{agent.name} gave no answer: {error}") from error
+        self._screen.piece("\n")
+        if expected is not None and expected not in text:
+            raise Failed(f"the answer is wrong, {expected} would be right")
+
+    async def _start(self) -> None:
+        self._cluster.take(self._manifests)
+        await self._cluster.apply(Child(trust_plane(self._site)), force=True)
+        if self._options.model is None:
+            self._screen.say("the model is a stand-in, no language model (see MODEL_BASE_URL)")
+            stand_in = stand_in_model(self._site, self._model_port)
+            await self._cluster.apply(Child(stand_in), force=True)
+        self._wake_all()
+
+    def _images(self) -> list[Image]:
+        """What will be needed, so that nothing waits for the other's environment."""
+        frameworks = {
+            body["spec"].get("framework")
+            for key, body in self._manifests.objects.items()
+            if key.kind is Kind.AGENT
+        }
+        workers = [image for name, image in WORKER_BY_FRAMEWORK.items() if name in frameworks]
+        return [Image.SERVER, Image.RUNTIME, *workers]
+
+    async def _reconcile(self, key: Key, now: datetime) -> Progress:
+        if self._world is None:
+            raise Failed("nothing is running yet")
+        return await RECONCILE[key.kind](key, self._world, now)
+
+    def _wake_all(self) -> None:
+        """Whatever changed, each object may depend on it; here there are never many."""
+        for key in self._manifests.objects:
+            self._reconciling.wake(key)
+
+    def _report(self, key: Key, status: Manifest) -> None:
+        if self._screen.report(key, status):
+            self._wake_all()
+
+    async def _follow_folder(self) -> None:
+        """What is edited takes effect; what cannot be used is told and changes nothing."""
+        told = ""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                found = await asyncio.to_thread(read_manifests, self._options.folder)
+            except BadManifest as error:
+                if str(error) != told:
+                    self._screen.say(f"{error}; what runs stays as it is")
+                told = str(error)
+                continue
+            told = ""
+            if found.digest != self._manifests.digest:
+                self._manifests = found
+                for key in self._cluster.take(found):
+                    self._reconciling.wake(key)
+
+    def _url(self, agent: Key) -> str:
+        ref = self._manifests.objects[agent]["spec"]["stackRef"]
+        namespace = ref.get("namespace", agent.namespace)
+        return self._site.server_url(ObjectName(namespace=namespace, name=ref["name"]))
+
+
+def _log_to(folder: Path) -> None:
+    """What this process itself has to say beside the screen."""
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=folder / "up.log", level=logging.INFO, force=True)
+
+
+def _goes_last(ref: ChildRef) -> bool:
+    """The queue and whoever lets workloads in to it outlive the workloads."""
+    return ref.kind == "StatefulSet" or ref.name == "k8gentai-trust"
