@@ -72,7 +72,7 @@ class Book:
             log.warning("no run record", extra={"key": entry.key, "error": str(error)})
             return
         if record.state.is_end:
-            self._close(record, now)
+            self._close(record, now, inherited=inherited)
         else:
             self._open(record, now, inherited=inherited)
 
@@ -118,14 +118,14 @@ class Book:
         else:
             self._waits_no_more(record)
             if inherited and conversation is not None:
-                # Whoever led before may have died before it was published.
+                # Whoever led before may have died before he published it.
                 self.put(Conversation(conversation), now)
         needed = due(record, now=now, cancelled_since=self._cancelled_since.get(task))
         self.put(
             OpenRun(record.task.agent, task), needed.at if isinstance(needed, LookAgain) else now
         )
 
-    def _close(self, record: RunRecord, now: float) -> None:
+    def _close(self, record: RunRecord, now: float, *, inherited: bool) -> None:
         agent, task, conversation = record.task.agent, record.task.id, record.task.conversation
         self._cancelled_since.pop(task, None)
         self._times.pop(OpenRun(agent, task), None)
@@ -134,7 +134,7 @@ class Book:
             self.put(Conversation(conversation), now)
         ended = now if record.ended is None else record.ended
         if record.state is not RunState.COMPLETED and ended > now - self._event_seconds:
-            self.put(EndedRun(agent, task), max(now, ended + TELLING_SECONDS))
+            self.put(EndedRun(agent, task), now + (0 if inherited else TELLING_SECONDS))
 
     def _waits_no_more(self, record: RunRecord) -> None:
         conversation = record.task.conversation

@@ -6,8 +6,10 @@ good by the next delivery of the same advisory.
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import assert_never
+from functools import partial
+from typing import Any, assert_never
 
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, CallResult, Outcome, Task
@@ -29,6 +31,8 @@ from runtime.transport.port import (
 )
 
 log = logging.getLogger(__name__)
+
+type Settle = Callable[[], Coroutine[Any, Any, None]]
 
 RETRY_SECONDS = 1.0
 FAULT_SECONDS = 30.0
@@ -69,25 +73,32 @@ class DeadLetters:
             await asyncio.shield(inbox.stop())
 
     async def _handle(self, delivery: Delivery) -> None:
+        settle: Settle = delivery.nak
+        try:
+            settle = await self._settlement(delivery)
+        finally:
+            # Also when we lead no more: kept by a living process, it would reach no other leader.
+            await asyncio.shield(settle())
+
+    async def _settlement(self, delivery: Delivery) -> Settle:
+        """How to settle an advisory once everything was done for it, or was not."""
         try:
             advisory = read_advisory(self._ports.subjects, delivery.subject, delivery.data)
         except ValueError as error:
             log.warning("an advisory of no use", extra={"error": str(error)})
-            await delivery.term("not understood")
-            return
+            return partial(delivery.term, "not understood")
         try:
             await self.bury(advisory)
         except TransportError as error:
             log.warning("a dead letter has to wait", extra={"error": str(error)})
-            await delivery.nak(RETRY_SECONDS)
+            return partial(delivery.nak, RETRY_SECONDS)
         except LeadershipLost:
             raise
         except Exception:
             # One message that we cannot cope with must not keep the others waiting.
             log.exception("a dead letter failed", extra={"sequence": advisory.sequence})
-            await delivery.nak(FAULT_SECONDS)
-        else:
-            await delivery.ack()
+            return partial(delivery.nak, FAULT_SECONDS)
+        return delivery.ack
 
     async def bury(self, advisory: Advisory) -> None:
         """Do everything that one advisory asks for."""

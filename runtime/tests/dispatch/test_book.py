@@ -110,6 +110,14 @@ def test_an_end_that_nobody_can_follow_any_more_is_not_told() -> None:
     assert book.next_time is None
 
 
+def test_an_end_that_a_dead_leader_wrote_is_told_at_once() -> None:
+    book = Book(event_seconds=3600)
+
+    note(book, RunState.FAILED, ended=40, now=50, inherited=True)
+
+    assert taken(book) == {ENDED: 50.0}
+
+
 def test_a_cancellation_counts_from_when_it_was_first_seen() -> None:
     book = Book(event_seconds=3600)
     note(book, RunState.RUNNING, cancel=True, now=10)
