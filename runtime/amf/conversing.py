@@ -83,7 +83,7 @@ class Conversing:
                 return await self._enter(asked, agent, user, task, now)
         except (TransportError, TimeoutError) as error:
             raise out_of_reach("the queue does not answer") from error
-        except (NoConversation, ValueError) as error:
+        except NoConversation as error:
             raise NotFound(
                 f"There is no conversation {asked.conversation}.", param="conversation"
             ) from error
