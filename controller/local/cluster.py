@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet"})
 TOKEN_SECONDS: Final = 3600.0
 
-type OnChange = Callable[[], None]
+type OnChange = Callable[[Manifest], None]
 type OnReport = Callable[[Key, Manifest], None]
 
 
@@ -57,8 +57,8 @@ class LocalCluster:
 
     # What the folder says
 
-    def take(self, manifests: Manifests) -> tuple[Key, ...]:
-        """Be as the folder says; gives every object to reconcile, those that are gone included."""
+    def take(self, manifests: Manifests) -> Mapping[Key, Manifest]:
+        """Be as the folder says; gives every object there is, those on their way out included."""
         before, self._manifests = self._objects, manifests
         self._objects = {
             key: self._with_generation(body, before.get(key))
@@ -68,7 +68,7 @@ class LocalCluster:
             self._objects[key] = _deleted(before[key])
         for name, data in manifests.config_maps.items():
             write_folder(Path(self._site.source_dir(name)), data)
-        return tuple(sorted(self._objects))
+        return dict(self._objects)
 
     def forget(self, key: Key) -> None:
         """Nothing of a deleted object is left; it is gone."""
@@ -165,7 +165,7 @@ class LocalCluster:
         del uid
         if key in self._objects:
             self._statuses[key] = status
-            self._on_report(key, status)
+            self._on_report(key, {**self._objects[key], "status": status})
 
     async def emit(self, event: KubeEvent) -> None:
         """Log the event."""
@@ -207,7 +207,9 @@ class LocalCluster:
         def secret(name: str, key: str) -> str | None:
             return self._now.secrets.get(ObjectName(namespace=namespace, name=name), {}).get(key)
 
-        return Workload(self._site.root, self._environments, secret, self._on_change)
+        return Workload(
+            self._site.root, self._environments, secret, lambda: self._on_change(manifest)
+        )
 
 
 def write_folder(folder: Path, data: Mapping[str, str]) -> None:

@@ -32,23 +32,22 @@ class Screen:
         sys.stdout.write(words)
         sys.stdout.flush()
 
-    def report(self, key: Key, status: Manifest) -> bool:
-        """Show an object whose readiness has changed; gives whether it has."""
+    def report(self, key: Key, status: Manifest) -> None:
+        """Show an object whose readiness has changed."""
         by_type = {one["type"]: one for one in status.get("conditions", ())}
         self._conditions[key] = by_type
         ready = by_type.get("Ready")
         if ready is None:
-            return False
+            return
         before = self._shown.get(key)
         now = (ready["status"], f"{ready['reason']}: {ready['message']}")
         self._shown[key] = now
         if before == now:
-            return False
+            return
         if ready["status"] == "True":
             self.say(f"✓ {key.kind} {key.name}  {now[1]}")
         elif ready["reason"] not in ON_THE_WAY:
             self.say(f"✗ {key.kind} {key.name}  {now[1]}")
-        return True
 
     def waiting(self, keys: Iterable[Key]) -> None:
         """Every now and then, say what is being waited for and why."""

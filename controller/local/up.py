@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from controller.api.names import Kind
+from controller.api.names import LABEL_OWNER_KIND, Kind
 from controller.clients.jetstream import JetStream
 from controller.clients.servers import HttpServers
 from controller.local.aside import stand_in_model, trust_keys, trust_plane
@@ -20,8 +20,8 @@ from controller.local.ask import NoAnswer, a_sum, ask
 from controller.local.cluster import LocalCluster
 from controller.local.environments import Environments
 from controller.local.issuer import LocalIssuer
+from controller.local.keeping import Keeping
 from controller.local.manifests import BadManifest, Manifests, read_manifests
-from controller.local.reconciling import Reconciling
 from controller.local.screen import Screen
 from controller.local.site import EmbeddedSite, ModelEndpoint, Ports, free_port, server_port
 from controller.model import Child, ChildRef, Image, Key, Manifest, Progress
@@ -30,12 +30,14 @@ from controller.reconcile.identity_policy import reconcile_identity_policy
 from controller.reconcile.stack import reconcile_stack
 from controller.reconcile.tool import reconcile_tool
 from controller.reconcile.world import World
+from controller.wake import Wakes
 from runtime.contract.value import ObjectName
 
 log = logging.getLogger(__name__)
 
 AUDIENCE: Final = "k8gentai"
 READY_SECONDS: Final = 180.0
+RESYNC_SECONDS: Final = 10.0  # what was changed by hand is repaired
 LOOK_SECONDS: Final = 1.0  # between two looks at the folder, for what was edited
 VERSION: Final = "embedded"
 RECONCILE: Final = {
@@ -117,10 +119,11 @@ class _Platform:
             self._site,
             self._environments,
             self._issuer,
-            on_change=self._wake_all,
+            on_change=self._changed,
             on_report=self._report,
         )
-        self._reconciling = Reconciling(self._reconcile, self._cluster.forget)
+        self._wakes = Wakes(self._reconcile, resync=RESYNC_SECONDS)
+        self._keeping = Keeping(self._wakes, self._cluster.forget)
         self._world: World | None = None
 
     @contextlib.asynccontextmanager
@@ -156,7 +159,7 @@ class _Platform:
                 for task in (*keeping, *making):
                     task.cancel()
                 await asyncio.gather(*keeping, *making, return_exceptions=True)
-                await self._reconciling.stop()
+                await self._keeping.stop()
                 await self._cluster.stop(last=_goes_last)
 
     async def until_ready(self) -> None:
@@ -205,13 +208,12 @@ class _Platform:
             raise Failed(f"the answer is wrong, {expected} would be right")
 
     async def _start(self) -> None:
-        self._cluster.take(self._manifests)
+        self._keeping.take(self._cluster.take(self._manifests))
         await self._cluster.apply(Child(trust_plane(self._site)), force=True)
         if self._options.model is None:
             self._screen.say("the model is a stand-in, no language model (see MODEL_BASE_URL)")
             stand_in = stand_in_model(self._site, self._model_port)
             await self._cluster.apply(Child(stand_in), force=True)
-        self._wake_all()
 
     def _images(self) -> list[Image]:
         """What will be needed, so that nothing waits for the other's environment."""
@@ -228,14 +230,17 @@ class _Platform:
             raise Failed("nothing is running yet")
         return await RECONCILE[key.kind](key, self._world, now)
 
-    def _wake_all(self) -> None:
-        """Whatever changed, each object may depend on it; here there are never many."""
-        for key in self._manifests.objects:
-            self._reconciling.wake(key)
+    def _changed(self, workload: Manifest) -> None:
+        """A process came or went: its owner looks; the trust plane's is everybody's affair."""
+        labels = workload["metadata"].get("labels", {})
+        self._wakes.wake_owner(labels)
+        if LABEL_OWNER_KIND not in labels:
+            for key in self._manifests.objects:
+                self._wakes.wake(key)
 
-    def _report(self, key: Key, status: Manifest) -> None:
-        if self._screen.report(key, status):
-            self._wake_all()
+    def _report(self, key: Key, body: Manifest) -> None:
+        self._screen.report(key, body["status"])
+        self._wakes.seen(key, body)
 
     async def _follow_folder(self) -> None:
         """What is edited takes effect; what cannot be used is told and changes nothing."""
@@ -252,8 +257,7 @@ class _Platform:
             told = ""
             if found.digest != self._manifests.digest:
                 self._manifests = found
-                for key in self._cluster.take(found):
-                    self._reconciling.wake(key)
+                self._keeping.take(self._cluster.take(found))
 
     def _url(self, agent: Key) -> str:
         ref = self._manifests.objects[agent]["spec"]["stackRef"]
