@@ -255,6 +255,9 @@ async def test_a_crash_after_any_step_releases_once(scene: Scene, steps: int) ->
     assert [message.text for message in released[0].history] == ["q1", "a1"]
     assert (await scene.held(second)).record.state is QUEUED
     assert (await scene.held(second)).record.task.history == ()
+    place = await scene.conversations.turn("c")
+    assert place is not None
+    assert place.released
 
 
 async def look(ports: Ports) -> None:
