@@ -72,16 +72,29 @@ class Runs:
     async def end(self, held: Held, end: End, *, patience_seconds: float = 30) -> Held:
         """Write the end of a run; of all who try, one wins.
 
+        That somebody has asked for its cancellation meanwhile does not make an attempt stale.
+
         Raises:
             StaleAttempt: the run has another attempt or another end by now.
             Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
-        record = held.record.ending(end, time.time())
+        now = time.time()
         try:
             async with asyncio.timeout(patience_seconds):
-                return await self._write_for_sure(held, record)
+                try:
+                    return await self._write_for_sure(held, held.record.ending(end, now))
+                except StaleAttempt:
+                    held = await self._asked_to_cancel(held)
+                    return await self._write_for_sure(held, held.record.ending(end, now))
         except TimeoutError as error:
             raise Unavailable("the end of the run could not be written") from error
+
+    async def _asked_to_cancel(self, held: Held) -> Held:
+        """The record as it is now, if nothing else than a wish to cancel was added to it."""
+        now = await self.get(held.record.task.agent, held.record.task.id)
+        if now is None or now.record != held.record.model_copy(update={"cancel_requested": True}):
+            raise StaleAttempt(f"run {held.record.task.id} has moved on")
+        return now
 
     async def _write_for_sure(self, held: Held, record: RunRecord) -> Held:
         while True:
