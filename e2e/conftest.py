@@ -1,0 +1,115 @@
+"""Namespaces that come and go, a Stack for many tests, and clients for it."""
+
+import contextlib
+import json
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e import manifests
+from e2e.asking import Asking
+from e2e.kubectl import Body, Namespace, kubectl, run
+from e2e.manifests import ADDS, NOBODY, config_map, model, stack, tool
+
+SHARED = "shared"
+RESTRICTED = "pod-security.kubernetes.io/enforce"
+TEARDOWN_SECONDS = 150
+
+
+@contextlib.contextmanager
+def a_namespace(purpose: str, leaving: list[str]) -> Iterator[Namespace]:
+    """A namespace under the profile `restricted`; its end is waited for by `gone`."""
+    name = f"e2e-{purpose}-{secrets.token_hex(3)}"
+    metadata = {"name": name, "labels": {RESTRICTED: "restricted"}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    kubectl("create", "-f", "-", given=json.dumps(body))
+    try:
+        yield Namespace(name)
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+        leaving.append(name)
+
+
+@pytest.fixture(scope="session")
+def leaving() -> Iterator[list[str]]:
+    """Namespaces on their way out; all of them have to end."""
+    names: list[str] = []
+    yield names
+    gone = run("wait", "--for=delete", f"--timeout={TEARDOWN_SECONDS}s", *map(_named, names))
+    assert not gone.returncode, f"these did not end: {gone.stderr}"
+
+
+def _named(namespace: str) -> str:
+    return f"namespace/{namespace}"
+
+
+@pytest.fixture
+def namespace(leaving: list[str]) -> Iterator[Namespace]:
+    """A namespace of the test's own."""
+    with a_namespace("own", leaving) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def module_namespace(leaving: list[str]) -> Iterator[Namespace]:
+    """A namespace of the module's own."""
+    with a_namespace("module", leaving) as own:
+        yield own
+
+
+class Shared:
+    """A Stack with an adding tool that tests join from namespaces of their own.
+
+    Shape:
+        Its models: `small` answers at once, `slow` after a second, `refusing`, `garbage` and
+        `down` never do. `stack` and `add` are references for specs.
+    """
+
+    def __init__(self, namespace: Namespace, asking: Asking) -> None:
+        self.namespace = namespace
+        self.asking = asking
+        self.stack: Body = {"name": SHARED, "namespace": namespace.name}
+        self.add: Body = {"name": "add", "namespace": namespace.name}
+
+    def effects(self) -> list[str]:
+        """What the adding tool has done, a line each."""
+        printed = self.namespace.python("deployment/tool-add", manifests.READ_EFFECTS)
+        return printed.splitlines()
+
+
+@pytest.fixture(scope="session")
+def shared(leaving: list[str]) -> Iterator[Shared]:
+    """The Stack that most tests share."""
+    with a_namespace("shared", leaving) as home:
+        home.apply(
+            stack(
+                SHARED,
+                model("small", "stand-in"),
+                model("slow", "slow-1000"),
+                model("refusing", "error-500"),
+                model("garbage", "garbage"),
+                model("down", "stand-in", NOBODY),
+            ),
+            config_map("adds", adds=ADDS),
+            tool("add", "adds:add", "adds", {"name": SHARED}),
+        )
+        home.wait_ready(f"stack/{SHARED}", "tool/add")
+        with home.reached(f"stack-{SHARED}", 8321) as address:
+            yield Shared(home, Asking(f"http://{address}"))
+
+
+type Start = Callable[[Namespace, Body], str]
+
+
+@pytest.fixture
+def started() -> Start:
+    """Applies an Agent, waits until it is ready, and gives the name clients call it by."""
+
+    def start(namespace: Namespace, body: Body) -> str:
+        name = f"agent/{body['metadata']['name']}"
+        namespace.apply(body)
+        namespace.wait_ready(name)
+        return str(namespace.get(name)["status"]["model"])
+
+    return start

@@ -1,0 +1,178 @@
+"""The samples, as the README tells a user to try them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from e2e.asking import Asking, eventually
+from e2e.kubectl import Namespace, kubectl
+from e2e.manifests import sum_of_two
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+
+SAMPLES = "config/samples"
+ALL_READY = ("stack/default", "tool/add", "agent/math", "agent/triage", "agent/clerk")
+
+
+@pytest.fixture(scope="module")
+def samples(module_namespace: Namespace) -> Iterator[tuple[Namespace, Asking]]:
+    """All samples in one namespace: they share their Stack."""
+    home = module_namespace
+    for folder in ("quickstart", "own-graph", "llama-stack"):
+        home.apply_folder(f"{SAMPLES}/{folder}")
+    home.wait_ready(*ALL_READY)
+    with home.reached("stack-default", 8321) as address:
+        yield home, Asking(f"http://{address}")
+
+
+@pytest.fixture
+def asking(samples: tuple[Namespace, Asking]) -> Asking:
+    return samples[1]
+
+
+@pytest.fixture
+def home(samples: tuple[Namespace, Asking]) -> Namespace:
+    return samples[0]
+
+
+async def _told(stream: AsyncIterator[Any]) -> tuple[str, Any]:
+    """The text that a stream told piece by piece, and its response."""
+    events = [event async for event in stream]
+    assert events[-1].type == "response.completed"
+    pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+    return "".join(pieces), events[-1].response
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("client", [Asking.openai, Asking.llama_stack])
+@pytest.mark.parametrize("model", ["math", "clerk"])
+async def test_a_sum_is_computed_by_the_tool(
+    asking: Asking, model: str, client: Callable[[Asking], Any], *, stream: bool
+) -> None:
+    words, right, _ = sum_of_two()
+
+    async with client(asking) as asked:
+        answer = await asked.responses.create(model=model, input=words, stream=stream)
+        if stream:
+            text, answer = await _told(answer)
+            assert text == answer.output_text
+
+    assert right in answer.output_text
+    call = next(item for item in answer.output if item.type == "mcp_call")
+    assert (call.name, call.server_label) == ("add", "add")
+    assert float(call.output) == int(right)
+
+
+@pytest.mark.parametrize("words", ["The mail server is down", "Where is the canteen"])
+async def test_a_graph_of_the_user_s_own_runs_unchanged(
+    asking: Asking, home: Namespace, words: str
+) -> None:
+    answer = await asking.ask("triage", words)
+
+    assert answer.status == "completed"
+    assert words.lower() in answer.output_text.lower()
+    assert home.get("agent/triage")["status"]["type"] == "Module"
+
+
+async def test_agents_are_listed_beside_the_models(asking: Asking) -> None:
+    assert {"agents/math", "agents/triage", "agents/clerk", "small/stand-in"} <= (
+        await asking.models()
+    )
+
+
+async def test_a_model_that_is_no_agent_is_answered_by_the_server_itself(asking: Asking) -> None:
+    answer = await asking.ask("small/stand-in", "Repeat after me: heliotrope")
+
+    assert "heliotrope" in answer.output_text
+
+
+async def test_a_conversation_goes_on(asking: Asking) -> None:
+    words, right, _ = sum_of_two()
+    async with asking.openai() as client:
+        first = await client.responses.create(model="math", input=words)
+        second = await client.responses.create(
+            model="math", input="What did I ask first?", previous_response_id=first.id
+        )
+
+    assert right in first.output_text
+    assert second.status == "completed"
+    assert second.previous_response_id == first.id
+
+
+def test_describe_tells_a_person_how_it_is(home: Namespace) -> None:
+    shown = " ".join(home.kubectl("describe", "agent", "math").split())
+
+    for sentence in (
+        "Message: the spec is valid",
+        "Message: everything it refers to is there",
+        "Message: identity, queue and workload are written",
+        "Message: workers prove themselves as the ServiceAccount agent-math",
+        "Message: 1 of 1 worker ready",
+    ):
+        assert sentence in shown
+    assert ("Normal", "Ready", "1 of 1 worker ready") in home.events("agent/math")
+
+
+def test_get_shows_everything_of_ours_in_columns(home: Namespace) -> None:
+    shown = home.kubectl("get", "k8gentai")
+
+    assert {line.split()[0] for line in shown.splitlines() if "/" in line.split(" ")[0]} == {
+        *(f"{kind}.k8gentai.dev/{name}" for kind, name in (one.split("/") for one in ALL_READY))
+    }
+    header, line = home.kubectl("get", "agent", "math").splitlines()
+    assert header.split() == ["NAME", "FRAMEWORK", "READY", "REASON", "REPLICAS", "BACKLOG", "AGE"]
+    assert line.split()[:6] == ["math", "LangGraph", "True", "Ready", "1", "0"]
+    stack = home.get("stack/default")["status"]
+    assert stack["url"] == f"http://stack-default.{home.name}.svc:8321"
+    assert stack["access"] == "Open"
+
+
+def test_the_tool_tells_what_it_found_out(home: Namespace) -> None:
+    (found,) = home.get("tool/add")["status"]["tools"]
+
+    assert (found["name"], found["description"]) == ("add", "Add two numbers.")
+    assert set(found["inputSchema"]["properties"]) == {"a", "b"}
+    assert [one["name"] for one in home.get("agent/math")["status"]["tools"]] == ["add"]
+
+
+def test_explain_teaches() -> None:
+    shown = kubectl("explain", "agent.spec.execution", "--api-version=k8gentai.dev/v1alpha1")
+
+    assert "How one task is run." in shown
+    assert "ackWaitSeconds" in shown
+    assert "Silence of a worker after which its work is given to another one." in " ".join(
+        shown.split()
+    )
+
+
+async def test_new_instructions_roll_out_without_a_lost_request(
+    asking: Asking, home: Namespace
+) -> None:
+    """Whoever asks while workers are replaced is answered, by the old or by the new ones."""
+    greeting, answers = "Ahoy", list[str]()
+    rolling = asyncio.Event()
+
+    async def keep_asking() -> None:
+        while not rolling.is_set():
+            words, right, _ = sum_of_two()
+            answer = await asking.ask("math", words)
+            assert right in answer.output_text
+            answers.append(answer.output_text)
+
+    async with asyncio.TaskGroup() as asking_all_along:
+        for _ in range(4):
+            asking_all_along.create_task(keep_asking())
+        await eventually(lambda: len(answers) >= 5, "five answers")
+        says = f'You do sums. Always use your tools to calculate. Begin with "{greeting}".'
+        source = {"declarative": {"instructions": says}}
+        await asyncio.to_thread(home.patch, "agent/math", {"source": source})
+        await asyncio.to_thread(home.wait_reason, "agent/math", "Ready", "Ready")
+        rolling.set()
+
+    assert not answers[0].startswith(greeting)
+    words, right, _ = sum_of_two()
+    last = (await asking.ask("math", words)).output_text
+    assert last.startswith(greeting)
+    assert right in last
