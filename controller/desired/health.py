@@ -32,8 +32,8 @@ WORST_FIRST: Final = (
     ReadyReason.CRASH_LOOP,
     ReadyReason.DEPENDENCY_NOT_READY,
     ReadyReason.PROGRESSING,
-    ReadyReason.READY,
     ReadyReason.SCALED_TO_ZERO,
+    ReadyReason.READY,
 )
 
 

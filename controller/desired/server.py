@@ -41,6 +41,11 @@ Source:
     llama-stack 0.7.3, `providers/registry/inference.py` and the config class of each provider.
 """
 
+MORE_BY_PROVIDER: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {"remote::vllm": {"max_tokens": 0}}
+)
+"""What else a provider has to be told: without it, vllm is asked for at most 4096 tokens."""
+
 NO_KEY: Final = "none"
 """What a server without keys is told: some OpenAI clients do not start without one."""
 LEAST_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}}
@@ -93,6 +98,7 @@ def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
     base_url, provided = site.model_endpoint(model.base_url or "", model.model)
     key = f"${{env.{_key_name(place)}}}" if model.api_key_secret_ref else NO_KEY
     config: dict[str, Any] = {PROVIDERS[model.provider]: key, "allowed_models": [provided]}
+    config.update(MORE_BY_PROVIDER.get(model.provider, {}))
     if base_url:
         config["base_url"] = base_url
     return {

@@ -1,5 +1,6 @@
 """From a view to a thought: how far it is, what is wrong, how it fares, what it implies."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,9 +36,7 @@ GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
 def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     """What to make of an Agent."""
     stage, problems = stage_of(view, now), agent_problems(view)
-    health = worst(
-        _workers(view, Role.AGENT), *(_waiting(one) for one in (view.stack, *view.tools))
-    )
+    health = worst(_workers(view, Role.AGENT), *_waiting(view.stack, *view.tools))
     return Thought(
         stage=stage,
         problems=problems,
@@ -135,13 +134,13 @@ def _workload(
     return view.children.get(ChildRef("apps/v1", kind, name.namespace, name.name))
 
 
-def _waiting(reference: Reference[Any]) -> Health:
-    """What an object that is needed means for the health of the one that needs it."""
-    target: Resource | None = reference.usable
-    if target is None:
-        return Health(ReadyReason.READY, "")  # told by ResolvedRefs
-    ready = target.status.condition(ConditionType.READY)
-    if ready is not None and ready.status is ConditionStatus.TRUE:
-        return Health(ReadyReason.READY, "")
-    why = ready.message if ready else "the operator has not looked at it yet"
-    return Health(ReadyReason.DEPENDENCY_NOT_READY, f"{reference.key} is not ready: {why}")
+def _waiting(*references: Reference[Any]) -> Iterator[Health]:
+    """What keeps an object from working although its own workers are fine."""
+    for reference in references:
+        target: Resource | None = reference.usable
+        ready = target.status.condition(ConditionType.READY) if target is not None else None
+        # One that cannot be used is told by ResolvedRefs.
+        if target is not None and (ready is None or ready.status is not ConditionStatus.TRUE):
+            why = ready.message if ready else "the operator has not looked at it yet"
+            message = f"{reference.key} is not ready: {why}"
+            yield Health(ReadyReason.DEPENDENCY_NOT_READY, message)

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final, Self, assert_never
 
-from controller.api.parse import parse
-from controller.api.resource import Envelope, Metadata, Status
+from controller.api.resource import Envelope, Status
 from controller.errors import QueueUnavailable, ReconcileError, StaleView
 from controller.model import (
     ApplyChild,
@@ -37,6 +36,36 @@ SWEEP_AFTER: Final = timedelta(seconds=60)
 """How often a Stack looks through all its queue has for what is of nobody any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """Which object, and how new: what tells a late answer from news."""
+
+    uid: str
+    created: str
+    generation: int
+    reported: int
+
+    @classmethod
+    def of(cls, body: Manifest) -> Self:
+        metadata = body["metadata"]
+        return cls(
+            uid=metadata.get("uid", ""),
+            created=metadata.get("creationTimestamp", ""),
+            generation=metadata.get("generation", 0),
+            reported=(body.get("status") or {}).get("observedGeneration", 0),
+        )
+
+    @property
+    def is_behind(self) -> bool:
+        """A newer generation than this was reported on already."""
+        return self.reported > self.generation
+
+    def is_older_than(self, other: Self) -> bool:
+        if self.uid == other.uid:
+            return self.generation < other.generation
+        return self.created < other.created  # RFC 3339 in UTC sorts as it reads
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """Everything outside, behind its ports; shared by all reconciles of this process.
@@ -51,7 +80,7 @@ class World:
     site: Site
     version: str
     trust_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _newest: dict[Key, Metadata] = field(default_factory=dict)
+    _newest: dict[Key, _Version] = field(default_factory=dict)
     _swept: dict[Key, datetime] = field(default_factory=dict)
 
     async def read(self, key: Key) -> Manifest | None:
@@ -64,13 +93,10 @@ class World:
         if body is None:
             self.forget(key)
             return None
-        found = parse(Envelope, body)
-        newest = self._newest.get(key)
-        if found.status.observed_generation > found.metadata.generation or (
-            newest is not None and _is_older(found.metadata, newest)
-        ):
+        found, newest = _Version.of(body), self._newest.get(key)
+        if found.is_behind or (newest is not None and found.is_older_than(newest)):
             raise StaleView(f"{key} was read as it had been before")
-        self._newest[key] = found.metadata
+        self._newest[key] = found
         return body
 
     def forget(self, key: Key) -> None:
@@ -144,11 +170,3 @@ class World:
         before = owner.status.conditions
         for event in kube_events(key, owner.metadata.uid, before, status.conditions, repairs):
             await self.cluster.emit(event)
-
-
-def _is_older(found: Metadata, newest: Metadata) -> bool:
-    if found.uid == newest.uid:
-        return found.generation < newest.generation
-    if found.creation_timestamp is None or newest.creation_timestamp is None:
-        return False
-    return found.creation_timestamp < newest.creation_timestamp

@@ -132,7 +132,7 @@ def _leaving(view: WorkloadView[Any], thought: Thought) -> str:
     """What a deleted object waits for; "" for one that stays."""
     backlog = _backlog(view)
     left = max(backlog.total if backlog else 0, view.unfinished)
-    noun = "task" if view.owner.kind is Kind.AGENT else "call"
+    noun = f"{'task' if view.owner.kind is Kind.AGENT else 'call'}{'' if left == 1 else 's'}"
     match thought.stage:
         case Stage.STAYING:
             return ""
@@ -140,8 +140,8 @@ def _leaving(view: WorkloadView[Any], thought: Thought) -> str:
             return "it is being deleted and waits to learn what is left in the queue"
         case Stage.DRAINING:
             limit = view.owner.spec.drain_seconds
-            return f"it is being deleted and waits, at most {limit} s, for {left} {noun}s to end"
+            return f"it is being deleted and waits, at most {limit} s, for {left} {noun} to end"
         case Stage.CANCELLING:
-            return f"it is being deleted and cancels {left} {noun}s"
+            return f"it is being deleted and cancels {left} {noun}"
         case Stage.LEAVING | Stage.GONE:
             return "it is being deleted"

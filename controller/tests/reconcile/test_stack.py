@@ -1,0 +1,281 @@
+import json
+
+from controller.model import Provider, Retention, ServerFacts
+from controller.tests import samples
+from controller.tests.reconcile.scene import Scene, is_true, running, told
+from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.trust_config import Role as QueueRole
+from runtime.contract.trust_config import TrustConfig, Workload
+
+SERVER = "http://stack-default.team.svc:8321"
+
+
+def trust(scene: Scene) -> TrustConfig:
+    child = scene.cluster.child("ConfigMap", "k8gentai-trust", "k8gentai-system")
+    return TrustConfig.decode(child["data"]["trust.json"])
+
+
+async def test_from_apply_to_ready(scene: Scene) -> None:
+    stack = scene.cluster.put(samples.stack())
+
+    await scene.rest(stack)
+
+    assert is_true(scene, stack, "Ready")
+    assert {(ref.kind, ref.name) for ref in scene.cluster.owned if ref.namespace == "team"} == {
+        ("ServiceAccount", "nats-default"),
+        ("ConfigMap", "nats-default"),
+        ("Service", "nats-default"),
+        ("Service", "nats-default-peers"),
+        ("StatefulSet", "nats-default"),
+        ("ServiceAccount", "server-default"),
+        ("ConfigMap", "server-default"),
+        ("PersistentVolumeClaim", "server-default"),
+        ("Service", "stack-default"),
+        ("Deployment", "server-default"),
+        ("ServiceAccount", "dispatcher-default"),
+        ("ConfigMap", "dispatcher-default"),
+        ("Deployment", "dispatcher-default"),
+    }
+    assert set(scene.queue.streams) == {f"team_default_{stream}" for stream in Stream}
+    assert set(scene.queue.buckets) == {f"team_default_{bucket}" for bucket in Bucket}
+    roles = {
+        ref.key: Workload.decode(value).role
+        for ref, value in scene.queue.entries.items()
+        if ref.bucket == "team_default_policy"
+    }
+    assert roles == {
+        "workloads.team.server-default": QueueRole.SERVER,
+        "workloads.team.dispatcher-default": QueueRole.DISPATCHER,
+    }
+
+
+async def test_the_server_starts_while_the_queue_does(scene: Scene) -> None:
+    """It takes longest to start; the dispatcher has to wait for what it pulls from."""
+    stack = scene.cluster.put(samples.stack())
+    scene.nats_is_down()
+
+    await scene.reconcile(stack)
+
+    workloads = {
+        ref.name for ref in scene.cluster.owned if ref.kind in ("Deployment", "StatefulSet")
+    }
+    assert workloads == {"nats-default", "server-default"}
+    assert told(scene, stack, "Programmed")[:2] == ("Unknown", "Pending")
+
+
+async def test_the_trust_plane_is_told_before_the_queue_is_asked(scene: Scene) -> None:
+    stack = scene.cluster.put(samples.stack())
+    scene.nats_is_down()
+
+    await scene.reconcile(stack)
+
+    told_stacks = [(str(one.stack), one.url) for one in trust(scene).stacks]
+    assert told_stacks == [("team/default", samples.QUEUE_URL)]
+    calls = scene.outside.calls.made
+    assert calls.index("apply ConfigMap k8gentai-system/k8gentai-trust") < calls.index(
+        "read in vain"
+    )
+
+
+async def test_all_stacks_are_in_the_trust_planes_configuration(scene: Scene) -> None:
+    first, second = scene.cluster.put(samples.stack()), scene.cluster.put(samples.stack("other"))
+
+    await scene.rest(first)
+    assert [one.stack.name for one in trust(scene).stacks] == ["default", "other"]
+
+    scene.delete(second)
+    await scene.rest(second)
+    assert [one.stack.name for one in trust(scene).stacks] == ["default"]
+
+
+async def test_a_stack_that_became_unreadable_is_still_trusted(scene: Scene) -> None:
+    """Its workers run on: nobody must lock them out for a typing error."""
+    stack = scene.cluster.put(samples.stack())
+    await scene.rest(stack)
+    body = scene.cluster.objects[stack]
+    scene.cluster.objects[stack] = {**body, "spec": {"models": "none"}}
+
+    await scene.reconcile(stack)
+
+    assert [one.stack.name for one in trust(scene).stacks] == ["default"]
+    assert told(scene, stack, "Ready")[:2] == ("False", "Invalid")
+
+
+async def test_what_the_server_says_is_shown(scene: Scene) -> None:
+    stack = scene.cluster.put(samples.stack())
+    await scene.rest(stack)
+    assert (await scene.reconcile(stack)).again_in is not None  # it is ready but has not spoken
+
+    scene.outside.servers.answers[SERVER] = ServerFacts(
+        version="0.7.3",
+        models=("agents/math", "small/qwen3"),
+        providers=(
+            Provider("inference", "small", "remote::vllm", "OK"),
+            Provider("responses", "amf", "inline::amf", "Not Implemented"),
+        ),
+    )
+    progress = await scene.reconcile(stack)
+
+    status = scene.cluster.objects[stack]["status"]
+    assert status["version"] == {"operator": "0.1.0", "server": "0.7.3"}
+    assert status["models"] == [
+        {"name": "math", "identifier": "agents/math"},
+        {"name": "small", "identifier": "small/qwen3"},
+    ]
+    assert status["healthyProviders"] == "2/2"
+    assert (status["url"], status["access"]) == (SERVER, "Open")
+    assert progress.again_in is None
+
+
+async def test_a_provider_that_is_not_well_degrades_the_stack(scene: Scene) -> None:
+    stack = scene.cluster.put(samples.stack())
+    await scene.rest(stack)
+    ill = Provider("inference", "small", "remote::vllm", "Error", "connection refused")
+    scene.outside.servers.answers[SERVER] = ServerFacts("0.7.3", (), (ill,))
+
+    await scene.reconcile(stack)
+
+    assert told(scene, stack, "Degraded") == (
+        "True",
+        "DependencyNotReady",
+        "provider small: connection refused",
+    )
+    assert is_true(scene, stack, "Ready")
+    assert scene.cluster.events[-1].type == "Warning"
+
+
+async def test_a_missing_secret_is_told_and_nothing_is_started(scene: Scene) -> None:
+    model = {
+        "name": "large",
+        "provider": "remote::openai",
+        "model": "gpt",
+        "apiKeySecretRef": {"name": "keys", "key": "token"},
+    }
+    stack = scene.cluster.put(samples.stack(models=[model]))
+
+    await scene.reconcile(stack)
+
+    assert told(scene, stack, "Ready") == (
+        "False",
+        "RefNotFound",
+        (
+            "spec.models[0].apiKeySecretRef: there is no key token in a Secret keys in namespace "
+            "team; create it"
+        ),
+    )
+    assert [ref for ref in scene.cluster.owned if ref.kind == "Deployment"] == []
+
+    scene.cluster.secrets["team", "keys"] = frozenset({"token"})
+    await scene.rest(stack)
+
+    container = scene.cluster.child("Deployment", "server-default")["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    assert {
+        "name": "MODEL_KEY_0",
+        "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}},
+    } in container["env"]
+    config = scene.cluster.child("ConfigMap", "server-default")["data"]["run.yaml"]
+    assert json.dumps("${env.MODEL_KEY_0}") in config
+
+
+EXTERNAL = "nats://nats.example:4222"
+
+
+async def test_an_external_queue_is_used_and_left_clean(scene: Scene) -> None:
+    stack = scene.cluster.put(samples.stack(messaging={"external": {"url": EXTERNAL}}))
+    await scene.rest(stack)
+    queue = scene.outside.streams.at(EXTERNAL)
+    assert set(queue.streams) == {f"team_default_{stream}" for stream in Stream}
+    assert [ref for ref in scene.cluster.owned if ref.kind == "StatefulSet"] == []
+
+    scene.delete(stack)
+    await scene.rest(stack)
+
+    assert (queue.streams, queue.buckets, queue.consumers, queue.entries) == ({}, {}, {}, {})
+    assert scene.outside.streams.forgotten == [EXTERNAL]
+
+
+async def test_an_external_queue_that_does_not_answer_holds_a_deletion_up_for_a_minute(
+    scene: Scene,
+) -> None:
+    stack = scene.cluster.put(samples.stack(messaging={"external": {"url": EXTERNAL}}))
+    await scene.rest(stack)
+    scene.outside.streams.down.add(EXTERNAL)
+    scene.delete(stack)
+
+    assert not (await scene.reconcile(stack)).finished
+    assert "does not answer" in told(scene, stack, "Programmed")[2]
+    scene.wait(60)
+    assert (await scene.reconcile(stack)).finished
+
+
+async def test_streams_of_somebody_else_are_left_alone(scene: Scene) -> None:
+    first = scene.cluster.put(samples.stack(messaging={"external": {"url": EXTERNAL}}))
+    await scene.rest(first)
+    queue = scene.outside.streams.at(EXTERNAL)
+    name = "team_default_TASKS"
+    foreign = queue.streams[name]
+    queue.streams[name] = type(foreign)(
+        name=name,
+        owner="",
+        subjects=("orders.>",),
+        retention=Retention.LIMITS,
+        discard=foreign.discard,
+    )
+
+    await scene.reconcile(first)
+
+    assert queue.streams[name].subjects == ("orders.>",)
+    status, reason, message = told(scene, first, "Programmed")
+    assert (status, reason) == ("False", "StreamConflict")
+    assert message == (
+        "the queue has team_default_TASKS already, and it is not of Stack team/default; "
+        "take it away, or choose another name or namespace"
+    )
+    assert is_true(scene, first, "Stalled")
+
+    scene.delete(first)
+    await scene.reconcile(first)
+    assert set(queue.streams) == {name}
+
+
+async def test_a_stack_sweeps_up_what_is_of_nobody(scene: Scene) -> None:
+    stack, tool, agent = await running(scene)
+    before = set(scene.queue.entries)
+    scene.cluster.objects.pop(agent)  # somebody took the finalizer away
+    scene.wait(60)
+
+    await scene.reconcile(stack)
+
+    gone = before - set(scene.queue.entries)
+    assert {ref.key for ref in gone} == {"agents.team.math", "workloads.team.agent-math"}
+    assert [ref.durable[:4] for ref in scene.queue.consumers if "ADV" not in ref.stream] == ["add-"]
+    assert tool in scene.cluster.objects
+
+
+async def test_a_sweep_spares_whoever_cannot_be_read(scene: Scene) -> None:
+    stack, _, agent = await running(scene)
+    before = dict(scene.queue.entries)
+    body = scene.cluster.objects[agent]
+    scene.cluster.objects[agent] = {**body, "spec": {"framework": "LangGraph"}}
+    scene.wait(60)
+
+    await scene.reconcile(stack)
+
+    assert scene.queue.entries == before
+
+
+async def test_authentication_that_cannot_be_enforced_is_refused(scene: Scene) -> None:
+    """Ignoring it would let everybody in where the user asked for the opposite."""
+    auth = {"issuer": "https://keycloak/realms/agents"}
+    stack = scene.cluster.put(samples.stack(auth=auth))
+
+    await scene.reconcile(stack)
+
+    assert told(scene, stack, "Accepted") == (
+        "False",
+        "UnsupportedValue",
+        "spec.auth: authentication is not in this version; remove it to let everybody in",
+    )
+    assert {ref.name for ref in scene.cluster.owned} == {"k8gentai-trust"}

@@ -1,0 +1,151 @@
+import pytest
+
+from controller.model import EntryRef
+from controller.tests import samples
+from controller.tests.reconcile.scene import Scene, is_true, running, told
+from runtime.contract.agent_config import ToolConfig
+from runtime.contract.catalogue import FunctionSpec, ToolEntry, ToolFunctions
+from runtime.contract.value import ObjectName
+
+NAME = ObjectName(namespace="team", name="add")
+FUNCTIONS = EntryRef("team_default_catalogue", "functions.team.add")
+ADD = FunctionSpec(name="add", description="Adds.", input_schema={"type": "object"})
+
+
+def config_of(scene: Scene) -> ToolConfig:
+    return ToolConfig.decode(scene.cluster.child("ConfigMap", "tool-add")["data"]["tool.json"])
+
+
+def discovers(scene: Scene, *functions: FunctionSpec, revision: str | None = None) -> None:
+    """What the tool's worker does when it starts."""
+    found = ToolFunctions(
+        tool=NAME,
+        revision=revision or config_of(scene).revision,
+        digest="sha256:1",
+        functions=functions,
+    )
+    scene.queue.entries[FUNCTIONS] = found.encode()
+
+
+async def test_from_apply_to_ready(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+
+    assert told(scene, tool, "Ready") == ("True", "Ready", "1 of 1 worker ready")
+    pod = scene.cluster.child("Deployment", "tool-add")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == "localhost/k8gentai/runtime:dev"
+    assert pod["volumes"][-1] == {"name": "source", "configMap": {"name": "arithmetic"}}
+
+
+async def test_discovered_functions_come_into_status_and_catalogue(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    progress = await scene.reconcile(tool)
+    assert progress.again_in is not None  # what a worker writes there wakes nobody
+
+    discovers(scene, ADD)
+    progress = await scene.reconcile(tool)
+
+    status = scene.cluster.objects[tool]["status"]
+    assert status["toolCount"] == 1
+    assert status["tools"][0]["name"] == "add"
+    assert status["tools"][0]["schemaDigest"].startswith("sha256:")
+    entry = ToolEntry.decode(
+        scene.queue.entries[EntryRef("team_default_catalogue", "tools.team.add")]
+    )
+    assert (entry.functions, entry.ready) == ((ADD,), True)
+    assert progress.again_in is None
+
+
+async def test_functions_of_an_older_worker_are_not_believed(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    discovers(scene, ADD, revision="of-an-older-one")
+
+    progress = await scene.reconcile(tool)
+
+    assert scene.cluster.objects[tool]["status"]["toolCount"] == 0
+    assert progress.again_in is not None
+
+
+async def test_new_code_is_a_new_revision(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    before = config_of(scene).revision
+
+    scene.cluster.config_maps["team", "arithmetic"] = {"arithmetic.py": "def add(a, b): return 0"}
+    await scene.rest(tool)
+
+    after = config_of(scene).revision
+    assert after != before
+    template = scene.cluster.child("Deployment", "tool-add")["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"k8gentai.dev/revision": after}
+    assert scene.cluster.objects[tool]["status"]["revision"] == after
+
+
+async def test_missing_code_is_told_with_its_field(scene: Scene) -> None:
+    scene.cluster.put(samples.stack())
+    tool = scene.cluster.put(samples.tool())
+
+    await scene.reconcile(tool)
+
+    assert told(scene, tool, "ResolvedRefs") == (
+        "False",
+        "RefNotFound",
+        "spec.python.configMapRef: there is no ConfigMap arithmetic in namespace team; create it",
+    )
+
+
+async def test_an_mcp_server_runs_beside_the_worker(scene: Scene) -> None:
+    workload = {"image": "example/mcp:1", "command": ["serve", "--http"], "port": 9000}
+    stack = scene.cluster.put(samples.stack())
+    tool = scene.cluster.put(
+        samples.manifest(
+            "Tool", "search", {"stackRef": {"name": "default"}, "mcp": {"workload": workload}}
+        )
+    )
+
+    await scene.rest(stack, tool)
+
+    assert is_true(scene, tool, "Ready")
+    spec = scene.cluster.child("Deployment", "tool-search")["spec"]["template"]["spec"]
+    worker, server = spec["containers"]
+    assert (worker["name"], server["name"]) == ("worker", "mcp")
+    assert (server["image"], server["command"]) == ("example/mcp:1", ["serve", "--http"])
+    text = scene.cluster.child("ConfigMap", "tool-search")["data"]["tool.json"]
+    config = ToolConfig.decode(text)
+    assert config.mcp is not None
+    assert config.mcp.url == "http://127.0.0.1:9000/mcp"
+
+
+@pytest.mark.parametrize("policy", ["Drain", "Cancel"])
+async def test_a_deleted_tool_leaves_nothing_behind(scene: Scene, policy: str) -> None:
+    stack, tool, agent = await running(scene)
+    scene.cluster.put(samples.tool(deletionPolicy=policy))
+    scene.cluster.put(samples.agent())
+    discovers(scene, ADD)
+    await scene.rest(stack, tool, agent)
+    effect = EntryRef("team_default_effects", "team.add.team.math.task.1.0")
+    scene.queue.entries[effect] = b"{}"
+
+    scene.delete(tool)
+    await scene.rest(tool)
+
+    assert tool not in scene.cluster.objects
+    assert [ref for ref in scene.cluster.owned if ref.name == "tool-add"] == []
+    assert [ref for ref in scene.queue.entries if "add" in ref.key] == []
+    assert [ref for ref in scene.queue.consumers if ref.durable.startswith("add-")] == []
+
+
+async def test_a_tool_with_calls_waits_for_them(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    subject = "k8gentai.team.default.calls.team.add.team.math"
+    scene.queue.messages["team_default_CALLS"] = [subject]
+
+    scene.delete(tool)
+    progress = await scene.reconcile(tool)
+
+    assert progress.again_in == 1.0
+    assert scene.cluster.child("Deployment", "tool-add")
+    assert told(scene, tool, "Ready")[2] == (
+        "it is being deleted and waits, at most 600 s, for 1 call to end"
+    )
+    scene.queue.messages["team_default_CALLS"] = []
+    await scene.rest(tool)
+    assert tool not in scene.cluster.objects
