@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from controller.model import Manifest
 
 TEMPLATES: Final = Path(__file__).parents[2] / "templates"
+
+REMEMBERED: Final = 4096
+"""Manifests that are kept as they were read: those of some 1,000 agents."""
 
 _UNSAFE: Final = re.compile(r"[^ -~]")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -68,5 +72,11 @@ def text(template: str, **values: object) -> str:
 
 def manifest(template: str, **values: object) -> Manifest:
     """The object of Kubernetes that the template of that name describes."""
-    rendered: Manifest = yaml.load(text(template, **values), Loader=_LOADER)  # noqa: S506 - a safe loader
-    return rendered
+    return _read(text(template, **values))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(rendered: str) -> Manifest:
+    """Reading YAML takes longer than all else; most manifests are the same as last time."""
+    found: Manifest = yaml.load(rendered, Loader=_LOADER)  # noqa: S506 - a safe loader
+    return found
