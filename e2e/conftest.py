@@ -3,7 +3,7 @@
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -13,8 +13,24 @@ from e2e.kubectl import Body, Namespace, kubectl, run
 from e2e.manifests import ADDS, NOBODY, config_map, model, stack, tool
 
 SHARED = "shared"
+OPERATOR_LOG = ("-n", "k8gentai-system", "logs", "deployment/k8gentai-operator", "--tail=40")
 RESTRICTED = "pod-security.kubernetes.io/enforce"
 TEARDOWN_SECONDS = 150
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what was going on in the cluster at that moment."""
+    report = yield
+    if report.failed and item.get_closest_marker("cluster"):
+        for title, words in (
+            ("objects", ("get", "k8gentai,pods", "--all-namespaces")),
+            ("operator", OPERATOR_LOG),
+        ):
+            report.sections.append((title, run(*words).stdout))
+    return report
 
 
 @contextlib.contextmanager

@@ -6,11 +6,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 namespace=k8gentai-system
 apply() { kubectl apply --server-side --force-conflicts -k "$1" >/dev/null; }
-deployments() { kubectl -n "$namespace" get deployments -o name "$@"; }
+deployments() { kubectl -n "$namespace" get deployments -o name; }
 
 before=$(deployments)
 apply crds
-kubectl wait --for=condition=Established --timeout=30s -f crds >/dev/null
+kubectl wait --for=condition=Established --timeout=30s crd/{stacks,agents,tools,identitypolicies}.k8gentai.dev >/dev/null
 apply config/base
 apply hack/model
 # Their images keep the tag `dev`: whatever ran before may run an older one.
