@@ -2,7 +2,7 @@
 
     async with running_stack(ObjectName(namespace="team", name="default"), tmp_path) as nats:
         math = await nats.agent("math")                  # durable, policy entry
-        queue = await nats.queue(math)                   # url, token file: what agent.json holds
+        queue = nats.queue(math)                         # url, token file: what agent.json holds
         async with nats.connect_as(math) as client: ...  # a plain nats.py client
         async with nats.link_as(math) as link: ...       # our own transport
 
@@ -11,34 +11,27 @@ Everything is as the operator makes it: streams, buckets, permissions; nothing i
 
 import asyncio
 import contextlib
-import json
 import secrets
 import signal
-import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DiscardPolicy,
-    RetentionPolicy,
-    StreamConfig,
-)
 
+from controller.api.stack import Stack
+from controller.clients.jetstream import JetStream
 from controller.clients.nkeys import account_seed, public_key, user_seed
-from controller.desired.nats import Cluster, NatsServer, nats_conf
+from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumer
+from controller.errors import QueueUnavailable
 from controller.local.issuer import LocalIssuer
+from controller.model import ClusterSite, Consumer, QueueThing, TrustKeys
 from runtime.contract.agent_config import Queue
 from runtime.contract.subjects import (
-    DISPATCHER_DURABLE,
     Bucket,
     StackSubjects,
     Stream,
@@ -49,12 +42,12 @@ from runtime.contract.subjects import (
 from runtime.contract.trust_config import Role, TrustConfig, TrustedStack, Workload
 from runtime.contract.value import ObjectName
 from runtime.identity.token_file import TokenFile
+from runtime.tests.nats_process import NatsProcess, nats_servers
 from runtime.transport.jetstream import Link, connect
 from runtime.transport.port import Proof, Prove
 from runtime.trust.plane import run_trust
 from runtime.trust.sources import FileSource
 
-NATS_SERVER = Path(sys.prefix) / "bin" / "nats-server"
 OPERATOR = ObjectName(namespace="k8gentai-system", name="k8gentai-operator")
 SYSTEM = ObjectName(namespace="k8gentai-system", name="k8gentai")
 OPERATOR_WORKLOAD = Workload(role=Role.OPERATOR, name=SYSTEM)
@@ -78,55 +71,6 @@ def prove(queue: Queue) -> Prove:
         return Proof(token.token, token.expires)
 
     return proof
-
-
-class NatsProcess:
-    """One nats-server; `start` after `kill` brings it back with its data on its port."""
-
-    def __init__(self, folder: Path, server: NatsServer) -> None:
-        self._folder = folder
-        self._server = server
-        self._process: asyncio.subprocess.Process | None = None
-        self._port = -1
-
-    @property
-    def port(self) -> int:
-        """Where it listens, once it has been started."""
-        return self._port
-
-    @property
-    def url(self) -> str:
-        """Where clients connect to."""
-        return f"nats://127.0.0.1:{self._port}"
-
-    async def start(self) -> None:
-        """Start it and wait until it takes connections."""
-        config = self._folder / "nats.conf"
-        config.write_text(nats_conf(replace(self._server, port=self._port)))
-        with (self._folder / "nats.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                NATS_SERVER, "-c", config, "--ports_file_dir", self._folder, stderr=log
-            )
-        await self._until_ready(self._process)
-
-    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it, gently or not."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.send_signal(how)
-            await process.wait()
-
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
-        ports = self._folder / f"nats-server_{process.pid}.ports"
-        async with asyncio.timeout(20):
-            while True:
-                if process.returncode is not None:
-                    raise RuntimeError((self._folder / "nats.log").read_text())
-                with contextlib.suppress(OSError, ValueError):
-                    url = json.loads(ports.read_text())["nats"][0]
-                    self._port = int(url.rpartition(":")[2])
-                    return
-                await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -275,23 +219,50 @@ class RunningStack:
 
     async def create_all(self) -> None:
         """The streams and buckets of the Stack, as the operator makes them."""
-        async with self.connect_as(OPERATOR_WORKLOAD) as client:
-            manager = client.jsm(timeout=1)  # a question before there is a leader has no answer
-            for config in (*_streams(self.subjects), *_buckets(self.subjects)):
-                config.num_replicas = len(self.servers)
-                await _until_led(partial(manager.add_stream, config))
-            advisories = self.subjects.stream(Stream.ADVISORIES)
-            dispatcher = _consumer(DISPATCHER_DURABLE, None, 30)
-            await _until_led(partial(manager.add_consumer, advisories, dispatcher))
+        stack = _stack_resource(self.stack, len(self.servers))
+        things: tuple[QueueThing, ...] = (
+            *desired_streams(stack, self._site),
+            *desired_buckets(stack, self._site),
+            dispatcher_consumer(stack),
+        )
+        async with self._operator() as operator:
+            for thing in things:
+                await _until_led(partial(operator.apply, self.url, thing))
 
     async def _admit(
         self, workload: Workload, stream: Stream, subject: str, ack_wait: float
     ) -> None:
-        async with self.connect_as(OPERATOR_WORKLOAD) as client:
-            await client.jsm().add_consumer(
-                self.subjects.stream(stream), _consumer(workload.durable, subject, ack_wait)
-            )
+        consumer = Consumer(
+            stream=self.subjects.stream(stream),
+            durable=str(workload.durable),
+            filter_subject=subject,
+            owner=f"{workload.role} {workload.name}",
+            ack_wait=timedelta(seconds=ack_wait),
+            max_deliver=100,
+            max_ack_pending=1000,
+        )
+        async with self._operator() as operator:
+            await operator.apply(self.url, consumer)
         await self.put_policy(workload)
+
+    def _operator(self) -> contextlib.AbstractAsyncContextManager[JetStream]:
+        token_file = self.folder / "operator.token"
+        self.issuer.write_token(token_file, OPERATOR, 3600)
+        return JetStream(OPERATOR, token_file).running()
+
+    @property
+    def _site(self) -> ClusterSite:
+        seeds = (self.folder / "account.seed", self.folder / "user.seed")
+        account, user = (public_key(seed.read_text()) for seed in seeds)
+        return ClusterSite(
+            namespace=SYSTEM.namespace,
+            operator=OPERATOR,
+            trust_keys=TrustKeys(account, user),
+            issuers=(self.issuer.trusted(),),
+            image_prefix="localhost",
+            image_tag="none",
+            seeds_dir=str(self.folder),
+        )
 
 
 @contextlib.asynccontextmanager
@@ -302,7 +273,7 @@ async def running_stack(
     account, user = account_seed(), user_seed()
     (folder / "account.seed").write_text(account)
     (folder / "user.seed").write_text(user)
-    servers = _servers(stack, folder, public_key(account), public_key(user), replicas)
+    servers = nats_servers(stack, folder, public_key(account), public_key(user), replicas)
     running = RunningStack(stack, folder, servers, LocalIssuer(AUDIENCE), folder / "trust.json")
     try:
         await asyncio.gather(*(server.start() for server in servers))
@@ -316,35 +287,15 @@ async def running_stack(
             await server.stop(signal.SIGKILL)
 
 
-def _servers(
-    stack: ObjectName, folder: Path, account: str, user: str, replicas: int
-) -> tuple[NatsProcess, ...]:
-    ports = [_free_port() for _ in range(replicas)]
-    routes = tuple(f"nats://127.0.0.1:{port}" for port in ports)
-    servers = []
-    for number, port in enumerate(ports):
-        place = folder / f"nats-{number}"
-        place.mkdir()
-        conf = NatsServer(
-            stack=stack,
-            issuer=account,
-            trust_user=user,
-            store_dir=str(place / "jetstream"),
-            name=f"nats-{stack.name}-{number}",
-            host="127.0.0.1",
-            monitor_port=0,
-            sync_interval="2m",
-            cluster=Cluster(name=str(stack), routes=routes, port=port) if replicas > 1 else None,
-        )
-        servers.append(NatsProcess(place, conf))
-    return tuple(servers)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def _stack_resource(stack: ObjectName, replicas: int) -> Stack:
+    """The Stack that a user would have applied."""
+    spec = {
+        "models": [],
+        "storage": {"sqlite": {}},
+        "messaging": {"managed": {"replicas": replicas}},
+    }
+    metadata = {"namespace": stack.namespace, "name": stack.name}
+    return Stack.model_validate({"metadata": metadata, "spec": spec})
 
 
 async def _until_led(ask: Callable[[], Awaitable[object]]) -> None:
@@ -353,7 +304,7 @@ async def _until_led(ask: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
                 await ask()
-            except (nats.errors.TimeoutError, nats.js.errors.ServiceUnavailableError):
+            except QueueUnavailable:
                 await asyncio.sleep(0.2)
             else:
                 return
@@ -373,53 +324,3 @@ def trust_config(running: RunningStack) -> TrustConfig:
 
 def _durable(name: ObjectName) -> str:
     return durable(name.name, name.namespace, "7f4c1e1e-0000-4000-8000-000000000000")
-
-
-def _consumer(name: str | None, subject: str | None, ack_wait: float) -> ConsumerConfig:
-    return ConsumerConfig(
-        durable_name=name,
-        filter_subject=subject,
-        ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=ack_wait,
-        max_deliver=100,
-    )
-
-
-def _streams(subjects: StackSubjects) -> list[StreamConfig]:
-    def work(stream: Stream, kind: str) -> StreamConfig:
-        return StreamConfig(
-            name=subjects.stream(stream),
-            subjects=[subjects.every(kind)],
-            retention=RetentionPolicy.WORK_QUEUE,
-            discard=DiscardPolicy.NEW,
-            duplicate_window=120,
-        )
-
-    def log(stream: Stream, names: Sequence[str]) -> StreamConfig:
-        return StreamConfig(
-            name=subjects.stream(stream), subjects=list(names), max_age=3600, allow_direct=True
-        )
-
-    return [
-        work(Stream.TASKS, "tasks"),
-        work(Stream.CALLS, "calls"),
-        log(Stream.EVENTS, [subjects.every("events")]),
-        log(Stream.DEAD, [subjects.every("dead")]),
-        log(Stream.ADVISORIES, subjects.advisories()),
-    ]
-
-
-def _buckets(subjects: StackSubjects) -> list[StreamConfig]:
-    # Roll-ups stay off: with them, one header on a write to a key of one's own clears the bucket.
-    return [
-        StreamConfig(
-            name=f"KV_{subjects.bucket(bucket)}",
-            subjects=[subjects.record(bucket)],
-            max_msgs_per_subject=1,
-            discard=DiscardPolicy.NEW,
-            allow_direct=True,
-            deny_delete=True,
-            allow_rollup_hdrs=False,
-        )
-        for bucket in Bucket
-    ]
