@@ -27,7 +27,7 @@ quickstart: ## one question through REST, queue, agent and tool; then everything
 
 .PHONY: up
 up: ## the same, kept running: DIR=… (default config/samples/quickstart), PORT=… (8321); Ctrl-C ends it
-	@$(cli) up -f $(DIR) --port $(PORT)
+	@$(cli) up -f $(DIR) --port $(PORT) $(if $(STATE),--state $(STATE))
 
 ##@ Develop
 
