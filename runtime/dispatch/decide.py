@@ -104,14 +104,12 @@ def lost_call(call: str, found: CallResult | None, deliveries: int) -> CallResul
 
     A tool that had begun may have taken effect, so nobody can say whether it did.
     """
-    begun = found is not None
-    doubt = "; whether it took effect is not known" if begun else " and the tool never began it"
-    return CallResult(
-        call=call,
-        outcome=Outcome.UNKNOWN if begun else Outcome.FAILED,
-        error=f"the call was delivered {deliveries} times without an answer{doubt}",
-        attempt=found.attempt if found else 1,
-    )
+    told = f"the call was delivered {deliveries} times without an answer"
+    if found is None:
+        never = f"{told}, and the tool never began it"
+        return CallResult(call=call, outcome=Outcome.FAILED, error=never)
+    doubt = f"{told}; whether it took effect is not known"
+    return found.model_copy(update={"outcome": Outcome.UNKNOWN, "error": doubt})
 
 
 def _timed_out(record: RunRecord) -> Failed:

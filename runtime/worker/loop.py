@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from runtime.contract.dead_letter import LastWords
 from runtime.transport.port import Delivery, Inbox, Stopped
 from runtime.worker.decide import decide
 from runtime.worker.outcomes import Ack, HandedBack, Handler, Leave, Lost, Nak, Outcome, Term
@@ -60,6 +61,8 @@ async def settle(delivery: Delivery, outcome: Outcome) -> None:
         case Nak(delay_seconds):
             await delivery.nak(delay_seconds)
         case Term(reason):
-            await delivery.term(reason)
+            # The queue drops the message at once; what it keeps is these words.
+            words = LastWords.about(reason, delivery.subject, delivery.data)
+            await delivery.term(words.spoken())
         case Leave():
             await delivery.leave()
