@@ -1,4 +1,6 @@
-from collections.abc import AsyncIterator
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -8,12 +10,21 @@ from runtime.tests.amf.server import Server, running_server
 from runtime.tests.nats import running_stack
 
 
+@contextlib.contextmanager
+def silent_model() -> Iterator[str]:
+    """The URL of a model that takes connections and never answers: a server starts without it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """The server of the Stack `team/default`, on a real queue; shared by the tests of a module."""
     folder = tmp_path_factory.mktemp("stack")
-    async with (
-        running_stack(ObjectName(namespace="team", name="default"), folder) as nats,
-        running_server(nats, tmp_path_factory.mktemp("server")) as running,
-    ):
-        yield running
+    home = tmp_path_factory.mktemp("server")
+    with silent_model() as model_url:
+        async with (
+            running_stack(ObjectName(namespace="team", name="default"), folder) as nats,
+            running_server(nats, home, model_url=model_url) as running,
+        ):
+            yield running
