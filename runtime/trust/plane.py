@@ -91,8 +91,9 @@ class _Plane:
         """
         before, self._rules = self._rules, _rules(config, self._rules)
         other_user = before is not None and before.user_seed != self._rules.user_seed
-        for gone in [one for one in self._serving if other_user or one not in config.stacks]:
-            self._end(gone)
+        for stack, (_, task) in list(self._serving.items()):
+            if other_user or stack not in config.stacks or task.done():
+                self._end(stack)
         for stack in config.stacks:
             if stack not in self._serving:
                 self._serving[stack] = self._serve(stack, self._rules.user_seed)
@@ -125,6 +126,7 @@ class _Plane:
 def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
     """The rules in `config`; the fetched keys of issuers that stay the same are kept."""
     user_seed = Path(config.user_seed_file).read_text().strip()
+    Signer(user_seed)  # it is nats.py that signs with it; here a bad one can still be said
     heard = (config.issuers, config.audience)
     if before is not None and (before.issuers, before.audience) == heard:
         verifier = before.verifier

@@ -105,14 +105,15 @@ async def test_nothing_is_ready_before_the_first_reading(tmp_path: Path) -> None
         assert "trust.json cannot be read" in sentence
 
 
-async def test_a_seed_that_is_missing_is_waited_for(unattended: RunningStack) -> None:
-    seed_file = unattended.folder / "account.seed"
+@pytest.mark.parametrize("name", ["account.seed", "user.seed"])
+async def test_a_seed_that_is_missing_is_waited_for(unattended: RunningStack, name: str) -> None:
+    seed_file = unattended.folder / name
     seed = seed_file.read_text()
     seed_file.unlink()
     async with plane(unattended.trust_file) as said:
         await until(lambda: bool(said))
         assert not said[0][0]
-        assert "account.seed" in said[0][1]
+        assert name in said[0][1]
         seed_file.write_text("garbage")
         await until(lambda: said[-1] == (False, "this is no seed of an nkey"))
         seed_file.write_text(seed)
