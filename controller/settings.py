@@ -1,18 +1,20 @@
-"""What the operator is told by its environment in a cluster, read once and passed down."""
+"""What the operator is told by its environment, read once."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Self
+from pathlib import Path
+from typing import Final, Self
 
-from controller.model import ClusterSite, TrustKeys
-from runtime.contract.trust_config import Issuer
+from controller.model import TOKEN_DIR
 from runtime.contract.value import ObjectName
 
-IMAGE_PREFIX = "localhost/k8gentai"
-IMAGE_TAG = "dev"
-RESYNC_SECONDS = 60.0
+TOKEN_FILE: Final = f"{TOKEN_DIR}/token"
+POD_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+JWKS_URL: Final = "https://kubernetes.default.svc/openid/v1/jwks"
+"""Where the API server publishes the keys it signs ServiceAccount tokens with."""
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,50 +22,62 @@ class Settings:
     """The settings of one operator.
 
     Shape:
-        namespace, service_account   of the operator itself; the trust plane is in the same one.
-        image_prefix, image_tag      `<prefix>/<program>:<tag>` is the image of a program of ours.
-        version                      of this distribution.
-
-    Units:
-        `resync_seconds` after which every object is looked at, woken or not.
+        operator      its own ServiceAccount; the installation is in the same namespace.
+        token_file    its proof of identity towards the queues.
+        image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
+        health_port   0 serves no health; `metrics_port` 0 serves no metrics.
+        jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
     """
 
-    namespace: str
-    service_account: str
+    operator: ObjectName
+    token_file: Path
     image_prefix: str
     image_tag: str
-    resync_seconds: float
-    version: str
+    host: str
+    health_port: int
+    metrics_port: int
+    jwks_url: str
+    log_level: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """The settings in `environment`.
 
         Raises:
-            ValueError: one makes no sense; the message names it.
+            ValueError: one is missing or makes no sense; the message names it.
         """
-        resync = environment.get("K8GENTAI_RESYNC_SECONDS", str(RESYNC_SECONDS))
-        try:
-            seconds = float(resync)
-        except ValueError as error:
-            message = f"K8GENTAI_RESYNC_SECONDS is {resync!r}; it has to be a number"
-            raise ValueError(message) from error
         return cls(
-            namespace=environment.get("K8GENTAI_NAMESPACE", "k8gentai-system"),
-            service_account=environment.get("K8GENTAI_SERVICE_ACCOUNT", "k8gentai-operator"),
-            image_prefix=environment.get("K8GENTAI_IMAGE_PREFIX", IMAGE_PREFIX),
-            image_tag=environment.get("K8GENTAI_IMAGE_TAG", IMAGE_TAG),
-            resync_seconds=seconds,
-            version=version("k8gentai"),
+            operator=ObjectName(
+                namespace=_required(environment, "K8GENTAI_NAMESPACE"),
+                name=_required(environment, "K8GENTAI_SERVICE_ACCOUNT"),
+            ),
+            token_file=Path(environment.get("K8GENTAI_TOKEN_FILE", TOKEN_FILE)),
+            image_prefix=_required(environment, "K8GENTAI_IMAGE_PREFIX"),
+            image_tag=_required(environment, "K8GENTAI_IMAGE_TAG"),
+            host=environment.get("K8GENTAI_HOST", "0.0.0.0"),  # noqa: S104 - a pod's own address
+            health_port=_port(environment, "K8GENTAI_HEALTH_PORT", "8081"),
+            metrics_port=_port(environment, "K8GENTAI_METRICS_PORT", "8080"),
+            jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
+            log_level=_level(environment),
         )
 
-    def site(self, trust_keys: TrustKeys, issuers: tuple[Issuer, ...]) -> ClusterSite:
-        """Where everything is in this cluster."""
-        return ClusterSite(
-            namespace=self.namespace,
-            operator=ObjectName(namespace=self.namespace, name=self.service_account),
-            trust_keys=trust_keys,
-            issuers=issuers,
-            image_prefix=self.image_prefix,
-            image_tag=self.image_tag,
-        )
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name)
+    if not value:
+        raise ValueError(f"{name} is not set; config/base sets it in a cluster")
+    return value
+
+
+def _port(environment: Mapping[str, str], name: str, default: str) -> int:
+    value = environment.get(name, default)
+    if not value.isdigit():
+        raise ValueError(f"{name} is {value!r}; it has to be a number")
+    return int(value)
+
+
+def _level(environment: Mapping[str, str]) -> str:
+    level = environment.get("K8GENTAI_LOG_LEVEL", "INFO")
+    if level not in LEVELS:
+        raise ValueError(f"K8GENTAI_LOG_LEVEL is {level!r}; it has to be one of {LEVELS}")
+    return level

@@ -9,11 +9,17 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Never
 
+from controller.api.names import (
+    LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
+    LABEL_OWNER_NAMESPACE,
+    Kind,
+)
 from controller.errors import ReconcileError
 from controller.metrics import OBJECTS, RECONCILE_SECONDS, RECONCILES
 from controller.model import ChildRef, Key, Manifest, Progress
@@ -37,6 +43,8 @@ FAULT_SECONDS: Final = 1.0
 
 JITTER: Final = 0.1
 """Share by which waits differ, so that a thousand objects do not stay in step."""
+
+KIND_BY_LABEL: Final = {kind.lower(): kind for kind in Kind}
 
 type Reconcile = Callable[[Key, datetime], Awaitable[Progress]]
 
@@ -103,6 +111,13 @@ class Wakes:
         if trigger is not None:
             trigger.attempts = 0
             trigger.woken.set()
+
+    def wake_owner(self, labels: Mapping[str, str]) -> None:
+        """Reconcile the object whose child has these labels."""
+        kind = KIND_BY_LABEL.get(labels.get(LABEL_OWNER_KIND, ""))
+        name, namespace = labels.get(LABEL_OWNER_NAME), labels.get(LABEL_OWNER_NAMESPACE)
+        if kind and name and namespace:
+            self.wake(Key(kind, namespace, name))
 
     def wake_referrers(self, ref: ChildRef) -> None:
         """Reconcile every object whose spec names `ref`."""

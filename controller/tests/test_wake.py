@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from controller import wake
-from controller.api.names import API_VERSION, Kind
+from controller.api.names import (
+    API_VERSION,
+    LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
+    Component,
+    Kind,
+    child_labels,
+)
 from controller.errors import ClusterUnavailable
 from controller.model import ChildRef, Key, Manifest, Progress
 from controller.wake import Wakes
@@ -234,6 +241,20 @@ async def test_a_change_of_the_object_wakes_it_and_what_it_wrote_itself_does_not
         ):
             wakes.seen(MATH, news)
             await reconciles.another(MATH)
+
+
+async def test_a_child_wakes_its_owner_and_what_is_no_child_nobody() -> None:
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    labels = child_labels(MATH.kind, MATH.namespace, MATH.name, Component.WORKER)
+    async with kept(wakes, MATH):
+        wakes.wake_owner(labels)
+        await reconciles.another(MATH)
+        wakes.wake_owner({**labels, LABEL_OWNER_NAME: "other"})
+        wakes.wake_owner({LABEL_OWNER_KIND: "deployment"})
+        await asyncio.sleep(0.02)
+
+    assert reconciles.count[MATH] == 2
 
 
 async def test_what_a_spec_names_wakes_it() -> None:

@@ -1,0 +1,165 @@
+"""The operator in a cluster: settings, clients, ports, kopf.
+
+There is one replica, replaced by stopping it first (`strategy: Recreate`), so nobody has to be
+elected; and since every step is safe to repeat, even two at once would come to the same end.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from importlib.metadata import version
+from typing import Final
+
+import kopf
+import uvloop
+from kubernetes_asyncio.config import ConfigException
+from prometheus_client import start_http_server
+
+from controller.clients.jetstream import JetStream
+from controller.clients.kubernetes import KubernetesCluster, connected
+from controller.clients.nkeys import account_seed, public_key, user_seed
+from controller.clients.servers import HttpServers
+from controller.clients.token_file import read_proof
+from controller.errors import ReconcileError
+from controller.handlers import handlers
+from controller.handlers import settings as kopf_settings
+from controller.logs import log_as_json
+from controller.model import ClusterSite, Key, Progress, TrustKeys
+from controller.reconcile import World, reconcile, reconcile_trust
+from controller.settings import POD_ACCOUNT, Settings
+from controller.wake import Wakes
+from runtime.contract.trust_config import Issuer
+
+log = logging.getLogger("controller")
+
+TRUST_SECRET: Final = "k8gentai-trust-keys"  # noqa: S105 - its name
+ACCOUNT_SEED: Final = "account.seed"
+USER_SEED: Final = "user.seed"
+AGAIN_SECONDS: Final = 2.0
+BAD_CONFIGURATION: Final = 78
+
+
+def main() -> int:
+    """Run the operator; gives its exit code."""
+    try:
+        settings = Settings.of()
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return BAD_CONFIGURATION
+    log_as_json(settings.log_level)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.host)
+    try:
+        uvloop.run(operate(settings))
+    except ConfigException as error:
+        log.error("cannot start: there is no cluster to operate: %s", error)  # noqa: TRY400 - a sentence
+        return BAD_CONFIGURATION
+    return 0
+
+
+async def operate(settings: Settings) -> None:
+    """Reconcile whatever there is, until asked to stop."""
+    stopping = asyncio.Event()
+    _stop_by_signal(stopping)
+    operating = asyncio.create_task(_operate(settings, stopping))
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait((operating, asked), return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    asked.cancel()
+    operating.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await operating
+
+
+def _stop_by_signal(stopping: asyncio.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+
+async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
+    async with (
+        connected() as cluster,
+        JetStream(settings.operator, settings.token_file).running() as streams,
+        HttpServers.running() as servers,
+    ):
+        await _until(cluster.knows_our_kinds)
+        site = await _until(lambda: cluster_site(settings, cluster))
+        world = World(
+            cluster=cluster,
+            streams=streams,
+            servers=servers,
+            site=site,
+            version=version("k8gentai"),
+        )
+        # The trust plane is not ready before it has something to read, Stacks or not.
+        await _until(lambda: reconcile_trust(world))
+
+        async def step(key: Key, now: datetime) -> Progress:
+            return await reconcile(key, world, now)
+
+        log.info("operating", extra={"version": world.version, "namespace": site.namespace})
+        await _run_kopf(Wakes(step), settings, stopping)
+
+
+async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> ClusterSite:
+    """Where everything is in this cluster; the trust plane's keys are made if there are none.
+
+    Raises:
+        ClusterUnavailable: Kubernetes does not answer.
+        OSError, NoProof: there is no token of the operator.
+    """
+    seeds = await cluster.secret(
+        settings.operator.namespace,
+        TRUST_SECRET,
+        lambda: {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()},
+    )
+    proof = await read_proof(settings.token_file)
+    return ClusterSite(
+        namespace=settings.operator.namespace,
+        operator=settings.operator,
+        trust_keys=TrustKeys(public_key(seeds[ACCOUNT_SEED]), public_key(seeds[USER_SEED])),
+        issuers=(
+            Issuer(
+                issuer=proof.issuer,  # whoever has issued our token issues everybody's
+                jwks_url=settings.jwks_url,
+                ca_file=f"{POD_ACCOUNT}/ca.crt",
+                token_file=f"{POD_ACCOUNT}/token",
+            ),
+        ),
+        image_prefix=settings.image_prefix,
+        image_tag=settings.image_tag,
+    )
+
+
+async def _run_kopf(wakes: Wakes, settings: Settings, stopping: asyncio.Event) -> None:
+    host, port = settings.host, settings.health_port
+    existing = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=handlers(wakes),
+        settings=kopf_settings(),
+        clusterwide=True,
+        standalone=True,
+        liveness_endpoint=f"http://{host}:{port}/live" if port else None,
+    )
+    # kopf has taken the signals; it would wait five seconds for every task of this process, even
+    # for a connection's reader. Cancelled, it does not.
+    _stop_by_signal(stopping)
+    await kopf.run_tasks(tasks, ignored=existing)
+
+
+async def _until[T](attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` gives, as soon as it gives anything."""
+    while True:
+        try:
+            return await attempt()
+        except (ReconcileError, OSError, ValueError) as error:
+            log.warning("not yet", extra={"error": str(error)})
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""The `Cluster` port on a Kubernetes API server, by server-side apply.
+
+Source:
+    Kubernetes documentation, "Server-Side Apply", "Kubernetes API Concepts".
+"""
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.config import load_incluster_config, load_kube_config
+
+from controller.api.names import API_VERSION, FIELD_MANAGER, GROUP, PLURAL_BY_KIND, Kind
+from controller.clients.kubernetes_json import (
+    EVENTS,
+    Json,
+    collection_path,
+    decoded,
+    event_again,
+    event_body,
+    is_applied_by_us,
+    object_path,
+    owner_selector,
+    plain,
+    read_pod,
+    text_by_key,
+)
+from controller.errors import ChildRefused, ClusterUnavailable, NotOurs, ReconcileError
+from controller.model import CHILD_KINDS, Child, ChildRef, Key, KubeEvent, Manifest, Pod
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 5
+ANSWER_SECONDS: Final = 15
+_APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
+_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class _Refusal(Exception):
+    """The API server's own words on why it does not do something."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KubernetesCluster:
+    """The objects of a cluster, as this process may see and change them."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self._api = api
+        self._instance = os.environ.get("POD_NAME") or socket.gethostname()
+
+    async def read(self, key: Key) -> Manifest | None:
+        """An object of ours as it is now."""
+        return await self._get(key.ref)
+
+    async def list(self, kind: Kind, namespace: str | None = None) -> tuple[Manifest, ...]:
+        """All objects of a kind as they are now."""
+        return await self._list(API_VERSION, kind, namespace)
+
+    async def children(self, owner: Key) -> tuple[Manifest, ...]:
+        """The objects of `CHILD_KINDS` whose owner labels name `owner`."""
+        selector = owner_selector(owner)
+        found = await asyncio.gather(
+            *(self._list(*kind, owner.namespace, selector) for kind in CHILD_KINDS)
+        )
+        return tuple(child for some in found for child in some)
+
+    async def pods(self, owner: Key) -> tuple[Pod, ...]:
+        """The pods whose owner labels name `owner`."""
+        found = await self._list("v1", "Pod", owner.namespace, owner_selector(owner))
+        return tuple(read_pod(body) for body in found)
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """What a ConfigMap holds."""
+        found = await self._get(ChildRef("v1", "ConfigMap", namespace, name))
+        return None if found is None else text_by_key(found)
+
+    async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
+        """The keys of a Secret; its values are dropped at once."""
+        found = await self._get(ChildRef("v1", "Secret", namespace, name))
+        return None if found is None else frozenset(found.get("data") or ())
+
+    async def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """The labels of a namespace."""
+        found = await self._find("GET", f"{collection_path('v1', 'Namespace', None)}/{name}")
+        return {} if found is None else found["metadata"].get("labels", {})
+
+    async def apply(self, child: Child, *, force: bool) -> None:
+        """Make the object so."""
+        ref = child.ref
+        if not force and (found := await self._get(ref)) is not None:
+            if not is_applied_by_us(found):
+                raise NotOurs(f"{ref} is there already and not of k8gentai; rename or remove it")
+            force = True  # it was ours and had lost its labels
+        try:
+            await self._apply(object_path(ref), plain(child.manifest), force=force)
+        except _Refusal as refusal:
+            if refusal.status == HTTPStatus.CONFLICT and not force:
+                raise NotOurs(f"{ref}: {refusal}") from refusal
+            if refusal.status == HTTPStatus.CONFLICT:
+                raise ClusterUnavailable(f"{ref}: {refusal}") from refusal
+            raise ChildRefused(f"{ref}: {refusal}") from refusal
+
+    async def delete(self, ref: ChildRef) -> None:
+        """Ask for the removal of a child."""
+        await self._find("DELETE", object_path(ref), {"propagationPolicy": "Background"})
+
+    async def report(self, key: Key, uid: str, status: Manifest) -> None:
+        """Write the whole status; a no-op if the object with this uid is gone."""
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": key.kind.value,
+            "metadata": {"namespace": key.namespace, "name": key.name, "uid": uid},
+            "status": plain(status),
+        }
+        try:
+            await self._apply(f"{object_path(key.ref)}/status", body, force=True)
+        except _Refusal as refusal:
+            if refusal.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                return  # the object is gone, or another one has its name
+            raise ChildRefused(f"status of {key}: {refusal}") from refusal
+
+    async def emit(self, event: KubeEvent) -> None:
+        """Record a Kubernetes Event; a repeated one counts up."""
+        now = datetime.now(UTC)
+        body = event_body(event, instance=self._instance, now=now)
+        collection = collection_path(EVENTS, "Event", event.about.namespace)
+        try:
+            try:
+                await self._ask("POST", collection, body=body)
+            except _Refusal as refusal:
+                if refusal.status != HTTPStatus.CONFLICT:
+                    raise
+                path = f"{collection}/{body['metadata']['name']}"
+                again = event_again(await self._ask("GET", path), now)
+                await self._ask("PATCH", path, body=again, content_type=_MERGE)
+        except (_Refusal, ReconcileError) as error:
+            log.warning("no event", extra={"object": str(event.about), "error": str(error)})
+
+    async def knows_our_kinds(self) -> None:
+        """Return if the cluster serves all four kinds.
+
+        Raises:
+            ClusterUnavailable: it does not (yet), or does not answer.
+        """
+        for kind, plural in PLURAL_BY_KIND.items():
+            path = collection_path(API_VERSION, kind, None)
+            if await self._find("GET", path, {"limit": "1"}) is None:
+                raise ClusterUnavailable(f"the cluster has no {plural}.{GROUP}; apply the CRDs")
+
+    async def secret(
+        self, namespace: str, name: str, make: Callable[[], Mapping[str, str]]
+    ) -> Mapping[str, str]:
+        """What a Secret of the installation holds; it is made, once, if it is not there.
+
+        Raises:
+            ClusterUnavailable: Kubernetes did not answer, or refused.
+        """
+        ref = ChildRef("v1", "Secret", namespace, name)
+        found = await self._get(ref)
+        if found is not None:
+            return decoded(found)
+        data = {key: base64.b64encode(text.encode()).decode() for key, text in make().items()}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"namespace": namespace, "name": name},
+            "type": "Opaque",
+            "data": data,
+        }
+        try:
+            collection = collection_path("v1", "Secret", namespace)
+            return decoded(await self._ask("POST", collection, body=body))
+        except _Refusal as refusal:
+            if refusal.status == HTTPStatus.CONFLICT:  # somebody was faster
+                return await self.secret(namespace, name, make)
+            raise ClusterUnavailable(f"{ref}: {refusal}") from refusal
+
+    async def _get(self, ref: ChildRef) -> Json | None:
+        return await self._find("GET", object_path(ref))
+
+    async def _list(
+        self, api_version: str, kind: str, namespace: str | None, selector: str = ""
+    ) -> tuple[Json, ...]:
+        query = {"labelSelector": selector} if selector else {}
+        found = await self._find("GET", collection_path(api_version, kind, namespace), query)
+        # The items of a list do not say themselves what they are.
+        items = found["items"] if found else ()
+        return tuple({**item, "apiVersion": api_version, "kind": kind} for item in items)
+
+    async def _find(
+        self, method: str, path: str, query: Mapping[str, str] | None = None
+    ) -> Json | None:
+        """The answer; None when there is no such thing."""
+        try:
+            return await self._ask(method, path, query)
+        except _Refusal as refusal:
+            if refusal.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise ClusterUnavailable(f"{method} {path}: {refusal}") from refusal
+
+    async def _apply(self, path: str, body: Json, *, force: bool) -> None:
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        await self._ask("PATCH", path, query, body=body, content_type=_APPLY)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Json | None = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        """The answer as JSON.
+
+        Raises:
+            _Refusal: Kubernetes has answered, and will answer the same if asked again.
+            ClusterUnavailable: it has not answered, or asks to try again later.
+        """
+        try:
+            response = await self._api.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=aiohttp.ClientTimeout(
+                    sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS
+                ),
+            )
+            async with response:
+                status, data = response.status, await response.read()
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            raise ClusterUnavailable(f"Kubernetes did not answer: {error!r}") from error
+        return _read(status, data)
+
+
+def _read(status: int, data: bytes) -> Json:
+    try:
+        answer: Any = orjson.loads(data)
+    except ValueError:
+        answer = {"message": data.decode(errors="replace")}
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return dict(answer)
+    message = str(answer.get("message") or HTTPStatus(status).phrase)
+    if status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise ClusterUnavailable(f"Kubernetes says: {message}")
+    raise _Refusal(status, message)
+
+
+@contextlib.asynccontextmanager
+async def connected() -> AsyncIterator[KubernetesCluster]:
+    """The cluster this process runs in, or that of the current kubeconfig.
+
+    Raises:
+        kubernetes_asyncio.config.ConfigException: there is neither.
+    """
+    configuration = Configuration()
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+    else:
+        await load_kube_config(client_configuration=configuration)
+    async with ApiClient(configuration) as api:
+        yield KubernetesCluster(api)
