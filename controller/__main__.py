@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from importlib.metadata import version
 from typing import Final
 
 import kopf
@@ -30,9 +29,8 @@ from controller.handlers import settings as kopf_settings
 from controller.logs import log_as_json
 from controller.model import ClusterSite, Key, Progress, TrustKeys
 from controller.reconcile import World, reconcile, reconcile_trust
-from controller.settings import POD_ACCOUNT, Settings
+from controller.settings import Settings
 from controller.wake import Wakes
-from runtime.contract.trust_config import Issuer
 
 log = logging.getLogger("controller")
 
@@ -93,7 +91,7 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
             streams=streams,
             servers=servers,
             site=site,
-            version=version("k8gentai"),
+            version=settings.version,
         )
         # The trust plane is not ready before it has something to read, Stacks or not.
         await _until(lambda: reconcile_trust(world))
@@ -102,7 +100,7 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
             return await reconcile(key, world, now)
 
         log.info("operating", extra={"version": world.version, "namespace": site.namespace})
-        await _run_kopf(Wakes(step), settings, stopping)
+        await _run_kopf(Wakes(step, resync=settings.resync_seconds), settings, stopping)
 
 
 async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> ClusterSite:
@@ -118,21 +116,9 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
         lambda: {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()},
     )
     proof = await read_proof(settings.token_file)
-    return ClusterSite(
-        namespace=settings.operator.namespace,
-        operator=settings.operator,
-        trust_keys=TrustKeys(public_key(seeds[ACCOUNT_SEED]), public_key(seeds[USER_SEED])),
-        issuers=(
-            Issuer(
-                issuer=proof.issuer,  # whoever has issued our token issues everybody's
-                jwks_url=settings.jwks_url,
-                ca_file=f"{POD_ACCOUNT}/ca.crt",
-                token_file=f"{POD_ACCOUNT}/token",
-            ),
-        ),
-        image_prefix=settings.image_prefix,
-        image_tag=settings.image_tag,
-    )
+    keys = TrustKeys(public_key(seeds[ACCOUNT_SEED]), public_key(seeds[USER_SEED]))
+    # Whoever has issued our own token issues everybody's.
+    return settings.site(keys, proof.issuer)
 
 
 async def _run_kopf(wakes: Wakes, settings: Settings, stopping: asyncio.Event) -> None:

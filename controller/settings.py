@@ -3,10 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self
 
-from controller.model import TOKEN_DIR
+from controller.model import TOKEN_DIR, ClusterSite, TrustKeys
+from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
 TOKEN_FILE: Final = f"{TOKEN_DIR}/token"
@@ -14,6 +16,7 @@ POD_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 JWKS_URL: Final = "https://kubernetes.default.svc/openid/v1/jwks"
 """Where the API server publishes the keys it signs ServiceAccount tokens with."""
 
+RESYNC_SECONDS: Final = 60.0
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -27,6 +30,10 @@ class Settings:
         image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
+        version       of this distribution.
+
+    Units:
+        `resync_seconds` after which every object is looked at, woken or not.
     """
 
     operator: ObjectName
@@ -37,6 +44,8 @@ class Settings:
     health_port: int
     metrics_port: int
     jwks_url: str
+    resync_seconds: float
+    version: str
     log_level: str
 
     @classmethod
@@ -58,7 +67,27 @@ class Settings:
             health_port=_port(environment, "K8GENTAI_HEALTH_PORT", "8081"),
             metrics_port=_port(environment, "K8GENTAI_METRICS_PORT", "8080"),
             jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
+            resync_seconds=_seconds(environment, "K8GENTAI_RESYNC_SECONDS", RESYNC_SECONDS),
+            version=version("k8gentai"),
             log_level=_level(environment),
+        )
+
+    def site(self, trust_keys: TrustKeys, issuer: str) -> ClusterSite:
+        """Where everything is in this cluster; `issuer` is the `iss` of the workloads' tokens."""
+        return ClusterSite(
+            namespace=self.operator.namespace,
+            operator=self.operator,
+            trust_keys=trust_keys,
+            issuers=(
+                Issuer(
+                    issuer=issuer,
+                    jwks_url=self.jwks_url,
+                    ca_file=f"{POD_ACCOUNT}/ca.crt",
+                    token_file=f"{POD_ACCOUNT}/token",
+                ),
+            ),
+            image_prefix=self.image_prefix,
+            image_tag=self.image_tag,
         )
 
 
@@ -74,6 +103,17 @@ def _port(environment: Mapping[str, str], name: str, default: str) -> int:
     if not value.isdigit():
         raise ValueError(f"{name} is {value!r}; it has to be a number")
     return int(value)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    value = environment.get(name, str(default))
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ValueError(f"{name} is {value!r}; it has to be a number of seconds above 0")
+    return seconds
 
 
 def _level(environment: Mapping[str, str]) -> str:
