@@ -16,7 +16,7 @@ from e2e.queue import SYSTEM
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
-TRUST_PODS = "app.kubernetes.io/component=trust"
+TRUST_PODS = "app.kubernetes.io/name=k8gentai-trust"
 BOUND_SECONDS = 10
 KEPT = 5
 ADD = "def add(a: float, b: float) -> float:\n    'Add two numbers.'\n    return a + b\n"

@@ -11,8 +11,7 @@ deployments() { kubectl -n "$namespace" get deployments -o name; }
 before=$(deployments)
 apply crds
 kubectl wait --for=condition=Established --timeout=30s crd/{stacks,agents,tools,identitypolicies}.k8gentai.dev >/dev/null
-apply config/base
-apply hack/model
+apply config/overlays/dev
 # Their images keep the tag `dev`: whatever ran before may run an older one.
 for deployment in $before; do
   kubectl -n "$namespace" rollout restart "$deployment" >/dev/null

@@ -10,6 +10,4 @@ for kinds in agents,tools,identitypolicies stacks; do
       remove "$kind.k8gentai.dev" --all --all-namespaces
   done
 done
-remove -k hack/model
-remove -k config/base
-remove -k crds
+remove -k config/overlays/dev
