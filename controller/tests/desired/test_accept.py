@@ -1,0 +1,124 @@
+from typing import Any
+
+import pytest
+
+from controller.api.conditions import AcceptedReason, ResolvedRefsReason
+from controller.api.tool import Tool
+from controller.desired.accept import agent_problems, pod_template_problems, stack_problems
+from controller.model import Problem
+from controller.tests import samples
+from controller.tests.desired.views import agent_view, read, stack_view, the_stack
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ({}, None),
+        ({"metadata": {"labels": {}}, "spec": {"containers": [{"name": "worker"}]}}, None),
+        ({"kind": "Pod"}, "kind: is no part of a PodTemplateSpec; it has metadata and spec"),
+        ({"spec": "big"}, "spec: must be an object"),
+        ({"metadata": None}, "metadata: must be an object"),
+        ({"metadata": {"labels": ["a"]}}, "metadata.labels: must be an object"),
+        ({"spec": {"containers": {}}}, "spec.containers: must be a list"),
+        (
+            {"spec": {"containers": [{"image": "x"}]}},
+            "spec.containers: each entry must be an object with a name",
+        ),
+        (
+            {"spec": {"volumes": ["x"]}},
+            "spec.volumes: each entry must be an object with a name",
+        ),
+        ({"spec": {"containers": None}}, "spec.containers: must be a list"),
+    ],
+)
+def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | None) -> None:
+    found = [problem.message for problem in pod_template_problems(template)]
+
+    assert found == ([] if message is None else [f"spec.podTemplate.{message}"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (
+            {"server": {"flavour": "OGX"}},
+            "spec.server.flavour: the flavour OGX is not in this version; use LlamaStack",
+        ),
+        (
+            {"storage": {"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}}},
+            "spec.storage.postgres: PostgreSQL is not in this version; use spec.storage.sqlite",
+        ),
+        (
+            {"models": [{"name": "m", "provider": "remote::ollama", "model": "x"}]},
+            (
+                "spec.models[0].provider: the provider remote::ollama is not in this version; "
+                "use one of remote::cerebras, remote::gemini, remote::groq, remote::llama-cpp-server, "
+                "remote::llama-openai-compat, remote::nvidia, remote::openai, remote::runpod, "
+                "remote::sambanova, remote::vllm"
+            ),
+        ),
+    ],
+    ids=["flavour", "postgres", "provider"],
+)
+def test_what_a_stack_cannot_be_yet(spec: dict[str, Any], problem: str) -> None:
+    (found,) = stack_problems(stack_view(the_stack(**spec)))
+
+    assert found == Problem(AcceptedReason.UNSUPPORTED_VALUE, problem)
+
+
+def test_a_model_cannot_read_the_servers_environment() -> None:
+    model = {"name": "m", "provider": "remote::vllm", "model": "${env.MODEL_KEY_0}"}
+
+    (found,) = stack_problems(stack_view(the_stack(models=[model])))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        "spec.models[0].model: must not contain '${'; write the value itself",
+    )
+
+
+def test_an_agent_cannot_outlast_what_its_stack_keeps() -> None:
+    stack = the_stack(retention={"taskSeconds": 60})
+
+    (found,) = agent_problems(agent_view(stack, execution={"timeoutSeconds": 61}))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        "spec.execution.timeoutSeconds: 61 is longer than Stack team/default keeps a task (60); "
+        "lower it, or raise spec.retention.taskSeconds of the Stack",
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([], "spec.modelRef: Stack team/default has no models; add one to its spec.models"),
+        (
+            [
+                {"name": "a", "provider": "remote::vllm", "model": "x"},
+                {"name": "b", "provider": "remote::vllm", "model": "x"},
+            ],
+            "spec.modelRef: Stack team/default has no model large; it has a, b",
+        ),
+    ],
+    ids=["none", "another"],
+)
+def test_an_unknown_model_is_named_with_those_there_are(
+    models: list[dict[str, str]], message: str
+) -> None:
+    view = agent_view(the_stack(models=models), modelRef={"name": "large"})
+
+    assert agent_problems(view) == (Problem(ResolvedRefsReason.REF_NOT_FOUND, message),)
+
+
+def test_a_tool_of_another_stack_cannot_be_called() -> None:
+    tool = read(Tool, samples.tool(stackRef={"name": "other"}), "tool-uid")
+
+    (found,) = agent_problems(agent_view(tools=(tool,)))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        "spec.tools[0].toolRef: Tool team/add belongs to Stack team/other, not to "
+        "Stack team/default; give both the same stackRef",
+    )

@@ -1,0 +1,181 @@
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller.desired.agent import desired_agent
+from controller.desired.stack import desired_stack
+from controller.desired.tool import desired_tool
+from controller.desired.trust import trust_config, trust_config_map
+from controller.model import Desired, KvEntry, Manifest, Stage
+from controller.tests.desired.golden import check
+from controller.tests.desired.views import agent_view, the_stack, the_tool, tool_view
+from controller.tests.fakes import SITE
+from runtime.contract.agent_config import AgentConfig
+
+MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
+MCP = {
+    "python": None,
+    "mcp": {"workload": {"image": "example/mcp:1", "command": ["serve"], "port": 9000}},
+}
+KEYED = {
+    "name": "large",
+    "provider": "remote::openai",
+    "model": "gpt-5",
+    "apiKeySecretRef": {"name": "keys", "key": "token"},
+}
+
+
+def agent_of(**spec: Any) -> Desired:
+    view = agent_view(tools=(the_tool(),), **spec)
+    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+
+
+def tool_of(**spec: Any) -> Desired:
+    view = tool_view(the_tool(**spec))
+    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+
+
+ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}
+SAMPLES = {
+    "agent": agent_of(),
+    "agent-module": agent_of(source=MODULE, description="Does sums.", replicas=2),
+    "tool": tool_of(),
+    "tool-mcp": tool_of(**MCP),
+    "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
+    "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_same_spec_always_implies_the_same(name: str) -> None:
+    desired = SAMPLES[name]
+    queue = [
+        _shown(thing)
+        for thing in (*desired.streams, *desired.buckets, *desired.consumers, *desired.entries)
+    ]
+
+    check(name, [*(child.manifest for child in desired.children), *queue])
+
+
+def _shown(thing: Any) -> dict[str, Any]:
+    fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    if isinstance(thing, KvEntry):
+        fields["value"] = thing.value.decode()
+    shown = {
+        name: value if isinstance(value, int) else str(value) for name, value in fields.items()
+    }
+    return {type(thing).__name__: shown}
+
+
+def test_what_the_trust_plane_reads() -> None:
+    stacks = (the_stack(name="second"), the_stack())
+
+    check("trust", [trust_config_map(trust_config(stacks, SITE), SITE).manifest])
+
+
+def pods() -> Iterator[tuple[str, Manifest]]:
+    for desired in SAMPLES.values():
+        for child in desired.children:
+            if child.ref.kind in ("Deployment", "StatefulSet"):
+                yield child.ref.name, child.manifest["spec"]["template"]["spec"]
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("pod", [pod for _, pod in pods()], ids=[name for name, _ in pods()])
+def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
+    """Source: Kubernetes documentation, "Pod Security Standards", Restricted."""
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    allowed = {"configMap", "projected", "emptyDir", "persistentVolumeClaim"}
+    for volume in pod["volumes"]:
+        assert volume.keys() - {"name"} <= allowed
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert not any("hostPort" in port for port in container["ports"])
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("pod", [pod for _, pod in pods()], ids=[name for name, _ in pods()])
+def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(pod: Manifest) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        is_ours = container["name"] != "mcp"
+        assert container["securityContext"].get("readOnlyRootFilesystem", False) is is_ours
+    for volume in pod["volumes"]:
+        for source in volume.get("projected", {}).get("sources", ()):
+            token = source["serviceAccountToken"]
+            assert token["audience"] == "k8gentai"
+            assert 600 <= token["expirationSeconds"] <= 3600
+
+
+def test_a_user_has_the_last_word_on_the_pod() -> None:
+    template = {
+        "metadata": {"labels": {"team": "sums", "app.kubernetes.io/name": "stolen"}},
+        "spec": {
+            "priorityClassName": "high",
+            "containers": [
+                {
+                    "name": "worker",
+                    "env": [{"name": "DEBUG", "value": "1"}],
+                    "resources": {"requests": {"cpu": "2"}},
+                },
+                {"name": "proxy", "image": "example/proxy:1"},
+            ],
+        },
+    }
+
+    desired = agent_of(podTemplate=template)
+
+    pod = desired.children[-1].manifest["spec"]["template"]
+    worker, proxy = pod["spec"]["containers"]
+    assert pod["spec"]["priorityClassName"] == "high"
+    assert [one["name"] for one in worker["env"]][-1] == "DEBUG"
+    assert worker["resources"]["requests"] == {"cpu": "2", "memory": "96Mi"}
+    assert proxy["image"] == "example/proxy:1"
+    assert pod["metadata"]["labels"]["team"] == "sums"
+    assert pod["metadata"]["labels"]["app.kubernetes.io/name"] == "agent"
+    assert desired.revision != agent_of().revision
+
+
+REVISED = [
+    pytest.param({"description": "Other."}, id="description"),
+    pytest.param({"source": {"declarative": {"instructions": "Other."}}}, id="instructions"),
+    pytest.param({"execution": {"concurrency": 8}}, id="execution"),
+    pytest.param({"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}}, id="podTemplate"),
+]
+
+
+@pytest.mark.parametrize("spec", REVISED)
+def test_whatever_a_worker_is_configured_with_is_in_its_revision(spec: dict[str, Any]) -> None:
+    assert agent_of(**spec).revision != agent_of().revision
+
+
+def test_how_many_there_are_is_not_in_the_revision() -> None:
+    assert agent_of(replicas=7).revision == agent_of().revision
+
+
+def test_users_code_runs_in_the_users_image() -> None:
+    image = {"module": {"entrypoint": "m:graph", "image": "example/agent:1"}}
+    view = agent_view(source=image)
+
+    pod = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True).children[-1]
+
+    container = pod.manifest["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == "example/agent:1"
+
+
+def test_text_of_users_is_never_yaml() -> None:
+    """Whatever instructions hold, they arrive as they were written."""
+    nasty = 'a: "b" # {{ c }}\n- \\U0001f600 😀 \x85\u2028 ${env.HOME} \'; &x *x !!python/object:x'
+    view = agent_view(source={"declarative": {"instructions": nasty}})
+    desired = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    config = desired.children[1].manifest["data"]["agent.json"]
+
+    declarative = AgentConfig.decode(config).declarative
+    assert declarative is not None
+    assert declarative.instructions == nasty
