@@ -53,9 +53,9 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
             {"models": [{"name": "m", "provider": "remote::ollama", "model": "x"}]},
             (
                 "spec.models[0].provider: the provider remote::ollama is not in this version; "
-                "use one of remote::cerebras, remote::gemini, remote::groq, remote::llama-cpp-server, "
-                "remote::llama-openai-compat, remote::nvidia, remote::openai, remote::runpod, "
-                "remote::sambanova, remote::vllm"
+                "use one of remote::cerebras, remote::gemini, remote::groq, "
+                "remote::llama-cpp-server, remote::llama-openai-compat, remote::nvidia, "
+                "remote::openai, remote::runpod, remote::sambanova, remote::vllm"
             ),
         ),
     ],
