@@ -8,6 +8,8 @@ from typing import Any, Final
 import httpx
 
 FETCH_SECONDS: Final = 3.0
+ACCEPTED: Final = "application/json, application/jwk-set+json"
+"""Kubernetes publishes its keys as the second and as nothing else (RFC 7517, section 8.5.1)."""
 
 
 async def fetch_object(url: str, ca_file: str | None, token_file: str | None) -> dict[str, Any]:
@@ -30,7 +32,7 @@ async def fetch_object(url: str, ca_file: str | None, token_file: str | None) ->
 
 
 def _headers(token_file: str | None) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
+    headers = {"Accept": ACCEPTED}
     if token_file is not None:
         headers["Authorization"] = f"Bearer {Path(token_file).read_text().strip()}"
     return headers
