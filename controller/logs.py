@@ -38,10 +38,12 @@ class JsonLines(logging.Formatter):
 def log_as_json(level: str) -> None:
     """Let everything that is logged in this process go to standard error as JSON lines.
 
-    kopf says at INFO that it has called a handler; that is worth a line only when debugging.
+    kopf says at INFO that it has called a handler, aiohttp that somebody asked for our health; that
+    is worth a line only when debugging.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     if level != "DEBUG":
-        logging.getLogger("kopf").setLevel(logging.WARNING)
+        for name in ("kopf", "aiohttp.access"):
+            logging.getLogger(name).setLevel(logging.WARNING)
