@@ -58,12 +58,6 @@ def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
     if spec.framework not in FRAMEWORKS:
         choose = f"choose {' or '.join(FRAMEWORKS)}"
         yield _not_yet("spec.framework", f"the framework {spec.framework}", choose)
-    if spec.framework is Framework.LLAMA_STACK and spec.source.module is not None:
-        yield _not_yet(
-            "spec.source.module",
-            "a module of the framework LlamaStack",
-            "use spec.source.declarative, or choose LangGraph",
-        )
     if spec.agents:
         yield _not_yet("spec.agents", "an agent as a tool of another one", "remove it")
     if spec.triggers:
