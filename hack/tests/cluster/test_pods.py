@@ -81,6 +81,7 @@ def pod(image: str, command: list[str], **volumes: dict[str, Any]) -> dict[str, 
         "metadata": {"name": f"pod-{uuid4().hex[:8]}"},
         "spec": {
             "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
             "securityContext": {
                 "runAsNonRoot": True,
                 "fsGroup": 65532,
@@ -170,6 +171,31 @@ def test_a_projected_token_verifies_by_discovery(namespace: str) -> None:
     identity = {"projected": {"sources": [{"serviceAccountToken": token}]}}
     printed = ran(namespace, pod("runtime", ["python", "-c", VERIFIED], identity=identity))
     assert printed.strip() == f"system:serviceaccount:{namespace}:default"
+
+
+def test_a_service_reaches_other_pods_and_its_own(namespace: str) -> None:
+    """By name, from a second pod and from the very pod behind it."""
+    serve = ["python", "-m", "http.server", "8000", "--directory", "/tmp"]
+    server = pod("runtime", serve)
+    name = server["metadata"]["name"]
+    server["metadata"]["labels"] = {"app": name}
+    kubectl("create", "-n", namespace, "-f", "-", given=server)
+    service = f"of-{name}"  # its own name a pod finds in /etc/hosts
+    ports = ("--port=80", "--target-port=8000")
+    kubectl("expose", "-n", namespace, f"pod/{name}", f"--name={service}", *ports)
+    kubectl("wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=30s")
+
+    script = f"""
+import time, urllib.request
+for attempt in range(20):
+    try:
+        print(urllib.request.urlopen("http://{service}", timeout=1).status)
+        break
+    except OSError:
+        time.sleep(0.5)
+"""
+    assert ran(namespace, pod("runtime", ["python", "-c", script])) == "200\n"
+    assert kubectl("exec", "-n", namespace, name, "--", "python", "-c", script) == "200\n"
 
 
 def test_a_root_pod_is_refused(namespace: str) -> None:
