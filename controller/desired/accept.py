@@ -128,6 +128,8 @@ def _model_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
     if stack is None:
         return
     names = [model.name for model in stack.spec.models]
+    if not names and wanted is None and module_of(view.owner) is not None:
+        return  # code of the user's own may do without a model
     if not names:
         message = f"spec.modelRef: {view.stack.key} has no models; add one to its spec.models"
         yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)

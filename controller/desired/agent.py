@@ -119,10 +119,12 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
 
 def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
     """The model of the agent, reached through the server of its Stack."""
+    base_url = f"{site.server_url(key_of(stack).object_name)}/v1"
+    if not stack.spec.models:
+        return Model(id="", base_url=base_url)
     chosen = chosen_model(agent, stack)
     _, provided = site.model_endpoint(chosen.base_url or "", chosen.model)
-    url = site.server_url(key_of(stack).object_name)
-    return Model(id=f"{chosen.name}/{provided}", base_url=f"{url}/v1")
+    return Model(id=f"{chosen.name}/{provided}", base_url=base_url)
 
 
 def chosen_model(agent: Agent, stack: Stack) -> StackModel:

@@ -49,6 +49,7 @@ def default_environment(config: AgentConfig, environment: MutableMapping[str, st
     if "OPENAI_API_KEY" not in environment:
         environment.setdefault("OPENAI_BASE_URL", server)
         environment["OPENAI_API_KEY"] = "unused"
-    environment.setdefault("OPENAI_MODEL", config.model.id)
+    if config.model.id:
+        environment.setdefault("OPENAI_MODEL", config.model.id)
     if "LLAMA_STACK_CLIENT_API_KEY" not in environment:
         environment.setdefault("LLAMA_STACK_CLIENT_BASE_URL", server.removesuffix("/v1"))

@@ -77,7 +77,10 @@ class Budget(Value):
 
 
 class Model(Value):
-    """The model of an agent: `id` as the OpenAI-compatible endpoint at `base_url` knows it."""
+    """The model of an agent: `id` as the OpenAI-compatible endpoint at `base_url` knows it.
+
+    An empty `id` means that the Stack has no model; only a user's own code does without one.
+    """
 
     id: str
     base_url: str

@@ -122,3 +122,9 @@ def test_a_tool_of_another_stack_cannot_be_called() -> None:
         "spec.tools[0].toolRef: Tool team/add belongs to Stack team/other, not to "
         "Stack team/default; give both the same stackRef",
     )
+
+
+def test_code_of_the_users_own_may_do_without_a_model() -> None:
+    source = {"module": {"entrypoint": "own:graph"}}
+    view = agent_view(the_stack(models=[]), source=source, modelRef=None)
+    assert list(agent_problems(view)) == []
