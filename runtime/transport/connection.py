@@ -64,11 +64,13 @@ class Generation:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self.client.connect(
-                    self._queue.url,
+                    self._queue.url.split(","),
                     name=self._name,
                     token=token,
                     inbox_prefix=self.prefix,
                     allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
                     connect_timeout=int(CONNECT_SECONDS),
                     ping_interval=20,
                     error_cb=self._on_error,

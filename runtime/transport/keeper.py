@@ -42,6 +42,7 @@ class Keeper:
     ) -> None:
         self._queue = queue
         self._prove = prove
+        self.ack_wait_seconds = ack_wait_seconds
         self._every = ack_wait_seconds / BEATS_PER_ACK_WAIT
         self._beside = beside
         self._held: dict[str, Held] = {}

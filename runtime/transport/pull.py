@@ -22,7 +22,7 @@ from runtime.transport.port import Stopped, TransportError, Unavailable
 
 log = logging.getLogger(__name__)
 
-PULL_SECONDS = 20
+LONGEST_PULL_SECONDS = 20
 GRACE_SECONDS = 5
 CONSUMER_GONE_SECONDS = 1.0
 ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
@@ -85,6 +85,11 @@ class PullInbox:
     ) -> None:
         self._connection = connection
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        # Other workers can aim a reply here if they guess the prefix; only this is a delivery.
+        self._acks = f".{stream}.{durable}."
+        # Among several servers a request outlives its client, and takes one more message with it:
+        # so it has to be over before that message's ack wait is.
+        self._pull_seconds = max(1, min(LONGEST_PULL_SECONDS, int(keeper.ack_wait_seconds / 2)))
         self._slots = slots
         self._open: dict[str, int] = {}  # reply subject → messages still asked for
         self._asked_at = 0.0
@@ -185,11 +190,13 @@ class PullInbox:
         self._open[reply] = wanted
         self._asked_at = time.monotonic()
         await generation.publish(
-            self._next, b'{"batch":%d,"expires":%d000000000}' % (wanted, PULL_SECONDS), reply=reply
+            self._next,
+            b'{"batch":%d,"expires":%d000000000}' % (wanted, self._pull_seconds),
+            reply=reply,
         )
 
     async def _on_message(self, message: Msg) -> None:
-        if not message.reply.startswith("$JS.ACK"):
+        if not (message.reply.startswith("$JS.ACK.") and self._acks in message.reply):
             await self._on_status(message)
             return
         self._count_down()
@@ -226,7 +233,7 @@ class PullInbox:
         while True:
             await asyncio.sleep(GRACE_SECONDS)
             silent = time.monotonic() - self._asked_at
-            if self._open and silent > PULL_SECONDS + GRACE_SECONDS:
+            if self._open and silent > self._pull_seconds + GRACE_SECONDS:
                 self._open.clear()
             await self._pull_again()
 
