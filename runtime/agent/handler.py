@@ -20,7 +20,7 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import RunRecord
+from runtime.contract.runs import RunRecord, RunState
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # How long past its deadline a run may take to write its end before another worker may try.
 GRACE_SECONDS = 30.0
+# How many workers a run may lose before it has to wait for others like it.
+PATIENCE = 2
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class TaskHandler:
     runs: Runs
     outbox: Outbox
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
+    _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def handle(self, delivery: Delivery) -> Outcome:
         """Bring one task to its end, unless it has one or is not ours."""
@@ -76,7 +79,7 @@ class TaskHandler:
         match before(held.record, self.config.retry, time.time()):
             case Repeat():
                 await emitter.end(held.record.end(emitter.next_seq))
-                return Done()
+                return _repeated(held.record)
             case Refuse(end):
                 await self._end(held, emitter, end)
                 return Done()
@@ -84,7 +87,22 @@ class TaskHandler:
                 await self._end(held, emitter, end)
                 return GivenUp(end.message)
             case Start():
-                return await self._attempt(task, await self.runs.begin(held, self.worker))
+                async with self._apart(held.record):
+                    return await self._attempt(task, await self.runs.begin(held, self.worker))
+
+    @contextlib.asynccontextmanager
+    async def _apart(self, record: RunRecord) -> AsyncIterator[None]:
+        """Let no two runs that lost their workers again and again be under way at the same time.
+
+        One of them may be what takes the workers down. The others only happened to be there, and
+        have to get through before their attempts are used up.
+        """
+        patience = min(PATIENCE, self.config.retry.max_attempts - 1)
+        if record.state is RunState.RUNNING and record.attempt >= patience:
+            async with self._suspects:
+                yield
+        else:
+            yield
 
     async def _attempt(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
@@ -177,6 +195,13 @@ class TaskHandler:
             reason=reason,
             message=message,
         )
+
+
+def _repeated(record: RunRecord) -> Outcome:
+    """An end that was told again; a worker may have died before the task became a dead letter."""
+    if record.reason is FailureReason.DEAD_LETTERED:
+        return GivenUp(record.message or "")
+    return Done()
 
 
 @contextlib.asynccontextmanager

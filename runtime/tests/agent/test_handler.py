@@ -247,6 +247,43 @@ async def test_the_attempt_after_the_last_ends_the_run() -> None:
     assert not place.adapter.runs
 
 
+@pytest.mark.fault(5)
+async def test_a_worker_lost_before_the_dead_letter_leaves_it_to_the_next() -> None:
+    place = Place()
+    await place.accept(
+        attempt=5, state=RunState.FAILED, reason=FailureReason.DEAD_LETTERED, message="gave up"
+    )
+
+    assert await place.handler.handle(await place.delivery()) == GivenUp("gave up")
+
+
+@pytest.mark.fault(5)
+async def test_runs_that_lose_their_workers_go_one_by_one_and_hold_up_nobody_else() -> None:
+    """Of three that were under way when a worker fell for the second time, one is the poison."""
+    beside: list[str] = []
+    most: dict[str, int] = {}
+
+    async def together(run: Run) -> AsyncIterator[Step]:
+        kind = run.input[-1].text
+        beside.append(kind)
+        most[kind] = max(most.get(kind, 0), beside.count(kind))
+        await asyncio.sleep(0.01)
+        beside.remove(kind)
+        yield Answer("done")
+
+    place = Place(together)
+    tasks = [
+        *[await place.accept("suspect", attempt=2, state=RunState.RUNNING) for _ in range(3)],
+        *[await place.accept("lost once", attempt=1, state=RunState.RUNNING) for _ in range(3)],
+        *[await place.accept("fresh") for _ in range(3)],
+    ]
+
+    await asyncio.gather(*[place.handler.handle(await place.delivery()) for _ in tasks])
+
+    assert most == {"suspect": 1, "lost once": 3, "fresh": 3}
+    assert {(await place.record(task)).state for task in tasks} == {RunState.COMPLETED}
+
+
 async def waits(run: Run) -> AsyncIterator[Step]:
     yield Text(run.task)
     await asyncio.Event().wait()
