@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 type Settle = Callable[[], Coroutine[Any, Any, None]]
 
-RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
 FAULT_SECONDS = 30.0
 
 
@@ -91,7 +91,7 @@ class DeadLetters:
             await self.bury(advisory)
         except TransportError as error:
             log.warning("a dead letter has to wait", extra={"error": str(error)})
-            return partial(delivery.nak, RETRY_SECONDS)
+            return partial(delivery.nak, min(2.0 ** (delivery.number - 1), LONGEST_RETRY_SECONDS))
         except LeadershipLost:
             raise
         except Exception:

@@ -61,6 +61,7 @@ class Scene:
         read    everything that a stream holds.
         tasks   starts pulling the tasks of the Agent; `calls` the calls of the Tool.
         ports   what a dispatcher is given: a new link of its own for each.
+        nats    the real queue, if it is one, and the workloads there: Agent and dispatcher.
     """
 
     link: Link
@@ -71,7 +72,7 @@ class Scene:
     calls: Pull
     ports: Callable[[], contextlib.AbstractAsyncContextManager[Ports]]
     nats: RunningStack | None = None
-    dispatcher: Workload | None = None
+    workloads: tuple[Workload, ...] = ()
     runs: Runs = field(init=False)
     conversations: Conversations = field(init=False)
 
@@ -230,6 +231,13 @@ def stack_config(lease_seconds: float = LEASE_SECONDS) -> StackConfig:
     return StackConfig(queue=queue, lease_seconds=lease_seconds)
 
 
+def dispatcher_config(scene: Scene) -> StackConfig:
+    """What a dispatcher is configured with as a process of its own."""
+    assert scene.nats
+    _, dispatcher = scene.workloads
+    return StackConfig(queue=scene.nats.queue(dispatcher), lease_seconds=LEASE_SECONDS)
+
+
 def crash_after(writes: int) -> Callable[[], None]:
     """A fence that lets so many writes through, and then none."""
     left = iter(range(writes))
@@ -282,13 +290,16 @@ async def memory_scene() -> AsyncIterator[Scene]:
 
 
 @contextlib.asynccontextmanager
-async def nats_scene(folder: Path) -> AsyncIterator[Scene]:
+async def nats_scene(
+    folder: Path, *, max_deliver: int = MAX_DELIVER, ack_wait: float = 10
+) -> AsyncIterator[Scene]:
     """The scene on a real server, with the rights that everybody really has."""
     async with contextlib.AsyncExitStack() as stack:
         nats = await stack.enter_async_context(running_stack(STACK, folder))
         math, add = await nats.agent("math", calls=(ADD,)), await nats.tool("add")
         operator = await stack.enter_async_context(nats.connect_as(OPERATOR_WORKLOAD))
-        await _durables(operator, math, add)
+        for durable in _durables(math, add, max_deliver, ack_wait):
+            await operator.jsm().add_consumer(*durable)
         server = await nats.serving(WorkloadRole.SERVER)
         dispatcher = await nats.serving(WorkloadRole.DISPATCHER)
 
@@ -319,28 +330,31 @@ async def nats_scene(folder: Path) -> AsyncIterator[Scene]:
             calls=puller(add, Stream.CALLS),
             ports=ports,
             nats=nats,
-            dispatcher=dispatcher,
+            workloads=(math, dispatcher),
         )
 
 
-async def _durables(operator: Client, math: Workload, add: Workload) -> None:
-    """As the operator makes them, but given up early."""
-    manager = operator.jsm()
-    for stream, durable, subject in (
-        (Stream.TASKS, math.durable, SUBJECTS.tasks(MATH)),
-        (Stream.CALLS, add.durable, SUBJECTS.calls_of(ADD)),
-        (Stream.ADVISORIES, DISPATCHER_DURABLE, None),
-    ):
-        await manager.add_consumer(
-            SUBJECTS.stream(stream),
-            ConsumerConfig(
-                durable_name=durable,
-                filter_subject=subject,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=2 if stream is Stream.ADVISORIES else 10,
-                max_deliver=-1 if stream is Stream.ADVISORIES else MAX_DELIVER,
-            ),
+def _durables(
+    math: Workload, add: Workload, max_deliver: int, ack_wait: float
+) -> list[tuple[str, ConsumerConfig]]:
+    """As the operator makes them, but given up or taken away early."""
+
+    def durable(
+        stream: Stream, name: str | None, subject: str | None, wait: float, most: int
+    ) -> tuple[str, ConsumerConfig]:
+        return SUBJECTS.stream(stream), ConsumerConfig(
+            durable_name=name,
+            filter_subject=subject,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=wait,
+            max_deliver=most,
         )
+
+    return [
+        durable(Stream.TASKS, math.durable, SUBJECTS.tasks(MATH), ack_wait, max_deliver),
+        durable(Stream.CALLS, add.durable, SUBJECTS.calls_of(ADD), ack_wait, max_deliver),
+        durable(Stream.ADVISORIES, DISPATCHER_DURABLE, None, 2, -1),
+    ]
 
 
 async def _everything(operator: Client, stream: Stream) -> list[Stored]:

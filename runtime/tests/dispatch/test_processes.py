@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import random
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract.agent_config import StackConfig
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunState
 from runtime.contract.subjects import Bucket, Stream, dispatcher_lease
 from runtime.dispatch.lease import Lease
+from runtime.tests.dispatch.processes import Started, start
 from runtime.tests.dispatch.scene import (
     LEASE_SECONDS,
     STACK,
     Scene,
+    dispatcher_config,
     nats_scene,
     new_task,
     until,
@@ -35,15 +34,19 @@ STOP_SECONDS = 2.0
 
 @dataclass
 class Replica:
-    """One dispatcher, as it runs in a cluster."""
+    """One dispatcher."""
 
-    process: asyncio.subprocess.Process
-    log: Path
+    started: Started
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """Which can be asked, killed and paused."""
+        return self.started.process
 
     @property
     def name(self) -> str | None:
         """By which the lease knows it; it says so when it first leads."""
-        lines = map(json.loads, self.log.read_text().splitlines())
+        lines = map(json.loads, self.started.log.read_text().splitlines())
         return next((line["dispatcher"] for line in lines if line["message"] == "leads"), None)
 
     async def stop(self) -> float:
@@ -64,33 +67,16 @@ class Dispatchers:
 
     async def start(self) -> Replica:
         """One more."""
-        nats, workload = self.scene.nats, self.scene.dispatcher
-        assert nats
-        assert workload
-        config = StackConfig(queue=nats.queue(workload), lease_seconds=LEASE_SECONDS)
-        path = self.folder / "stack.json"
-        path.write_bytes(config.encode())
-        settings = {
-            "K8GENTAI_CONFIG": str(path),
-            "K8GENTAI_HOST": "127.0.0.1",
-            "K8GENTAI_HEALTH_PORT": "0",
-        }
-        log = self.folder / f"dispatcher{len(self.replicas)}.log"
-        with log.open("wb") as stream:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "runtime", "dispatch", f"stack/{STACK}"),
-                stderr=stream,
-                env=os.environ | settings,
-            )
-        self.replicas.append(Replica(process, log))
+        name = f"dispatcher{len(self.replicas)}"
+        config = dispatcher_config(self.scene)
+        words = "dispatch", f"stack/{STACK}"
+        self.replicas.append(Replica(await start(self.folder, name, *words, config=config)))
         return self.replicas[-1]
 
     async def end(self) -> None:
         """Whatever runs, or is paused, is gone afterwards."""
         for replica in self.replicas:
-            if replica.process.returncode is None:
-                replica.process.kill()
-                await replica.process.wait()
+            await replica.started.kill()
 
     async def holder(self) -> str | None:
         """Who leads, by the lease."""
