@@ -76,23 +76,19 @@ def conforms(wanted: Any, found: Any, field: str = "") -> bool:
     """Whether `found` has everything that `wanted` says; what Kubernetes adds does not matter.
 
     Lists of `LIST_KEYS` are compared entry by entry, others as a whole; quantities by what they
-    amount to. An empty object, list or string is the same as nothing.
+    amount to. An empty list or string is the same as nothing: Kubernetes leaves it out.
     """
     match wanted:
         case Mapping():
-            return _is_mapping(found) and all(
-                conforms(value, (found or {}).get(name), name) for name, value in wanted.items()
+            return isinstance(found, Mapping) and all(
+                conforms(value, found.get(name), name) for name, value in wanted.items()
             )
         case list() | tuple():
             return _conforming_list(wanted, found or [], field)
         case _ if field in AMOUNTS:
             return _amount(wanted) == _amount(found)
         case _:
-            return wanted == found or (not wanted and not found)
-
-
-def _is_mapping(found: object) -> bool:
-    return found is None or isinstance(found, Mapping)
+            return bool(wanted == found or (wanted == "" and found is None))
 
 
 def _conforming_list(wanted: Iterable[Any], found: Any, field: str) -> bool:

@@ -1,6 +1,7 @@
 """From a view to a thought: how far it is, what is wrong, how it fares, what it implies."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -36,7 +37,12 @@ GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
 def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     """What to make of an Agent."""
     stage, problems = stage_of(view, now), agent_problems(view)
-    health = worst(_workers(view, Role.AGENT), *_waiting(view.stack, *view.tools))
+    workers = _workers(view, Role.AGENT)
+    health = replace(
+        worst(workers, *_waiting(view.stack, *view.tools)),
+        replicas=workers.replicas,
+        ready=workers.ready,
+    )
     return Thought(
         stage=stage,
         problems=problems,

@@ -48,12 +48,17 @@ class Reference[R: Resource]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableView:
-    """An object whose spec is not of the schema: it is told, and what runs stays as it is."""
+    """An object whose spec is not of the schema: it is told, and what runs stays as it is.
+
+    Shape:
+        reported  its status as it is.
+    """
 
     key: Key
     envelope: Envelope
     error: InvalidSpec
     children: Children = field(default_factory=dict)
+    reported: Manifest = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

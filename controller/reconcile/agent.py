@@ -9,6 +9,7 @@ from controller.reconcile.observe import observe_workload
 from controller.reconcile.steps import (
     progress_of,
     reconcile_unreadable,
+    report,
     workload_changes,
 )
 from controller.reconcile.world import World
@@ -24,5 +25,5 @@ async def reconcile_agent(key: Key, world: World, now: datetime) -> Progress:
     changes = workload_changes(view, thought, world.site)
     outcome = await world.apply(changes)
     status = agent_status(view, thought, outcome, now)
-    await world.report(key, view.owner, status, changes.repairs)
+    await report(view, world, status, changes.repairs)
     return progress_of(thought, outcome)

@@ -5,7 +5,7 @@ from datetime import datetime
 from controller.api.identity_policy import IdentityPolicyStatus
 from controller.model import Key, Progress, UnreadableView
 from controller.reconcile.observe import observe_policy
-from controller.reconcile.steps import reconcile_unreadable
+from controller.reconcile.steps import reconcile_unreadable, report
 from controller.reconcile.world import World
 from controller.status import policy_status
 
@@ -18,5 +18,5 @@ async def reconcile_identity_policy(key: Key, world: World, now: datetime) -> Pr
     if view.owner.metadata.is_deleting:
         world.forget(key)
         return Progress(finished=True)
-    await world.report(key, view.owner, policy_status(view, now))
+    await report(view, world, policy_status(view, now))
     return Progress()

@@ -54,7 +54,10 @@ async def observe[R: Resource](world: World, key: Key, model: type[R]) -> R | Un
     except InvalidSpec as error:
         children = await world.children(key)
         envelope = parse(Envelope, body)
-        return UnreadableView(key=key, envelope=envelope, error=error, children=children)
+        reported = body.get("status") or {}
+        return UnreadableView(
+            key=key, envelope=envelope, error=error, children=children, reported=reported
+        )
 
 
 async def observe_workload[R: (Agent, Tool)](

@@ -19,7 +19,7 @@ from controller.model import (
 )
 from controller.plan import changes as plan_changes
 from controller.reconcile.observe import observe_stack
-from controller.reconcile.steps import progress_of, reconcile_unreadable, was_programmed
+from controller.reconcile.steps import progress_of, reconcile_unreadable, report, was_programmed
 from controller.reconcile.trust import reconcile_trust
 from controller.reconcile.world import World
 from controller.status import stack_status
@@ -33,12 +33,15 @@ async def reconcile_stack(key: Key, world: World, now: datetime) -> Progress:
     await reconcile_trust(world)  # before anything: without it nobody is let in to the queue
     view = await observe_stack(world, key, now)
     if view is None or isinstance(view, UnreadableView):
-        return await reconcile_unreadable(view, world, StackStatus, now)
+        progress = await reconcile_unreadable(view, world, StackStatus, now)
+        if progress.finished:
+            await reconcile_trust(world, without=key)
+        return progress
     thought = think_stack(view, world.site)
     changes = stack_changes(view, thought)
     outcome = await world.apply(changes)
     status = stack_status(view, thought, outcome, now, version=world.version)
-    await world.report(key, view.owner, status, changes.repairs)
+    await report(view, world, status, changes.repairs)
     if thought.stage is Stage.GONE:
         return await _leave(view, world, outcome, now)
     return progress_of(thought, outcome, is_awaited=_is_server_awaited(view, thought))

@@ -1,5 +1,6 @@
 """What the reconciles of the kinds share: unreadable objects, plans of workers, what follows."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,8 +12,10 @@ from controller.model import (
     DeleteChild,
     Origin,
     Outcome,
+    PolicyView,
     Progress,
     Site,
+    StackView,
     Stage,
     Thought,
     UnreadableView,
@@ -47,11 +50,30 @@ async def reconcile_unreadable[S: Status](
             return Progress(again_in=outcome.failure.retry_after)
         world.forget(view.key)
         return Progress(finished=True)
-    fresh = status(
-        observed_generation=metadata.generation, conditions=unreadable_conditions(view, now)
-    )
-    await world.report(view.key, view.envelope, fresh)
+    before = _reported(view, status)
+    conditions = unreadable_conditions(view, now)
+    news = {"observed_generation": metadata.generation, "conditions": conditions}
+    await world.report(view.key, metadata.uid, before, before.model_copy(update=news))
     return Progress()
+
+
+def _reported[S: Status](view: UnreadableView, status: type[S]) -> S:
+    """What had been reported; nothing if that cannot be read either."""
+    try:
+        return status.model_validate(view.reported)
+    except ValueError:
+        return status()
+
+
+async def report(
+    view: WorkloadView[Any] | StackView | PolicyView,
+    world: World,
+    status: Status,
+    repairs: Iterable[str] = (),
+) -> None:
+    """Write the status and the Events of an object, as far as they say anything new."""
+    owner = view.owner
+    await world.report(view.key, owner.metadata.uid, owner.status, status, repairs)
 
 
 def workload_changes(view: WorkloadView[Any], thought: Thought, site: Site) -> Changes:

@@ -6,7 +6,7 @@ from controller.api.tool import Tool, ToolStatus
 from controller.desired.think import GOOD, think_tool
 from controller.model import Key, Progress, UnreadableView
 from controller.reconcile.observe import observe_workload
-from controller.reconcile.steps import progress_of, reconcile_unreadable, workload_changes
+from controller.reconcile.steps import progress_of, reconcile_unreadable, report, workload_changes
 from controller.reconcile.world import World
 from controller.status import tool_status
 
@@ -20,7 +20,7 @@ async def reconcile_tool(key: Key, world: World, now: datetime) -> Progress:
     changes = workload_changes(view, thought, world.site)
     outcome = await world.apply(changes)
     status = tool_status(view, thought, outcome, now)
-    await world.report(key, view.owner, status, changes.repairs)
+    await report(view, world, status, changes.repairs)
     # What the worker writes into the catalogue wakes nobody.
     is_awaited = thought.desired is not None and thought.functions is None
     return progress_of(thought, outcome, is_awaited=is_awaited and thought.health.reason in GOOD)

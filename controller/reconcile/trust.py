@@ -34,7 +34,8 @@ async def reconcile_trust(world: World, *, without: Key | None = None) -> None:
                 stacks.append(parse(Stack, body))
             except InvalidSpec:
                 metadata = parse(Envelope, body).metadata
-                unreadable.add((metadata.namespace, metadata.name))
+                if Key(Kind.STACK, metadata.namespace, metadata.name) != without:
+                    unreadable.add((metadata.namespace, metadata.name))
         config = trust_config((one for one in stacks if key_of(one) != without), world.site)
         kept = [one for one in _stacks_in(data) if _pair(one.stack) in unreadable]
         stacks_in_order = sorted((*config.stacks, *kept), key=lambda one: _pair(one.stack))

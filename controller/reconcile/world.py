@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Self, assert_never
 
-from controller.api.resource import Envelope, Status
+from controller.api.resource import Status
 from controller.errors import QueueUnavailable, ReconcileError, StaleView
 from controller.model import (
     ApplyChild,
@@ -159,14 +159,13 @@ class World:
                 assert_never(step)
 
     async def report(
-        self, key: Key, owner: Envelope, status: Status, repairs: Iterable[str] = ()
+        self, key: Key, uid: str, before: Status, status: Status, repairs: Iterable[str] = ()
     ) -> None:
         """Write the status if it says anything new, and then tell what is worth an Event.
 
         The Events come last: a reconcile that is cut off before its status tells them next time.
         """
-        if status.dump() != owner.status.dump():
-            await self.cluster.report(key, owner.metadata.uid, status.dump())
-        before = owner.status.conditions
-        for event in kube_events(key, owner.metadata.uid, before, status.conditions, repairs):
+        if status.dump() != before.dump():
+            await self.cluster.report(key, uid, status.dump())
+        for event in kube_events(key, uid, before.conditions, status.conditions, repairs):
             await self.cluster.emit(event)

@@ -177,6 +177,8 @@ async def test_an_agent_of_a_stack_that_is_not_ready_is_not_ready(scene: Scene) 
         "Stack team/default is not ready: 0 of 1 server ready",
     )
     assert not entry_of(scene).ready
+    status = scene.cluster.objects[agent]["status"]
+    assert (status["replicas"], status["readyReplicas"]) == (1, 1)
 
 
 async def test_a_broken_reference_leaves_the_running_workload_alone(scene: Scene) -> None:

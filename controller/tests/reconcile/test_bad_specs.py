@@ -45,6 +45,12 @@ async def test_a_bad_edit_leaves_the_system_running_and_its_revert_restores_it(
 
     assert (scene.cluster.owned, scene.queue.consumers) == wanted
     assert told(scene, agent, "Ready")[1] == "Invalid"
+    # What an autoscaler or a person reads of the workers that run on is still there.
+    status = scene.cluster.objects[agent]["status"]
+    assert (status["replicas"], status["selector"]) == (1, good["status"]["selector"])
+    scene.outside.calls.made.clear()
+    await scene.reconcile(agent)
+    assert scene.outside.calls.writes == []
     assert is_true(scene, keys[0], "Ready")
 
     scene.cluster.put({**good, "metadata": {"name": "math", "namespace": "team"}})

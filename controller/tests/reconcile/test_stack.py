@@ -100,6 +100,11 @@ async def test_a_stack_that_became_unreadable_is_still_trusted(scene: Scene) -> 
     assert [one.stack.name for one in trust(scene).stacks] == ["default"]
     assert told(scene, stack, "Ready")[:2] == ("False", "Invalid")
 
+    scene.delete(stack)
+    await scene.reconcile(stack)
+    assert trust(scene).stacks == ()
+    assert {ref.name for ref in scene.cluster.owned} == {"k8gentai-trust"}
+
 
 async def test_what_the_server_says_is_shown(scene: Scene) -> None:
     stack = scene.cluster.put(samples.stack())
