@@ -50,7 +50,9 @@ def _of_model(error: BaseException, config: AgentConfig) -> ModelFailure | None:
         return ModelFailure(f"{model} cannot be reached: {_shortened(_root(error))}")
     if "APIStatusError" in names:
         return ModelFailure(f"{model} answered {getattr(error, 'status_code', '?')}: {said}")
-    if names or raised_in(error, SDKS):
+    if "APIError" in names:
+        return ModelFailure(f"{model} failed: {said}")
+    if raised_in(error, SDKS):
         kind = type(error).__name__
         return ModelFailure(f"{model} answered with what is no completion: {kind}: {said}")
     return None

@@ -132,6 +132,7 @@ class LangGraphAdapter:
         """The cheapest way: no callbacks, no queue between the graph and its reader."""
         enter(scope)
         result = await self._graph.ainvoke(given, self._settings(scope.run))
+        scope.check()
         costs = spent(result, scope.usage, set())
         return [*(Used(cost) for cost in costs), self._answer(result)]
 
@@ -144,6 +145,7 @@ class LangGraphAdapter:
         )
         async with contextlib.aclosing(within(scope, stream)) as parts:
             async for mode, part in parts:
+                scope.check()
                 if mode == "values":
                     result = part
                     for cost in spent(result, scope.usage, counted):

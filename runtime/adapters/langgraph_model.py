@@ -1,19 +1,22 @@
 """The agent's model as LangChain knows it."""
 
-from typing import Any, override
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast, override
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from runtime.adapters.langgraph_state import usage_of
+from runtime.adapters.port import ModelFailure
 from runtime.adapters.scope import current
 from runtime.contract.agent_config import AgentConfig
 
-RETRIES = 2
+RETRIES = 1  # for a server that has just gone; it tries a model several times itself
 
 
 def model_of(config: AgentConfig) -> "PlatformModel":
@@ -45,6 +48,23 @@ class PlatformModel(ChatOpenAI):
             if options.max_output_tokens is not None:
                 payload["max_completion_tokens"] = options.max_output_tokens
         return payload
+
+    @override
+    async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        """The pieces of an answer.
+
+        Raises:
+            ModelFailure: they stop before the model has said that it has finished.
+        """
+        finished = False
+        stream = cast("AsyncGenerator[ChatGenerationChunk]", super()._astream(*args, **kwargs))
+        async with contextlib.aclosing(stream) as chunks:
+            async for chunk in chunks:
+                finished = finished or "finish_reason" in (chunk.generation_info or {})
+                yield chunk
+        if not finished:
+            where = f"the model {self.model_name} at {self.openai_api_base}"
+            raise ModelFailure(f"{where} broke off in the middle of its answer")
 
 
 class _Counting(BaseCallbackHandler):

@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime.adapters.port import Run
 from runtime.contract.messages import TokenUsage
+from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure, ToolFunction
 
 
@@ -23,6 +24,7 @@ class Scope:
     Shape:
         usage   what each model call cost, by the id of its message.
         ended   whether nothing may happen for this run any more.
+        spent   that the budget of tool calls is, which frameworks tell the model and go on.
     """
 
     run: Run
@@ -30,6 +32,12 @@ class Scope:
     tools: dict[str, ToolFunction]
     usage: dict[str, TokenUsage] = field(default_factory=dict)
     ended: bool = False
+    spent: CallBudgetSpent | None = None
+
+    def check(self) -> None:
+        """Raise what must end the run, though the framework has swallowed it."""
+        if self.spent is not None:
+            raise self.spent
 
 
 _CURRENT: ContextVar[Scope | None] = ContextVar("run", default=None)
@@ -82,7 +90,11 @@ async def call_tool(name: str, arguments: dict[str, Any]) -> str:
     function = scope.tools.get(name)
     if function is None:
         raise ToolFailure(f"there is no function {name} any more")
-    return await function.call(arguments)
+    try:
+        return await function.call(arguments)
+    except CallBudgetSpent as spent:
+        scope.spent = spent
+        raise
 
 
 def call_tool_from_thread(name: str, arguments: dict[str, Any]) -> str:

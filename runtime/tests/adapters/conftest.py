@@ -4,19 +4,21 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import os
 import socket
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import llama_stack_client
 import openai
 import pytest
+from llama_stack_client import AsyncLlamaStackClient, LlamaStackClient
 
+from runtime.adapters.llama_stack import client_of
 from runtime.adapters.port import Adapter, Run, Step
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module, Queue
 from runtime.contract.catalogue import FunctionSpec
@@ -25,6 +27,7 @@ from runtime.contract.value import ObjectName
 from runtime.tools.port import ToolFunction
 
 MODEL = Path(__file__).parents[3] / "hack" / "model" / "server.py"
+STACK = Path(__file__).with_name("stack.yaml")
 MATH = ObjectName(namespace="team", name="math")
 ADD = ObjectName(namespace="team", name="add")
 QUEUE = Queue(stack=MATH, url="nats://nowhere", token_file="none", service_account=MATH)
@@ -39,24 +42,58 @@ COUNT = itertools.count()
 type Config = Callable[..., AgentConfig]
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(folder: Path, command: Sequence[object], port: int, **env: str) -> Iterator[None]:
+    """A server as a process, from its first connection on."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env=os.environ | env,
+        )
+        try:
+            for _ in range(600):
+                assert process.poll() is None, (folder / "log").read_text()
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:  # it waits for answers that never come
+                process.kill()
+                process.wait()
+
+
 @pytest.fixture(scope="session")
 def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a stand-in model."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("model") / "log").open("wb")
-    process = subprocess.Popen([sys.executable, MODEL, "--port", str(port)], stdout=log, stderr=log)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
+    port = free_port()
+    command = [sys.executable, MODEL, "--port", str(port)]
+    with served(tmp_path_factory.mktemp("model"), command, port):
         yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(10)
-        log.close()
+
+
+@pytest.fixture(scope="session")
+def stack_url(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[str]:
+    """The address of a Llama Stack server that knows the stand-in model as `small/stand-in`."""
+    port, folder = free_port(), tmp_path_factory.mktemp("stack")
+    llama = Path(sys.prefix) / "bin" / "llama"
+    command = [llama, "stack", "run", STACK, "--port", str(port)]
+    # Its other format paints a traceback for each failed request, for seconds.
+    env = {"MODEL_URL": model_url, "DATA": str(folder), "LLAMA_STACK_LOG_FORMAT": "json"}
+    with served(folder, command, port, **env):
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 @pytest.fixture
@@ -126,14 +163,15 @@ async def steps_of(adapter: Adapter, run: Run) -> list[Step]:
 
 async def close_clients() -> None:
     """Close the connections that the clients of models keep for as long as a process lives."""
-    clients = {openai.AsyncOpenAI, llama_stack_client.AsyncLlamaStackClient}
-    for thing in [thing for thing in gc.get_objects() if type(thing) in clients]:
-        await thing.close()
+    client_of.cache_clear()
+    kinds = {openai.AsyncOpenAI, AsyncLlamaStackClient, LlamaStackClient}
+    for client in [thing for thing in gc.get_objects() if type(thing) in kinds]:
+        closing = client.close()
+        if closing is not None:
+            await closing
 
 
 @contextlib.asynccontextmanager
 async def no_model() -> AsyncIterator[str]:
     """An address where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    yield f"http://127.0.0.1:{free_port()}/v1"

@@ -235,6 +235,46 @@ async def test_a_model_that_is_not_there_is_told(config: Config) -> None:
             await run(config(url=url))
 
 
+@pytest.mark.parametrize(
+    ("model", "stream", "kind", "said"),
+    [
+        ("cut", True, ModelFailure, "small/cut at .* failed: Internal server error"),
+        ("error-429", False, ModelBusy, "has no capacity at the moment"),
+        ("error-500", True, ModelFailure, "answered 500"),
+    ],
+)
+async def test_a_model_behind_the_stacks_server_fails_the_same_way(
+    config: Config,
+    stack_url: str,
+    model: str,
+    stream: bool,  # noqa: FBT001
+    kind: type[AgentFailure],
+    said: str,
+) -> None:
+    with pytest.raises(kind, match=said) as caught:
+        await run(config(url=stack_url, model=f"small/{model}"), asking(stream=stream))
+    assert type(caught.value) is kind
+
+
+async def test_a_stream_that_just_ends_is_no_answer(config: Config) -> None:
+    piece = b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m",'
+    piece += b'"choices":[{"index":0,"delta":{"role":"assistant","content":"The answer"}}]}\n\n'
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        writer.write(head + f"Content-Length: {len(piece)}\r\n\r\n".encode() + piece)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        with pytest.raises(ModelFailure) as caught:
+            await run(config(url=url), asking(stream=True))
+    said = f"the model stand-in at {url} broke off in the middle of its answer"
+    assert str(caught.value) == said
+
+
 async def test_the_budget_of_calls_ends_the_run(config: Config, model_url: str) -> None:
     async def add(_arguments: dict[str, Any]) -> str:
         raise CallBudgetSpent("no more calls (spec.budget.toolCalls)")

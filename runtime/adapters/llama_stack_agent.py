@@ -1,0 +1,103 @@
+"""A user's `Agent`, which blocks, beside the event loop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from llama_stack_client import Agent
+from llama_stack_client.lib.agents.turn_events import (
+    StepProgress,
+    TextDelta,
+    TurnCompleted,
+    TurnFailed,
+)
+
+from runtime.adapters.llama_stack_loop import usage_of
+from runtime.adapters.port import AgentFailure, Answer, ModelFailure, Step, Text, Used
+from runtime.adapters.scope import Scope
+from runtime.tools.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+
+class Turns:
+    """A `Player` of the agent's own turns, in a thread.
+
+    A thread cannot be stopped. When the run is cancelled, it is left alone at once: what it still
+    hears from the server is dropped, its next call of a platform's tool is refused, and it ends at
+    the next piece of the stream, or when the server has answered.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    async def play(self, scope: Scope) -> AsyncIterator[Step]:
+        """Text, costs, and at last one `Answer`."""
+        steps: asyncio.Queue[Step | None] = asyncio.Queue()
+
+        def work() -> None:
+            try:
+                for step in self._steps(scope):
+                    if scope.ended:
+                        return
+                    scope.loop.call_soon_threadsafe(steps.put_nowait, step)
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has gone, nobody reads
+                    scope.loop.call_soon_threadsafe(steps.put_nowait, None)
+
+        working = asyncio.create_task(in_thread(work))
+        try:
+            while (step := await steps.get()) is not None:
+                yield step
+            await working
+        finally:
+            scope.ended = True
+            working.cancel()
+
+    def _steps(self, scope: Scope) -> Iterator[Step]:
+        run = scope.run
+        said = [
+            {"role": str(message.role), "content": message.text}
+            for message in (*run.history, *run.input)
+        ]
+        if run.options.instructions:
+            said.insert(0, {"role": "system", "content": run.options.instructions})
+        session = self._agent.create_session(f"{run.task}-{run.attempt}")
+        try:
+            yield from self._turn(said, session)
+        finally:
+            self._forget(session)
+
+    def _turn(self, said: list[dict[str, Any]], session: str) -> Iterator[Step]:
+        for chunk in self._agent.create_turn(said, session, stream=True):
+            match chunk.event:
+                case StepProgress(delta=TextDelta(text=text)):
+                    yield Text(text)
+                case TurnFailed(error_message=why):
+                    raise ModelFailure(f"the model of the agent failed: {why}")
+                case TurnCompleted() as end:
+                    yield from self._costs(end, chunk.response)
+                    yield Answer(end.final_text)
+                    return
+        raise AgentFailure("the agent's turn ended without an answer")
+
+    def _costs(self, end: TurnCompleted, last: Any) -> Iterator[Used]:
+        """What each response of a turn cost; the stream tells it of the last one alone."""
+        if last is not None and last.usage is not None:
+            yield Used(usage_of(last.usage))
+        for response_id in end.response_ids:
+            if last is None or response_id != last.id:
+                usage = self._agent.client.responses.retrieve(response_id).usage
+                if usage is not None:
+                    yield Used(usage_of(usage))
+
+    def _forget(self, session: str) -> None:
+        """A session is made for one run; the server need not keep it."""
+        with contextlib.suppress(ValueError):
+            self._agent.sessions.remove(session)
+        try:
+            self._agent.client.conversations.delete(session)
+        except Exception as error:  # noqa: BLE001  # the run has its end all the same
+            log.info("a session was not deleted", extra={"error": str(error)})

@@ -1,0 +1,343 @@
+"""Llama Stack agents on a real Llama Stack server and a model that reads."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import llama_stack_client
+import pytest
+import pytest_asyncio
+from llama_stack_client.lib.agents.agent import AsyncAgent
+from llama_stack_client.lib.agents.types import ToolCall
+
+from runtime.adapters.llama_stack import build
+from runtime.adapters.llama_stack_tools import PlatformTool, arguments_of
+from runtime.adapters.port import (
+    AgentFailure,
+    Answer,
+    BadAgent,
+    BudgetExceeded,
+    EmptyAnswer,
+    ModelFailure,
+    Step,
+    Text,
+    Used,
+)
+from runtime.contract.agent_config import AgentConfig, Framework
+from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.messages import Message, Role, TokenUsage
+from runtime.tests.adapters.conftest import (
+    SPEC,
+    Config,
+    adding,
+    asking,
+    close_clients,
+    function,
+    no_model,
+    steps_of,
+)
+from runtime.tools.errors import CallBudgetSpent
+from runtime.tools.port import ToolFailure
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+AGENT = """
+    import os
+    from llama_stack_client import Agent, AsyncLlamaStackClient, LlamaStackClient
+    from llama_stack_client.lib.agents.agent import AsyncAgent
+
+    URL = os.environ["LLAMA_STACK_CLIENT_BASE_URL"]
+    MODEL = "small/stand-in"
+
+    def multiply(a: int, b: int) -> int:
+        '''Multiply two numbers.
+
+        :param a: the first
+        :param b: the second
+        '''
+        return a * b
+
+    agent = Agent(LlamaStackClient(base_url=URL), model=MODEL, instructions="", tools=[multiply])
+
+    async def later():
+        return AsyncAgent(
+            AsyncLlamaStackClient(base_url=URL), model=MODEL, instructions="", tools=[multiply]
+        )
+
+    def with_context(context):
+        client = LlamaStackClient(base_url=URL)
+        tools = [*context.tools, multiply]
+        return Agent(client, model=context.model, instructions="", tools=tools)
+
+    def slow():
+        client = LlamaStackClient(base_url=URL)
+        return Agent(client, model="small/hang", instructions="", tools=[])
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def clients() -> AsyncIterator[None]:
+    yield
+    await close_clients()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, stack_url: str) -> None:
+    monkeypatch.setenv("LLAMA_STACK_CLIENT_BASE_URL", stack_url.removesuffix("/v1"))
+
+
+@pytest.fixture
+def stack(config: Config, stack_url: str) -> Config:
+    """The configuration of a Llama Stack agent."""
+
+    def made(*given: Any, model: str = "stand-in", **facts: Any) -> AgentConfig:
+        facts = {"url": stack_url, "framework": Framework.LLAMA_STACK} | facts
+        return config(*given, model=f"small/{model}", **facts)
+
+    return made
+
+
+def answer(steps: list[Step]) -> str:
+    (last,) = [step for step in steps if isinstance(step, Answer)]
+    assert steps[-1] is last
+    return last.text
+
+
+def text(steps: list[Step]) -> str:
+    return "".join(step.text for step in steps if isinstance(step, Text))
+
+
+def cost(steps: list[Step]) -> TokenUsage:
+    return sum((step.usage for step in steps if isinstance(step, Used)), TokenUsage())
+
+
+async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
+    return await steps_of(await build(config, specs), asked or asking())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_instructions_and_a_tool_answer_a_sum(
+    stack: Config,
+    stream: bool,  # noqa: FBT001  # a parameter of the table
+) -> None:
+    a, b = random.sample(range(100, 900), 2)
+    asked = asking(f"What is {a} + {b}?", function(), stream=stream)
+    steps = await run(stack(), asked, (SPEC,))
+    assert str(a + b) in answer(steps)
+    assert text(steps) == (answer(steps) if stream else "")
+    assert len([step for step in steps if isinstance(step, Used)]) == 2
+    assert cost(steps).output_tokens > 0
+
+
+async def test_calls_of_one_turn_are_made_at_the_same_time(stack: Config) -> None:
+    together = asyncio.Barrier(2)
+
+    async def add(arguments: dict[str, Any]) -> str:
+        await asyncio.wait_for(together.wait(), 10)
+        return await adding(arguments)
+
+    asked = asking("Add 1 and 2, then add 30 and 40.", function(add))
+    said = answer(await run(stack(), asked, (SPEC,)))
+    assert "3" in said
+    assert "70" in said
+
+
+async def test_history_and_instructions_of_the_client_are_heard(stack: Config) -> None:
+    history = (
+        Message(role=Role.USER, text="My name is Ada."),
+        Message(role=Role.ASSISTANT, text="Hello Ada."),
+    )
+    asked = asking("What is my name?", history=history, instructions='Begin with "Ahoy"')
+    said = answer(await run(stack(), asked))
+    assert said.startswith("Ahoy")
+    assert "Ada" in said
+
+
+async def test_the_model_may_go_on_after_a_failed_tool(stack: Config) -> None:
+    async def add(_arguments: dict[str, Any]) -> str:
+        raise ToolFailure("the adding machine is on fire")
+
+    assert "on fire" in answer(await run(stack(), asking("2 + 3?", function(add)), (SPEC,)))
+
+
+async def test_the_iterations_are_limited(stack: Config) -> None:
+    asked = asking("2 + 3?", function())
+    assert "5" in answer(await run(stack(iterations=2), asked, (SPEC,)))
+    with pytest.raises(AgentFailure) as caught:
+        await run(stack(iterations=1), asked, (SPEC,))
+    assert str(caught.value) == (
+        "no answer after 1 turns of the model (spec.source.declarative.maxIterations); "
+        "allow more, or ask for less"
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("model", "kind", "said"),
+    [
+        ("error-500", ModelFailure, "The model 'error-500' refuses with 500."),
+        ("garbage", ModelFailure, "An unexpected error occurred while generating the response."),
+        ("cut", ModelFailure, "An unexpected error occurred while generating the response."),
+        ("empty", EmptyAnswer, "the agent ended without an answer"),
+    ],
+)
+async def test_a_model_that_fails_is_told(
+    stack: Config,
+    model: str,
+    kind: type[AgentFailure],
+    said: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    with pytest.raises(kind) as caught:
+        await run(stack(model=model), asking(stream=stream))
+    assert said in str(caught.value)
+    assert f"the model small/{model} " in str(caught.value) or kind is EmptyAnswer
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_nobody_knows_is_told(
+    config: Config,
+    stack_url: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    made = config(url=stack_url, model="nope/x", framework=Framework.LLAMA_STACK)
+    with pytest.raises(ModelFailure, match=f"the model nope/x at {stack_url}.*not found"):
+        await run(made, asking(stream=stream))
+
+
+async def test_a_server_that_is_not_there_is_told(stack: Config) -> None:
+    async with no_model() as url:
+        with pytest.raises(ModelFailure, match=f"at {url}/responses cannot be reached"):
+            await run(stack(url=url))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_cancelling_ends_the_call_of_the_model(
+    stack: Config,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    adapter = await build(stack(model="hang"), ())
+    running = asyncio.create_task(steps_of(adapter, asking(stream=stream)))
+    await asyncio.sleep(0.5)
+    begun = time.monotonic()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert time.monotonic() - begun < 1
+
+
+# A user's own agent
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("entrypoint", ["agent", "later", "with_context"])
+async def test_an_agent_runs_in_whatever_form_it_is_given(
+    stack: Config,
+    entrypoint: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    a, b = random.sample(range(11, 99), 2)
+    asked = asking(f"What is {a} * {b}?", function(), stream=stream)
+    steps = await run(stack(AGENT, entrypoint), asked, (SPEC,))
+    assert str(a * b) in answer(steps)
+    assert text(steps) == (answer(steps) if stream else "")
+    assert len([step for step in steps if isinstance(step, Used)]) == 2
+    assert cost(steps).input_tokens > 0
+
+
+async def test_a_blocking_agent_may_use_the_platforms_tools(stack: Config) -> None:
+    asked = asking("What is 4 * 5? What is 100 + 11?", function())
+    said = answer(await run(stack(AGENT, "with_context"), asked, (SPEC,)))
+    assert "20" in said
+    assert "111" in said
+
+
+async def test_a_blocking_agent_does_not_block_the_loop(stack: Config) -> None:
+    adapter = await build(stack(AGENT, "agent"), ())
+    running = asyncio.create_task(steps_of(adapter, asking("What is 3 * 4?")))
+    longest = 0.0
+    while not running.done():
+        begun = time.monotonic()
+        await asyncio.sleep(0)
+        longest = max(longest, time.monotonic() - begun)
+        await asyncio.sleep(0.001)
+    assert "12" in answer(await running)
+    assert longest < 0.5
+
+
+async def test_a_blocking_agent_leaves_no_session_behind(stack: Config, stack_url: str) -> None:
+    adapter = await build(stack(AGENT, "agent"), ())
+    agent: Any = adapter._player._agent  # type: ignore[attr-defined]  # what the test is about
+    sessions: list[str] = []
+    create = agent.create_session
+
+    def noted(name: str) -> str:
+        sessions.append(create(name))
+        return sessions[-1]
+
+    agent.create_session = noted
+    await steps_of(adapter, asking("What is 3 * 4?"))
+    assert agent.sessions == []
+    client = llama_stack_client.LlamaStackClient(base_url=stack_url.removesuffix("/v1"))
+    with client, pytest.raises(llama_stack_client.NotFoundError):
+        client.conversations.retrieve(sessions[0])
+
+
+async def test_cancelling_leaves_a_blocking_agent_alone(stack: Config) -> None:
+    adapter = await build(stack(AGENT, "slow"), ())
+    running = asyncio.create_task(steps_of(adapter, asking(stream=True)))
+    await asyncio.sleep(0.5)
+    begun = time.monotonic()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize("entrypoint", [None, "later_with_tools", "with_context"])
+async def test_the_budget_of_calls_ends_the_run(stack: Config, entrypoint: str | None) -> None:
+    async def add(_arguments: dict[str, Any]) -> str:
+        raise CallBudgetSpent("no more calls (spec.budget.toolCalls)")
+
+    source = f"""{AGENT}
+    def later_with_tools(context):
+        client = AsyncLlamaStackClient(base_url=URL)
+        return AsyncAgent(client, model=MODEL, instructions="", tools=context.tools)
+    """
+    made = stack(iterations=3) if entrypoint is None else stack(source, entrypoint)
+    with pytest.raises(BudgetExceeded, match="no more calls"):
+        await run(made, asking("2 + 3?", function(add)), (SPEC,))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("agent = 5", "is a int, but spec.framework is LlamaStack, which needs"),
+        ("def agent(): 1 / 0", "py:1 ZeroDivisionError: division by zero"),
+        (
+            "from langgraph.graph import *\nagent = StateGraph(MessagesState)",
+            "is a langgraph.graph.state.StateGraph, but spec.framework is LlamaStack",
+        ),
+    ],
+)
+async def test_what_is_no_agent_is_refused(stack: Config, source: str, said: str) -> None:
+    with pytest.raises(BadAgent) as caught:
+        await build(stack(source, "agent"), ())
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [("{", "the arguments are no JSON"), ("[1]", "are no JSON object")]
+)
+async def test_arguments_that_are_none_are_told(arguments: str, said: str) -> None:
+    call = ToolCall(call_id="1", tool_name="add", arguments=arguments)
+    with pytest.raises(ToolFailure, match=said):
+        arguments_of(call)
+
+
+async def test_an_async_agent_still_needs_our_turns() -> None:
+    """Once it runs by itself, `loop_of` has no reason left."""
+    assert not hasattr(AsyncAgent, "initialize")
+    assert PlatformTool(SPEC).get_tool_definition()["name"] == "add"
