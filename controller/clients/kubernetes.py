@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 15
+REPORT_ATTEMPTS: Final = 5
+_TERMINATING: Final = "because it is being terminated"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -120,18 +122,32 @@ class KubernetesCluster:
 
     async def report(self, key: Key, uid: str, status: Manifest) -> None:
         """Write the whole status; a no-op if the object with this uid is gone."""
+        for _ in range(REPORT_ATTEMPTS):
+            found = await self.read(key)
+            if found is None or found["metadata"]["uid"] != uid:
+                return
+            # Of a status, Kubernetes does not compare the uid, but the version.
+            version = found["metadata"]["resourceVersion"]
+            if await self._write_status(key, version, plain(status)):
+                return
+        raise ClusterUnavailable(f"{key} changes all the time; its status could not be written")
+
+    async def _write_status(self, key: Key, version: str, status: Json) -> bool:
         body = {
             "apiVersion": API_VERSION,
             "kind": key.kind.value,
-            "metadata": {"namespace": key.namespace, "name": key.name, "uid": uid},
-            "status": plain(status),
+            "metadata": {"namespace": key.namespace, "name": key.name, "resourceVersion": version},
+            "status": status,
         }
         try:
             await self._apply(f"{object_path(key.ref)}/status", body, force=True)
         except _Refusal as refusal:
-            if refusal.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-                return  # the object is gone, or another one has its name
+            if refusal.status == HTTPStatus.CONFLICT:
+                return False
+            if refusal.status == HTTPStatus.NOT_FOUND:
+                return True  # gone: there is nothing to report on
             raise ChildRefused(f"status of {key}: {refusal}") from refusal
+        return True
 
     async def emit(self, event: KubeEvent) -> None:
         """Record a Kubernetes Event; a repeated one counts up."""
@@ -148,7 +164,9 @@ class KubernetesCluster:
                 again = event_again(await self._ask("GET", path), now)
                 await self._ask("PATCH", path, body=again, content_type=_MERGE)
         except (_Refusal, ReconcileError) as error:
-            log.warning("no event", extra={"object": str(event.about), "error": str(error)})
+            # Nothing new can be made in a namespace that goes, and nobody will look for it there.
+            level = logging.DEBUG if _TERMINATING in str(error) else logging.WARNING
+            log.log(level, "no event", extra={"object": str(event.about), "error": str(error)})
 
     async def knows_our_kinds(self) -> None:
         """Return if the cluster serves all four kinds.
