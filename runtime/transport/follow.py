@@ -78,7 +78,9 @@ async def _once(
     watching = asyncio.create_task(on_closed())
     try:
         info = await subscription.consumer_info()
-        if info.num_pending == 0 and info.delivered is not None and info.delivered.stream_seq == 0:
+        # Its stream sequence starts behind messages of other subjects, where there are any.
+        delivered = info.delivered.consumer_seq if info.delivered is not None else 0
+        if info.num_pending == 0 and delivered == 0:
             yield CaughtUp()
         while (message := await arrived.get()) is not None:
             metadata = message.metadata

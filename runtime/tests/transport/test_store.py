@@ -105,3 +105,8 @@ async def test_a_watch_tells_what_is_there_then_what_changes(seen: WatchableStor
 
 async def test_a_watch_of_nothing_says_so_at_once(seen: WatchableStore) -> None:
     assert await asyncio.wait_for(anext(seen.watch()), 5) is None
+
+
+async def test_a_watch_of_nothing_is_not_confused_by_other_keys(seen: WatchableStore) -> None:
+    await seen.put(run_key(MATH, "t1"), b"one")
+    assert await asyncio.wait_for(anext(seen.watch("other.*.*")), 5) is None
