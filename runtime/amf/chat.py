@@ -7,14 +7,19 @@ Source:
 """
 
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 
 from runtime.amf.errors import ApiError
 from runtime.amf.items import Wire
 
 
 class RunFailed(ApiError):
-    """The run has failed or was cancelled; this API has no answer that says so."""
+    """The run has failed or was cancelled; this API has no answer that says so.
 
+    Its status is none after which the clients' libraries would ask, and so run, once more.
+    """
+
+    status = HTTPStatus.FAILED_DEPENDENCY
     code = "run_failed"
 
 

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 from runtime.amf.asked import ROLES, TEXTS, Asked
 from runtime.amf.desk import QUEUE_SECONDS, Desk, out_of_reach
 from runtime.amf.errors import Conflict, NotFound
+from runtime.amf.items import Wire, message_item
 from runtime.amf.reply import task_of
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
-from runtime.state.conversation_head import Admitted, Busy, Head, Turn, Waits
+from runtime.state.conversation_head import Admitted, Busy, Head, Waits
 from runtime.state.conversations import HISTORY_BYTES, NoConversation
 from runtime.transport.port import TransportError
 
@@ -37,7 +38,7 @@ class ServerItems(Protocol):
         """All of them, oldest first, as far as their times tell."""
         ...
 
-    async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
+    async def add(self, conversation: str, items: list[Wire]) -> None:
         """Add a few; one whose id is there is written over."""
         ...
 
@@ -171,7 +172,11 @@ class Conversing:
         unsynced = await self._desk.conversations.unsynced(name, user)
         if not unsynced.turns:
             return
-        items = [item for turn in unsynced.turns for item in _items_of(turn)]
+        items = [
+            message_item(turn.task or "", number, message)
+            for turn in unsynced.turns
+            for number, message in enumerate(turn.messages)
+        ]
         for start in range(0, len(items), BATCH):
             await self._items.add(name, items[start : start + BATCH])
         await self._desk.conversations.mark_synced(name, user, unsynced.length)
@@ -210,20 +215,3 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "".join(part.text for part in content if part.type in TEXTS)
-
-
-def _items_of(turn: Turn) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "message",
-            "id": f"msg_{turn.task}_i{number}",
-            "role": message.role.value,
-            "status": "completed",
-            "content": [{"type": _part_type(message.role), "text": message.text}],
-        }
-        for number, message in enumerate(turn.messages)
-    ]
-
-
-def _part_type(role: Role) -> str:
-    return "output_text" if role is Role.ASSISTANT else "input_text"

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.contract.messages import Message, Role
 from runtime.contract.subjects import effect_tool
 
 type Wire = dict[str, Any]
@@ -121,6 +122,18 @@ class CallItem:
     @property
     def _at(self) -> Wire:
         return {"item_id": self.id, "output_index": self.index}
+
+
+def message_item(task: str, number: int, message: Message) -> Wire:
+    """Something that was said before or to the agent, as an item."""
+    kind = "output_text" if message.role is Role.ASSISTANT else "input_text"
+    return {
+        "type": "message",
+        "id": f"msg_{task}_i{number}",
+        "role": message.role.value,
+        "status": "completed",
+        "content": [{"type": kind, "text": message.text}],
+    }
 
 
 type Item = TextItem | CallItem

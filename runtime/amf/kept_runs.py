@@ -8,9 +8,9 @@ from typing import Any
 from runtime.amf.desk import QUEUE_SECONDS, Desk, out_of_reach
 from runtime.amf.elsewhere import no_response
 from runtime.amf.errors import Conflict
-from runtime.amf.items import Wire
+from runtime.amf.items import Wire, message_item
 from runtime.amf.reply import recalled
-from runtime.contract.messages import Event, Message, Role
+from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord
 from runtime.transport.port import TransportError
 
@@ -78,7 +78,7 @@ class KeptRuns:
         async with _in_time():
             record = await self._record(task)
         items = [
-            _item(task, number, message)
+            message_item(task, number, message)
             for number, message in enumerate((*record.task.history, *record.task.input))
         ]
         if getattr(request.order, "value", None) != "asc":
@@ -106,17 +106,6 @@ async def _in_time() -> AsyncIterator[None]:
             yield
     except (TransportError, TimeoutError) as error:
         raise out_of_reach("the queue does not answer") from error
-
-
-def _item(task: str, number: int, message: Message) -> Wire:
-    kind = "output_text" if message.role is Role.ASSISTANT else "input_text"
-    return {
-        "type": "message",
-        "id": f"msg_{task}_i{number}",
-        "role": message.role.value,
-        "status": "completed",
-        "content": [{"type": kind, "text": message.text}],
-    }
 
 
 def _page(items: Sequence[Wire], request: Any) -> Wire:

@@ -166,7 +166,18 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
     app = create_app()
     # It would write down every chat of every agent with its model, for ever.
     app.stack.impls[Api.inference].store = None
+    # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
+    app.router.routes.sort(key=_place)
     return app
+
+
+HOT = ("/v1/responses", "/v1/chat/completions")
+
+
+def _place(route: Any) -> int:
+    router = getattr(route, "original_router", None)
+    paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
+    return next((place for place, path in enumerate(HOT) if path in paths), len(HOT))
 
 
 def responses_provider(server: Any) -> Any:

@@ -62,6 +62,7 @@ def serve(settings: Settings) -> None:
             "http": "httptools",
             "lifespan": "on",
             "access_log": False,  # a line a request costs more than the request
+            "log_config": None,  # the server has set it up
             "log_level": "warning",
             "timeout_graceful_shutdown": GRACE_SECONDS,
         }
@@ -109,6 +110,7 @@ def create_app() -> Any:
         CannotServe: the run config cannot be served.
     """
     settings = Settings.of()
+    os.environ.setdefault("LLAMA_STACK_LOG_FORMAT", "json")
     declared = run_config(settings).get("registered_resources", {}).get("models", [])
     try:
         providers = {model["provider_id"] for model in declared}

@@ -17,9 +17,9 @@ def silent_model() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    """The server of the Stack `team/default`, on a real queue; shared by the tests of a module."""
+    """The server of the Stack `team/default`, on a real queue; shared by all tests."""
     folder = tmp_path_factory.mktemp("stack")
     home = tmp_path_factory.mktemp("server")
     with silent_model() as model_url:

@@ -151,7 +151,6 @@ async def running_server(
         "TOKEN_FILE": queue.token_file,
         "MODEL_URL": model_url,
         "DATA": str(folder),
-        "LLAMA_STACK_LOGGING": "all=warning",
     }
     try:
         await server.start()

@@ -14,7 +14,7 @@ from runtime.tests.amf.events import called, completed, returned, said, started
 from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
 def history(task: Task) -> list[tuple[Role, str]]:

@@ -16,7 +16,7 @@ from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server, running_server
 from runtime.tests.nats import running_stack
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def streamed(server: Server, model: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from runtime.tests.amf.clients import (
 from runtime.tests.amf.server import Server
 from runtime.tests.nats import OPERATOR_WORKLOAD
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def post(server: Server, path: str = "/responses", **body: Any) -> httpx.Response:

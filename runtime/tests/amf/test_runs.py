@@ -22,7 +22,7 @@ from runtime.tests.amf.events import called, completed, failed, returned, said, 
 from runtime.tests.amf.plays import Play, acting
 from runtime.tests.amf.server import Server
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def until_ended(client: openai.AsyncOpenAI, response: str) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import openai
 import pytest
 
 from runtime.contract.messages import Message, Role
@@ -11,7 +12,7 @@ from runtime.tests.amf.events import called, completed, failed, returned, said, 
 from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def with_a_tool(play: Play) -> None:
@@ -158,3 +159,21 @@ async def test_agents_can_be_chatted_with(server: Server) -> None:
     assert "".join(pieces) == words
     assert chunks[-1].usage is not None
     assert chunks[-2].choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_chat_with_an_agent_that_fails_is_an_error_and_one_run(
+    server: Server, *, stream: bool
+) -> None:
+    async def fail(play: Play) -> None:
+        await play.perform([started(), said("It"), failed("the model is down")])
+
+    async with agent(server, fail) as (model, actor), openai_client(server) as client:
+        asked = client.with_options(max_retries=2).chat.completions.create(
+            model=f"agents/{model}", messages=[{"role": "user", "content": "?"}], stream=stream
+        )
+        with pytest.raises(openai.APIError, match="the model is down"):
+            async for _ in await asked:  # type: ignore[union-attr]  # when it is no stream it raises
+                pass
+
+    assert len(actor.seen) == 1
