@@ -70,7 +70,8 @@ def dispatcher_children(stack: Stack, site: Site) -> tuple[Child, ...]:
 
 
 def _peers(stack: Stack) -> str:
-    return f"{workload_name(Role.NATS, key_of(stack)).name}-peers"
+    # Not nats-<stack>-peers: that is the name of what a Stack called <stack>-peers has.
+    return f"peers-{stack.metadata.name}"
 
 
 def _conf(stack: Stack, managed: ManagedMessaging, site: Site) -> str:

@@ -25,7 +25,7 @@ async def test_from_apply_to_ready(scene: Scene) -> None:
         ("ServiceAccount", "nats-default"),
         ("ConfigMap", "nats-default"),
         ("Service", "nats-default"),
-        ("Service", "nats-default-peers"),
+        ("Service", "peers-default"),
         ("StatefulSet", "nats-default"),
         ("ServiceAccount", "server-default"),
         ("ConfigMap", "server-default"),
