@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.subjects import effect_key, functions_entry
 from runtime.contract.value import ObjectName
 from runtime.tools.calls import Calls, step_of
-from runtime.tools.errors import BadSpec, CallBudgetSpent, EffectUnknown
+from runtime.tools.errors import CallBudgetSpent, EffectUnknown
 from runtime.tools.offer import Offered, offers
 from runtime.tools.port import Announce, Called, Returned, ToolFailure, ToolFunction
 from runtime.transport.port import Store, TransportError
@@ -53,7 +53,7 @@ class CatalogueToolbox:
     @property
     def specs(self) -> tuple[FunctionSpec, ...]:
         """The functions as a model sees them."""
-        return tuple(offered.spec for offered in self._offered.values())
+        return _specs(self._offered)
 
     def why_not(self) -> str | None:
         """Why the tools cannot be used as they are bound, in one sentence."""
@@ -77,21 +77,23 @@ class CatalogueToolbox:
     async def follow(self, on_change: OnChange) -> None:
         """Tell `on_change` the functions whenever a tool says something else; without end.
 
-        Functions that cannot be bound together stay away: what was offered before remains.
+        What cannot be bound together, or what `on_change` does not take, stays away: what was
+        offered before remains, and it is tried again.
         """
         while True:
             await asyncio.sleep(self._refresh_seconds)
             await self._look()
+            before = self._offered
             try:
-                offered = offers(self._config.tools, self._found)
-            except BadSpec as error:
+                self._offered = offers(self._config.tools, self._found)
+                if _specs(self._offered) != _specs(before):
+                    log.info("functions have changed", extra={"functions": list(self._offered)})
+                    await on_change(self.specs)
+                self._problem = None
+            except Exception as error:  # noqa: BLE001  # also of a user's code that is built anew
+                self._offered = before
                 self._problem = str(error)
-                continue
-            self._problem = None
-            before, self._offered = self.specs, offered
-            if self.specs != before:
-                log.info("functions have changed", extra={"functions": list(offered)})
-                await on_change(self.specs)
+                log.warning("the changed functions cannot be used", extra={"error": str(error)})
 
     def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
         """The functions of one attempt at one task; their calls are numbered from the start."""
@@ -115,6 +117,10 @@ class CatalogueToolbox:
                 self._found[binding.tool] = ToolFunctions.decode(entry.value)
         tools = (binding.tool for binding in self._config.tools)
         return next((tool for tool in tools if tool not in self._found), None)
+
+
+def _specs(offered: Mapping[str, Offered]) -> tuple[FunctionSpec, ...]:
+    return tuple(one.spec for one in offered.values())
 
 
 @dataclass(slots=True)

@@ -280,10 +280,18 @@ async def test_the_toolbox_follows_what_its_tools_say() -> None:
     box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place), refresh_seconds=0.01)
     await box.open()
     changes: asyncio.Queue[tuple[FunctionSpec, ...]] = asyncio.Queue()
-    following = asyncio.create_task(box.follow(changes.put))
+    refusals = [RuntimeError("the user's factory failed")]
+
+    async def on_change(specs: tuple[FunctionSpec, ...]) -> None:
+        if refusals:
+            raise refusals.pop()
+        await changes.put(specs)
+
+    following = asyncio.create_task(box.follow(on_change))
     other = FunctionSpec(name="sum", input_schema=NUMBERS)
     await announce(place.config, (other,), place.catalogue)
     assert await asyncio.wait_for(changes.get(), 5) == (other,)
+    assert refusals == []
     bad = FunctionSpec(name="sum", input_schema={"type": "nothing"})
     await announce(place.config, (bad,), place.catalogue)
     async with asyncio.timeout(5):
