@@ -9,7 +9,7 @@ from controller.desired.stack import desired_stack
 from controller.desired.tool import desired_tool
 from controller.desired.trust import trust_config, trust_config_map
 from controller.model import Desired, KvEntry, Manifest, Stage
-from controller.tests.desired.golden import check
+from controller.tests.desired.golden_files import check
 from controller.tests.desired.views import agent_view, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
 from runtime.contract.agent_config import AgentConfig
