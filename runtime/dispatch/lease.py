@@ -102,9 +102,11 @@ class Election:
                             await self._take(revision), now + self._lease_seconds, self._clock
                         )
                     case Seen() as unchanged:
+                        if seen is None:
+                            log.info("stands by", extra={"dispatcher": self._me})
                         seen = unchanged
             except (KeyExists, RevisionConflict):
-                log.info("another dispatcher was quicker", extra={"me": self._me})
+                log.info("another dispatcher was quicker", extra={"dispatcher": self._me})
             except TransportError as error:
                 log.warning("the lease is out of reach", extra={"error": str(error)})
             await asyncio.sleep(self._lease_seconds / 10)

@@ -9,7 +9,7 @@ from runtime.dispatch.decide import Abandon, Finish, LookAgain, Release, next_in
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
 from runtime.state.conversation_head import Place
-from runtime.state.conversations import Conversations
+from runtime.state.conversations import HISTORY_BYTES, Conversations
 from runtime.state.runs import Held
 from runtime.transport.port import PayloadTooLarge
 
@@ -53,7 +53,8 @@ class Turns:
         task = held.record.task.model_copy(update={"sequence": place.sequence, "history": ()})
         if held.record.state is RunState.WAITING:
             held = await self._queue(held, task)
-        history = await self._conversations.history(conversation)
+        room = HISTORY_BYTES - sum(len(message.encode()) for message in task.input)
+        history = await self._conversations.history(conversation, history_bytes=max(0, room))
         message = task.model_copy(update={"history": history})
         try:
             subject = self._ports.subjects.tasks(task.agent)

@@ -5,8 +5,8 @@ import contextlib
 
 import pytest
 
-from runtime.contract.dead_letter import LastWords
-from runtime.contract.messages import CallResult, Failed, FailureReason, Outcome
+from runtime.contract.messages import CallResult, Failed, FailureReason
+from runtime.contract.messages import Outcome as CallOutcome
 from runtime.contract.runs import RunState
 from runtime.contract.subjects import Stream, effect_key
 from runtime.dispatch.advisories import Advisory, read_advisory
@@ -26,13 +26,13 @@ from runtime.tests.dispatch.scene import (
     until,
 )
 from runtime.transport.port import Inbox
+from runtime.worker.loop import settle
+from runtime.worker.outcomes import GivenUp, Malformed, Outcome
 
 
-async def terminate(inbox: Inbox, reason: str) -> None:
+async def terminate(inbox: Inbox, outcome: Outcome) -> None:
     """What a worker does with a message that it wants never to see again."""
-    delivery = await asyncio.wait_for(inbox.next(), 5)
-    words = LastWords.about(reason, delivery.subject, delivery.data)
-    await delivery.term(words.spoken())
+    await settle(await asyncio.wait_for(inbox.next(), 5), outcome)
 
 
 async def test_a_task_delivered_too_often_ends_and_is_kept(scene: Scene) -> None:
@@ -70,7 +70,7 @@ async def test_a_malformed_message_is_a_dead_letter_with_all_its_bytes(scene: Sc
     data = b'{"no": "task \xff'
     await scene.link.outbox.publish(SUBJECTS.tasks(MATH), data)
     inbox = await scene.tasks()
-    await terminate(inbox, "malformed: no task")
+    await terminate(inbox, Malformed("no task"))
     await inbox.stop()
 
     async with scene.dispatching():
@@ -87,7 +87,7 @@ async def test_a_task_that_its_worker_gave_up_is_kept_with_its_id(scene: Scene) 
     await scene.accept(task)
     await scene.publish(task)
     inbox = await scene.tasks()
-    await terminate(inbox, "gave up after 5 attempts")
+    await terminate(inbox, GivenUp("gave up after 5 attempts"))
     await inbox.stop()
 
     async with scene.dispatching():
@@ -163,7 +163,7 @@ async def test_a_task_that_nobody_accepted_is_kept(scene: Scene, planted: bool) 
 async def test_nobody_waits_for_a_call_that_is_dead(scene: Scene, begun: bool) -> None:  # noqa: FBT001 - a table
     call = new_call()
     if begun:
-        reserved = CallResult(call=call.id, outcome=Outcome.RESERVED)
+        reserved = CallResult(call=call.id, outcome=CallOutcome.RESERVED)
         await scene.effects.create(call.id, reserved.encode())
     await scene.publish_call(call)
     await scene.exhaust(scene.calls)
@@ -174,7 +174,7 @@ async def test_nobody_waits_for_a_call_that_is_dead(scene: Scene, begun: bool) -
     entry = await scene.effects.get(call.id)
     assert entry is not None
     result = CallResult.decode(entry.value)
-    assert result.outcome is (Outcome.UNKNOWN if begun else Outcome.FAILED)
+    assert result.outcome is (CallOutcome.UNKNOWN if begun else CallOutcome.FAILED)
     assert (letter.work, letter.error) == (call.id, result.error)
     (stored,) = await scene.read(Stream.DEAD)
     assert stored.subject == SUBJECTS.dead(Stream.CALLS, ADD)
@@ -195,7 +195,7 @@ async def test_a_call_ends_no_other_call_than_its_own(scene: Scene) -> None:
 
 async def test_a_call_that_was_answered_is_no_dead_letter(scene: Scene) -> None:
     call = new_call()
-    answer = CallResult(call=call.id, outcome=Outcome.SUCCEEDED, value=2).encode()
+    answer = CallResult(call=call.id, outcome=CallOutcome.SUCCEEDED, value=2).encode()
     await scene.effects.create(call.id, answer)
     await scene.publish_call(call)
     await scene.exhaust(scene.calls)

@@ -46,8 +46,15 @@ class Replica:
     @property
     def name(self) -> str | None:
         """By which the lease knows it; it says so when it first leads."""
+        return self._said("leads")
+
+    async def stands_by(self) -> bool:
+        """Whether it has come up and seen that another one leads."""
+        return self._said("stands by") is not None
+
+    def _said(self, message: str) -> str | None:
         lines = map(json.loads, self.started.log.read_text().splitlines())
-        return next((line["dispatcher"] for line in lines if line["message"] == "leads"), None)
+        return next((line["dispatcher"] for line in lines if line["message"] == message), None)
 
     async def stop(self) -> float:
         """Ask it to stop; how many seconds it took, and it went well."""
@@ -116,17 +123,11 @@ async def dispatchers(scene: Scene, tmp_path: Path) -> AsyncIterator[Dispatchers
         await started.end()
 
 
-async def standing_by(replica: Replica) -> None:
-    """Long enough for it to have come up."""
-    await asyncio.sleep(1)
-    assert replica.process.returncode is None
-
-
 async def test_a_leader_that_is_asked_to_stop_makes_room_at_once(dispatchers: Dispatchers) -> None:
     first = await dispatchers.start()
     assert await dispatchers.led() is first
     second = await dispatchers.start()
-    await standing_by(second)
+    await until(second.stands_by, 30)
 
     assert await first.stop() < STOP_SECONDS
     began = time.monotonic()
@@ -144,7 +145,7 @@ async def test_a_leader_that_is_gone_is_replaced(
     first = await dispatchers.start()
     assert await dispatchers.led() is first
     second = await dispatchers.start()
-    await standing_by(second)
+    await until(second.stands_by, 30)
     first.process.send_signal(how)
 
     began = time.monotonic()

@@ -262,3 +262,21 @@ async def test_a_crash_after_any_step_releases_once(scene: Scene, steps: int) ->
 
 async def look(ports: Ports) -> None:
     await Turns(ports, Ends(ports)).look("c", time.time())
+
+
+async def test_what_is_released_fits_into_the_queue(scene: Scene) -> None:
+    """A long history gives way to a long question."""
+    await scene.conversations.open("c", "ann")
+    answer, question = "a" * 300_000, "q" * 300_000
+    first, _ = await scene.submit("q1", "c")
+    second, _ = await scene.submit(question, "c")
+    held = await scene.runs.begin(await scene.held(first), "w")
+    await scene.runs.end(held, Completed(task=first.id, attempt=1, seq=1, text=answer))
+
+    async with scene.ports() as ports:
+        await look(ports)
+
+    *_, released = [Task.decode(stored.data) for stored in await scene.read(Stream.TASKS)]
+    assert released.id == second.id
+    assert released.input[0].text == question
+    assert released.history == ()
