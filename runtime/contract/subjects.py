@@ -153,7 +153,7 @@ class StackSubjects:
         return f"{self.root}.wake.{_pair(agent)}.>"
 
     def every(self, kind: str) -> str:
-        """All subjects of one kind of message: `tasks`, `calls`, `events`, `dead`, …"""
+        """All subjects of one kind of message, such as `tasks`, `events` or `dead`."""
         return f"{self.root}.{token(kind)}.>"
 
     def cancel(self, agent: ObjectName, task: str) -> str:
