@@ -1,7 +1,7 @@
 """The small children every workload has, and the pod around it."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from controller.api.names import ANNOTATION_REVISION, Component
@@ -54,9 +54,11 @@ def with_revision(workload: Manifest, revision: str) -> Child:
     return Child({**workload, "spec": {**spec, "template": template}})
 
 
-def container(workload: Manifest, name: str) -> Manifest:
-    """The container of that name in the pods of `workload`."""
-    found: Manifest = next(
-        one for one in workload["spec"]["template"]["spec"]["containers"] if one["name"] == name
-    )
-    return found
+def image_of(children: Iterable[Child], container: str) -> str:
+    """The image that the container of that name runs, "" if there is none among `children`."""
+    for child in children:
+        template = child.manifest.get("spec", {}).get("template", {})
+        for one in template.get("spec", {}).get("containers", ()):
+            if one["name"] == container:
+                return str(one.get("image", ""))
+    return ""

@@ -9,12 +9,13 @@ from controller.api.conditions import ConditionStatus, ConditionType, ReadyReaso
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
-from controller.desired.agent import agent_image, catalogue_entry, desired_agent, model_name
+from controller.desired.agent import catalogue_entry, desired_agent, model_name
 from controller.desired.health import workload_health, worst
 from controller.desired.metadata import Role, key_of, workload_name
+from controller.desired.parts import image_of
 from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
 from controller.desired.stack import desired_stack
-from controller.desired.tool import desired_tool, discovered, tool_image
+from controller.desired.tool import desired_tool, discovered
 from controller.model import (
     AgentView,
     ChildRef,
@@ -43,12 +44,13 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
         replicas=workers.replicas,
         ready=workers.ready,
     )
+    desired = _desired_agent(view, site, stage, health, is_good=not problems)
     return Thought(
         stage=stage,
         problems=problems,
         health=health,
-        desired=_desired_agent(view, site, stage, health, is_good=not problems),
-        image="" if problems else agent_image(view.owner, site),
+        desired=desired,
+        image=image_of(desired.children, "worker") if desired else "",
         url=f"{site.server_url(view.stack.key.object_name)}/v1" if view.stack.usable else "",
         model=model_name(view),
     )
@@ -84,7 +86,6 @@ def think_tool(view: ToolView, site: Site, now: datetime) -> Thought:
         problems=problems,
         health=health,
         desired=desired,
-        image="" if problems else tool_image(view.owner, site),
         functions=discovered(view, desired.revision) if desired else None,
     )
 

@@ -184,7 +184,8 @@ class Thought:
 
     Shape:
         desired    None while something in the spec has to be put right: what runs stays as it is.
-        image      that the workers run. `url`: where clients ask, `model`: for what. "" if unknown.
+        image      that an Agent's workers run. `url`: where clients ask, `model`: for what. ""
+                   if unknown.
         functions  of a Tool, as its worker of the current revision has found them out.
     """
 

@@ -247,6 +247,27 @@ async def test_agents_of_one_name_in_two_namespaces_share_nothing(scene: Scene) 
     assert scene.cluster.objects[away]["status"]["model"] == "guests.math"
 
 
+async def test_the_image_shown_is_the_one_that_runs(scene: Scene) -> None:
+    stack, _, agent = await running(scene)
+    assert scene.cluster.objects[agent]["status"]["image"].endswith("/worker-langgraph:dev")
+    worker = {"name": "worker", "image": "example/mine:1"}
+    scene.cluster.put(samples.agent(podTemplate={"spec": {"containers": [worker]}}))
+
+    await scene.rest(stack, agent)
+
+    assert scene.cluster.objects[agent]["status"]["image"] == "example/mine:1"
+
+
+async def test_a_pod_template_that_takes_the_image_away_is_survived(scene: Scene) -> None:
+    stack, _, agent = await running(scene)
+    worker = {"name": "worker", "image": None, "env": None}
+    scene.cluster.put(samples.agent(podTemplate={"spec": {"containers": [worker]}}))
+
+    await scene.reconcile(agent)  # raises nothing; Kubernetes refuses such a pod
+
+    assert is_true(scene, stack, "Ready")
+
+
 async def test_a_stack_elsewhere_has_to_permit_it(scene: Scene) -> None:
     scene.cluster.put(samples.stack())
     away = scene.cluster.put(
