@@ -1,5 +1,7 @@
 """What an exception out of a framework means for the run."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 
 from runtime.adapters.port import AgentFailure, BudgetExceeded, ModelBusy, ModelFailure
@@ -10,6 +12,26 @@ from runtime.tools.errors import CallBudgetSpent
 # Their clients of models raise errors of the same names; and what else comes out of them was
 # raised over an answer that they could not read.
 SDKS = frozenset({"openai", "langchain_openai", "llama_stack_client"})
+
+
+@contextlib.contextmanager
+def telling(config: AgentConfig) -> Iterator[None]:
+    """Let what a framework raises come out as a failure of the run.
+
+    Raises:
+        AgentFailure: or a subclass, whatever the body raised.
+    """
+    try:
+        yield
+    except AgentFailure:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise  # somebody wants the run to end
+        raise AgentFailure("the agent was cancelled by its own code") from error
+    except Exception as error:
+        raise failure(error, config) from error
 
 
 def failure(error: Exception, config: AgentConfig) -> AgentFailure:

@@ -6,7 +6,7 @@ Source:
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage
@@ -14,8 +14,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.types import StreamMode
 
-from runtime.adapters.failures import failure
+from runtime.adapters.failures import telling
 from runtime.adapters.langgraph_state import Shape, answer_of, shape_of, spent
 from runtime.adapters.langgraph_tools import PlatformTool
 from runtime.adapters.made import called, said_of, users_object
@@ -90,6 +91,14 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
     return found
 
 
+TOLD: Sequence[StreamMode] = ["messages", "custom", "values"]
+KEPT: Sequence[StreamMode] = ["values"]
+"""What a run without a reader says: after each step its state, and with it what that cost.
+
+Pieces of text would cost a callback each, and nobody wants them.
+"""
+
+
 class LangGraphAdapter:
     """An `Adapter` of one graph."""
 
@@ -111,37 +120,24 @@ class LangGraphAdapter:
         scope = opened(run)
         given = self._shape.given(run, self._instructions(run))
         try:
-            if run.options.stream or self._config.budget.tokens is not None:
+            with telling(self._config):
                 async with contextlib.aclosing(self._streamed(scope, given)) as steps:
                     async for step in steps:
                         yield step
-            else:
-                for step in await self._whole(scope, given):
-                    yield step
-        except GraphRecursionError as error:
-            raise AgentFailure(self._too_long()) from error
-        except AgentFailure:
+        except AgentFailure as error:
+            if isinstance(error.__cause__, GraphRecursionError):
+                raise AgentFailure(self._too_long()) from error
             raise
-        except Exception as error:
-            raise failure(error, self._config) from error
         finally:
             scope.ended = True
             enter(None)
-
-    async def _whole(self, scope: Scope, given: Any) -> list[Step]:
-        """The cheapest way: no callbacks, no queue between the graph and its reader."""
-        enter(scope)
-        result = await self._graph.ainvoke(given, self._settings(scope.run))
-        scope.check()
-        costs = spent(result, scope.usage, set())
-        return [*(Used(cost) for cost in costs), self._answer(result)]
 
     async def _streamed(self, scope: Scope, given: Any) -> AsyncGenerator[Step]:
         reader = _Reader()
         counted: set[str] = set()
         result: Any = None
         stream = self._graph.astream(
-            given, self._settings(scope.run), stream_mode=["messages", "custom", "values"]
+            given, self._settings(scope.run), stream_mode=TOLD if scope.run.options.stream else KEPT
         )
         async with contextlib.aclosing(within(scope, stream)) as parts:
             async for mode, part in parts:

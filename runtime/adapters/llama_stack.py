@@ -12,14 +12,13 @@ from typing import Any, Protocol
 from llama_stack_client import Agent, AsyncLlamaStackClient
 from llama_stack_client.lib.agents.agent import AsyncAgent
 
-from runtime.adapters.failures import failure
+from runtime.adapters.failures import telling
 from runtime.adapters.llama_stack_agent import Turns
 from runtime.adapters.llama_stack_loop import Loop, loop_of
 from runtime.adapters.llama_stack_tools import PlatformTool
 from runtime.adapters.made import called, said_of, users_object
 from runtime.adapters.port import (
     AgentContext,
-    AgentFailure,
     Answer,
     BadAgent,
     EmptyAnswer,
@@ -108,15 +107,12 @@ class LlamaStackAdapter:
         """
         scope = opened(run)
         try:
-            async with contextlib.aclosing(within(scope, self._player.play(scope))) as steps:
-                async for step in steps:
-                    _check(scope, step)
-                    if run.options.stream or not isinstance(step, Text):
-                        yield step
-        except AgentFailure:
-            raise
-        except Exception as error:
-            raise failure(error, self._config) from error
+            with telling(self._config):
+                async with contextlib.aclosing(within(scope, self._player.play(scope))) as steps:
+                    async for step in steps:
+                        _check(scope, step)
+                        if run.options.stream or not isinstance(step, Text):
+                            yield step
         finally:
             scope.ended = True
             enter(None)

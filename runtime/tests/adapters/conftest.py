@@ -16,13 +16,14 @@ from typing import Any
 
 import openai
 import pytest
+from langchain_openai.chat_models._client_utils import _cached_async_httpx_client
 from llama_stack_client import AsyncLlamaStackClient, LlamaStackClient
 
 from runtime.adapters.llama_stack import client_of
-from runtime.adapters.port import Adapter, Run, Step
+from runtime.adapters.port import Adapter, Answer, Run, Step, Text, Used
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module, Queue
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import Message, Options, Role
+from runtime.contract.messages import Message, Options, Role, TokenUsage
 from runtime.contract.value import ObjectName
 from runtime.tools.port import ToolFunction
 
@@ -161,9 +162,24 @@ async def steps_of(adapter: Adapter, run: Run) -> list[Step]:
         return [step async for step in adapter.run(run)]
 
 
+def answer(steps: list[Step]) -> str:
+    (last,) = [step for step in steps if isinstance(step, Answer)]
+    assert steps[-1] is last
+    return last.text
+
+
+def text(steps: list[Step]) -> str:
+    return "".join(step.text for step in steps if isinstance(step, Text))
+
+
+def cost(steps: list[Step]) -> TokenUsage:
+    return sum((step.usage for step in steps if isinstance(step, Used)), TokenUsage())
+
+
 async def close_clients() -> None:
     """Close the connections that the clients of models keep for as long as a process lives."""
-    client_of.cache_clear()
+    for made in (client_of, _cached_async_httpx_client):
+        made.cache_clear()
     kinds = {openai.AsyncOpenAI, AsyncLlamaStackClient, LlamaStackClient}
     for client in [thing for thing in gc.get_objects() if type(thing) in kinds]:
         closing = client.close()

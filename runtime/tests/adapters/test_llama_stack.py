@@ -16,27 +16,28 @@ from runtime.adapters.llama_stack import build
 from runtime.adapters.llama_stack_tools import PlatformTool, arguments_of
 from runtime.adapters.port import (
     AgentFailure,
-    Answer,
     BadAgent,
     BudgetExceeded,
     EmptyAnswer,
     ModelFailure,
     Step,
-    Text,
     Used,
 )
 from runtime.contract.agent_config import AgentConfig, Framework
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import Message, Role, TokenUsage
+from runtime.contract.messages import Message, Role
 from runtime.tests.adapters.conftest import (
     SPEC,
     Config,
     adding,
+    answer,
     asking,
     close_clients,
+    cost,
     function,
     no_model,
     steps_of,
+    text,
 )
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure
@@ -97,20 +98,6 @@ def stack(config: Config, stack_url: str) -> Config:
         return config(*given, model=f"small/{model}", **facts)
 
     return made
-
-
-def answer(steps: list[Step]) -> str:
-    (last,) = [step for step in steps if isinstance(step, Answer)]
-    assert steps[-1] is last
-    return last.text
-
-
-def text(steps: list[Step]) -> str:
-    return "".join(step.text for step in steps if isinstance(step, Text))
-
-
-def cost(steps: list[Step]) -> TokenUsage:
-    return sum((step.usage for step in steps if isinstance(step, Used)), TokenUsage())
 
 
 async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
@@ -309,6 +296,14 @@ async def test_the_budget_of_calls_ends_the_run(stack: Config, entrypoint: str |
     made = stack(iterations=3) if entrypoint is None else stack(source, entrypoint)
     with pytest.raises(BudgetExceeded, match="no more calls"):
         await run(made, asking("2 + 3?", function(add)), (SPEC,))
+
+
+async def test_code_that_cancels_itself_has_failed(stack: Config) -> None:
+    async def add(_arguments: dict[str, Any]) -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(AgentFailure, match="the agent was cancelled by its own code"):
+        await run(stack(), asking("2 + 3?", function(add)), (SPEC,))
 
 
 @pytest.mark.parametrize(
