@@ -23,7 +23,14 @@ from controller.local.issuer import LocalIssuer
 from controller.local.keeping import Keeping
 from controller.local.manifests import BadManifest, Manifests, read_manifests
 from controller.local.screen import Screen
-from controller.local.site import EmbeddedSite, ModelEndpoint, Ports, free_port, server_port
+from controller.local.site import (
+    EmbeddedSite,
+    ModelEndpoint,
+    Ports,
+    free_port,
+    is_free,
+    server_port,
+)
 from controller.model import Child, ChildRef, Image, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
 from controller.reconcile.identity_policy import reconcile_identity_policy
@@ -81,6 +88,8 @@ async def up(options: Options) -> None:
         Failed: something did not get ready, or gave no answer.
     """
     manifests = read_manifests(options.folder)
+    if not is_free(options.port):
+        raise Failed(f"port {options.port} is in use; choose another one with --port (make: PORT=)")
     screen = Screen(options.folder)
     with contextlib.ExitStack() as stack:
         root = options.state or Path(
