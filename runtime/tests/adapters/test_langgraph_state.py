@@ -17,7 +17,6 @@ from runtime.tests.adapters.conftest import (
     steps_of,
 )
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
 pytestmark = pytest.mark.integration
 
 
