@@ -182,8 +182,11 @@ class Wakes:
         except ReconcileError as error:
             log.warning("not now", extra={"object": str(key), "error": str(error)})
             return Progress(again_in=error.retry_after), "failed"
-        except Exception:
-            # A fault of ours must not end the loop of this object, nor touch the others.
+        except (Exception, asyncio.CancelledError):
+            # A fault of ours must not end the loop of this object, nor touch the others; nor must
+            # the end of something that the reconcile was only waiting for.
+            if _is_asked_to_end():
+                raise
             log.exception("reconciling failed", extra={"object": str(key)})
             return Progress(again_in=FAULT_SECONDS), "fault"
         if progress.finished:
@@ -205,6 +208,11 @@ class Wakes:
                 del self._referrers[ref]
         for ref in now:
             self._referrers[ref].add(key)
+
+
+def _is_asked_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _wait(trigger: _Trigger, seconds: float) -> None:

@@ -272,11 +272,19 @@ class _Door:
     async def _current(self) -> Client:
         client = self._client
         if client is None or not client.is_connected:
-            # Shielded: who gives up waiting must not take the attempt from the others.
-            return await asyncio.shield(self._attempt())
+            return await self._attempted()
         if time.time() >= self._renew_at:
             self._attempt()  # nobody has to wait for it: the old one is still good
         return client
+
+    async def _attempted(self) -> Client:
+        # Who gives up waiting does not take the attempt from the others; and who takes it from all
+        # (`close`) does not end those who wait.
+        attempt = self._attempt()
+        await asyncio.wait({attempt})
+        if attempt.cancelled():
+            raise QueueUnavailable(f"the connection to {self._url} was closed")
+        return attempt.result()
 
     def _attempt(self) -> asyncio.Task[Client]:
         if self._opening is None or self._opening.done():

@@ -32,7 +32,7 @@ MODULE = ChildRef("v1", "ConfigMap", "team", "math-agent")
 class Reconciles:
     """What a reconcile is told to give, in order; then nothing more to do."""
 
-    def __init__(self, *script: Progress | Exception) -> None:
+    def __init__(self, *script: Progress | BaseException) -> None:
         self.count: Counter[Key] = Counter()
         self.at: list[float] = []
         self.under_way = 0
@@ -51,7 +51,7 @@ class Reconciles:
         finally:
             self.under_way -= 1
         step = next(self._script)
-        if isinstance(step, Exception):
+        if isinstance(step, BaseException):
             raise step
         return step
 
@@ -183,9 +183,11 @@ async def test_a_wake_ends_the_backing_off() -> None:
         await until(lambda: reconciles.count[MATH] == 5)
 
 
-@pytest.mark.parametrize("error", [ClusterUnavailable(), ZeroDivisionError()])
+@pytest.mark.parametrize(
+    "error", [ClusterUnavailable(), ZeroDivisionError(), asyncio.CancelledError()], ids=repr
+)
 async def test_a_failure_is_tried_again_and_touches_nobody_else(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ClusterUnavailable, "retry_after", 0.01)
     monkeypatch.setattr(wake, "FAULT_SECONDS", 0.01)

@@ -375,6 +375,20 @@ async def test_without_a_proof_the_way_is_closed(
             await streams.observe(queue.url, QUERY)
 
 
+async def test_forget_does_not_end_those_who_wait_for_the_connection(
+    streams: JetStream, queue: RunningStack
+) -> None:
+    """A Stack that goes closes the way; its Tools may be about to ask, and must live on."""
+    await queue.stop_trust()  # so that a handshake takes its time
+    asking = [asyncio.create_task(streams.observe(queue.url, QUERY)) for _ in range(3)]
+    await asyncio.sleep(0.2)
+
+    await streams.forget(queue.url)
+
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {QueueUnavailable}
+
+
 async def test_forget_closes_and_the_next_question_opens(
     streams: JetStream, queue: RunningStack
 ) -> None:
