@@ -33,4 +33,5 @@ def log_as_json(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every model call
+    for chatty in ("httpx", "httpx2"):  # a line for every model call
+        logging.getLogger(chatty).setLevel(logging.WARNING)

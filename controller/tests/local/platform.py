@@ -73,10 +73,10 @@ def running(folder: Path, place: Path, *options: str) -> Iterator[Platform]:
     """`k8gentai up` on `folder`, ready; stopped by Ctrl-C, and nothing of it may be left."""
     port = free_port()
     log = place / "screen.log"
-    command = [sys.executable, "-m", "controller.cli", "up", "-f", folder, "--port", str(port)]
+    command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), "--port", str(port)]
     with log.open("wb") as screen:
         process = subprocess.Popen(
-            [*command, "--state", place / "state", *options],
+            [*command, "--state", str(place / "state"), *options],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=screen,
