@@ -135,12 +135,11 @@ class PullInbox:
             self._watching.cancel()
         subscriptions, self._subscriptions = self._subscriptions, {}
         for generation, subscription in subscriptions.items():
-            if not generation.closed.is_set():
-                # Nobody listens any more, so the server drops what was asked for; what it has sent
-                # until then still arrives here, and goes back.
-                await subscription.drain()  # type: ignore[no-untyped-call]  # nats.py types itself in part
-        while self._ready:
-            await self._ready.popleft().nak()
+            # Nobody listens any more, so the server drops what was asked for; what it has sent
+            # until then still arrives here, and goes back.
+            await _drained(generation, subscription)
+        unused, self._ready = self._ready, deque()
+        await asyncio.gather(*(delivery.nak() for delivery in unused))
 
     async def settle(self, ack_subject: str, word: bytes, *, confirmed: bool) -> None:
         """Tell the queue how a delivery ended, and ask for the next one in the same breath."""
@@ -224,7 +223,7 @@ class PullInbox:
         self._open.pop(message.subject, None)
         if status == "409":
             log.warning("the queue ended a pull", extra={"why": message.headers})
-        if status not in {"404", "408"}:
+        if status not in {"404", "408"} and not self._stopped:
             await asyncio.sleep(CONSUMER_GONE_SECONDS)
         await self._pull_again()
 
@@ -243,3 +242,18 @@ class PullInbox:
                 await self._pull(self._generation)
         except TransportError:
             log.warning("a pull did not go out; it is repeated")
+
+
+async def _drained(generation: Generation, subscription: NatsSubscription) -> None:
+    """Hear what is under way to `subscription`, unless the connection is gone or goes meanwhile.
+
+    nats.py would wait for ever for messages that arrived and that it threw away as it closed.
+    """
+    if generation.closed.is_set():
+        return
+    draining = asyncio.ensure_future(subscription.drain())  # type: ignore[no-untyped-call]  # nats.py types itself in part
+    gone = asyncio.create_task(generation.closed.wait())
+    await asyncio.wait({draining, gone}, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in (draining, gone):
+        waiting.cancel()
+    await asyncio.gather(draining, gone, return_exceptions=True)

@@ -12,7 +12,7 @@ import pytest
 from runtime.contract.subjects import Stream
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
-from runtime.tests.nats import RunningStack, prove, running_stack
+from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
 from runtime.transport.jetstream import Link
 from runtime.transport.keeper import Keeper
 from runtime.transport.port import Stopped
@@ -175,3 +175,24 @@ async def test_workers_come_back_after_the_server_was_killed(nats: RunningStack)
         taken: set[str] = set()
         while taken != {"before", "after"}:
             taken.update(await take(inbox, 1))
+
+
+async def test_a_worker_stops_although_its_server_goes_meanwhile(nats: RunningStack) -> None:
+    """As when a namespace is deleted: pulls have just been ended, then nobody answers."""
+    workload = await math(nats)
+    async with (
+        publisher(nats) as link,
+        worker(nats, workload) as inbox,
+        nats.connect_as(OPERATOR_WORKLOAD) as operator,
+    ):
+        await submit(link, "one", "two")
+        await take(inbox, 2)  # so that several pulls are open
+        tasks = nats.subjects.stream(Stream.TASKS)
+        await operator.jetstream().delete_consumer(tasks, str(workload.durable))
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(inbox.stop())
+        await asyncio.sleep(0.3)
+
+        await nats.server.stop(signal.SIGKILL)
+
+        await asyncio.wait_for(stopping, 5)
