@@ -4,7 +4,11 @@ from controller.clients.nkeys import account_seed, public_key, user_seed
 
 
 @pytest.mark.parametrize(
-    ("seed", "letters"), [(account_seed(), ("SA", "A")), (user_seed(), ("SU", "U"))]
+    ("seed", "letters"),
+    [
+        pytest.param(account_seed(), ("SA", "A"), id="account"),
+        pytest.param(user_seed(), ("SU", "U"), id="user"),
+    ],
 )
 def test_a_seed_and_its_public_key_say_of_what_kind_they_are(
     seed: str, letters: tuple[str, str]
@@ -18,7 +22,9 @@ def test_no_two_seeds_are_alike() -> None:
     assert len({account_seed() for _ in range(50)}) == 50
 
 
-@pytest.mark.parametrize("bad", ["", "SA", "x" * 58, "ä", public_key(account_seed())])
+@pytest.mark.parametrize(
+    "bad", ["", "SA", "x" * 58, "ä", pytest.param(public_key(account_seed()), id="public key")]
+)
 def test_anything_else_is_refused_and_not_repeated(bad: str) -> None:
     with pytest.raises(ValueError, match=r"^this is no seed of an nkey$"):
         public_key(bad)
