@@ -39,7 +39,8 @@ class RunRecord(Versioned):
         task             the task as accepted (the input is needed to show it and to release it).
         attempt          started attempts so far; a worker adds one by compare-and-set.
         worker           the process that holds the current attempt.
-        cancel_requested a client wants it to end; a worker or the dispatcher writes that end.
+        cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
+                         dispatcher writes that end.
         text, usage      of a Completed run. `reason`, `message`: of a Failed one.
         store            whether the client may retrieve it later.
 

@@ -19,6 +19,7 @@ CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES; the dispatchers of a Stack share it
+AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 
 
 class Stream(StrEnum):

@@ -1,6 +1,7 @@
 """The dispatcher's book: which runs are open and what has to be looked at, and when.
 
-It is made anew from the run records by every dispatcher that begins to lead, so it may be lost.
+It is made anew from the run records and the catalogue by every dispatcher that begins to lead, so
+it may be lost.
 """
 
 import heapq
@@ -8,7 +9,9 @@ import itertools
 import logging
 from dataclasses import dataclass
 
+from runtime.contract.catalogue import AgentEntry
 from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.subjects import agent_entry
 from runtime.contract.value import ObjectName
 from runtime.dispatch.decide import LookAgain, due
 from runtime.transport.port import Entry
@@ -61,6 +64,7 @@ class Book:
         self._numbers = itertools.count()
         self._cancelled_since: dict[str, float] = {}
         self._waiting: dict[str, set[str]] = {}
+        self._cancelling: set[str] = set()
 
     def note(self, entry: Entry, now: float, *, inherited: bool = False) -> None:
         """Take in what a run record says now; `inherited` from before this dispatcher led."""
@@ -75,6 +79,17 @@ class Book:
             self._close(record, now, inherited=inherited)
         else:
             self._open(record, now, inherited=inherited)
+
+    def note_agent(self, entry: Entry, now: float) -> None:
+        """Take in what the catalogue says of an Agent now."""
+        if not _is_cancelling(entry):
+            self._cancelling.discard(entry.key)
+            return
+        self._cancelling.add(entry.key)
+        runs = [matter for matter in self._times if isinstance(matter, OpenRun)]
+        for run in runs:
+            if self.is_cancelling(run.agent):
+                self.put(run, now)
 
     def put(self, matter: Matter, at: float) -> None:
         """Look at `matter` at `at`, and at no other time."""
@@ -104,6 +119,10 @@ class Book:
         """When it was first seen that somebody wants this run to end."""
         return self._cancelled_since.get(task)
 
+    def is_cancelling(self, agent: ObjectName) -> bool:
+        """Whether every open run of `agent` is to end."""
+        return agent_entry(agent) in self._cancelling
+
     def waits(self, conversation: str) -> bool:
         """Whether a run waits for its turn there."""
         return conversation in self._waiting
@@ -120,10 +139,14 @@ class Book:
             if inherited and conversation is not None:
                 # Whoever led before may have died before he published it.
                 self.put(Conversation(conversation), now)
-        needed = due(record, now=now, cancelled_since=self._cancelled_since.get(task))
-        self.put(
-            OpenRun(record.task.agent, task), needed.at if isinstance(needed, LookAgain) else now
+        agent = record.task.agent
+        needed = due(
+            record,
+            now=now,
+            cancelled_since=self._cancelled_since.get(task),
+            unwanted=self.is_cancelling(agent),
         )
+        self.put(OpenRun(agent, task), needed.at if isinstance(needed, LookAgain) else now)
 
     def _close(self, record: RunRecord, now: float, *, inherited: bool) -> None:
         agent, task, conversation = record.task.agent, record.task.id, record.task.conversation
@@ -143,3 +166,13 @@ class Book:
         self._waiting[conversation].discard(record.task.id)
         if not self._waiting[conversation]:
             del self._waiting[conversation]
+
+
+def _is_cancelling(entry: Entry) -> bool:
+    if entry.deleted:
+        return False
+    try:
+        return AgentEntry.decode(entry.value).cancelling
+    except ValueError as error:
+        log.warning("no agent", extra={"key": entry.key, "error": str(error)})
+        return False

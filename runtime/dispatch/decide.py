@@ -33,13 +33,19 @@ class Write:
     end: End
 
 
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask for the end of this run, as a client may; whoever has it writes that end."""
+
+
 def due(
-    record: RunRecord, *, now: float, cancelled_since: float | None
-) -> LookAgain | Write | None:
+    record: RunRecord, *, now: float, cancelled_since: float | None, unwanted: bool = False
+) -> LookAgain | Write | Cancel | None:
     """What an open run needs: an end, another look, or None if it has its end.
 
     A worker writes the ends of what it runs, so a running one gets time for that; `cancelled_since`
-    is when the cancellation of it was first seen.
+    is when the cancellation of it was first seen. `unwanted`: its Agent is to have no runs any
+    more.
     """
     if record.state.is_end:
         return None
@@ -50,9 +56,9 @@ def due(
             last = min(last, cancelled_since + CANCEL_SECONDS)
     elif record.cancel_requested:
         last = now
-    if now < last:
-        return LookAgain(last)
-    return Write(_cancelled(record) if record.cancel_requested else _timed_out(record))
+    if now >= last:
+        return Write(_cancelled(record) if record.cancel_requested else _timed_out(record))
+    return Cancel() if unwanted and not record.cancel_requested else LookAgain(last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 import logging
 
 from runtime.contract.messages import Cancelled, Completed, End, Failed, decode_event
-from runtime.contract.subjects import Stream
+from runtime.contract.subjects import Stream, run_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.ports import Ports
 from runtime.state.runs import Held, Runs, StaleAttempt
+from runtime.transport.port import RevisionConflict
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,17 @@ class Ends:
         log.info("ended a run", extra={"task": end.task, "end": end.kind})
         await self.tell(ended)
         return True
+
+    async def cancel(self, held: Held) -> None:
+        """Ask for the end of the run, if it still is as in `held`."""
+        agent, task = held.record.task.agent, held.record.task.id
+        asked = held.record.model_copy(update={"cancel_requested": True})
+        try:
+            await self._ports.runs.update(run_key(agent, task), asked.encode(), held.revision)
+        except RevisionConflict:
+            return  # it has moved on, and comes up again as it is now
+        log.info("cancels a run", extra={"task": task, "agent": str(agent)})
+        await self._ports.outbox.signal(self._ports.subjects.cancel(agent, task))
 
     async def tell(self, held: Held) -> None:
         """Publish the end that stands in the record, unless its followers have been told."""

@@ -36,6 +36,7 @@ class Ports:
     """Everything of the queue that a dispatcher uses.
 
     Shape:
+        catalogue   is only followed.
         readers     of TASKS, CALLS and EVENTS.
         advisories  starts pulling from `subjects.DISPATCHER_DURABLE` of ADVISORIES.
     """
@@ -45,6 +46,7 @@ class Ports:
     runs: WatchableStore
     conversations: WatchableStore
     effects: WatchableStore
+    catalogue: WatchableStore
     readers: Mapping[Stream, Reader]
     advisories: Callable[[], Awaitable[Inbox]]
 
@@ -57,6 +59,7 @@ class Ports:
             runs=link.store(Bucket.RUNS),
             conversations=link.store(Bucket.CONVERSATIONS),
             effects=link.store(Bucket.EFFECTS),
+            catalogue=link.store(Bucket.CATALOGUE),
             readers={
                 stream: link.reader(stream)
                 for stream in (Stream.TASKS, Stream.CALLS, Stream.EVENTS)

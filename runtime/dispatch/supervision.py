@@ -1,9 +1,10 @@
-"""Following every run record, and doing what no worker does when its time has come."""
+"""Following runs and Agents, and doing what no worker does when its time has come."""
 
 import asyncio
 import logging
 import time
 
+from runtime.contract.subjects import AGENT_ENTRIES
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     RECHECK_SECONDS,
@@ -13,7 +14,7 @@ from runtime.dispatch.book import (
     Matter,
     OpenRun,
 )
-from runtime.dispatch.decide import LookAgain, Write, due
+from runtime.dispatch.decide import Cancel, LookAgain, Write, due
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.lease import LeadershipLost
 from runtime.dispatch.ports import Ports
@@ -42,6 +43,7 @@ class Supervision:
         """Supervise until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="follow the runs")
+            group.create_task(self._follow_agents(), name="follow the agents")
             group.create_task(self._work(), name="look at the runs")
 
     async def _follow(self) -> None:
@@ -51,6 +53,12 @@ class Supervision:
             else:
                 inherited = not self._complete.is_set()
                 self._book.note(entry, time.time(), inherited=inherited)
+                self._changed.set()
+
+    async def _follow_agents(self) -> None:
+        async for entry in self._ports.catalogue.watch(AGENT_ENTRIES):
+            if entry is not None:
+                self._book.note_agent(entry, time.time())
                 self._changed.set()
 
     async def _work(self) -> None:
@@ -98,11 +106,14 @@ class Supervision:
         if held is None:
             return
         now, since = time.time(), self._book.cancelled_since(task)
-        match due(held.record, now=now, cancelled_since=since):
+        unwanted = self._book.is_cancelling(agent)
+        match due(held.record, now=now, cancelled_since=since, unwanted=unwanted):
             case LookAgain(at):
                 self._book.put(OpenRun(agent, task), at)
             case Write(end):
                 await self._ends.write(held, end)
+            case Cancel():
+                await self._ends.cancel(held)
 
     async def _tell(self, agent: ObjectName, task: str) -> None:
         held = await self._ends.get(agent, task)

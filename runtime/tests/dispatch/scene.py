@@ -12,8 +12,8 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from runtime.contract.agent_config import Queue, StackConfig
-from runtime.contract.catalogue import WhenBusy
+from runtime.contract.agent_config import Framework, Queue, StackConfig
+from runtime.contract.catalogue import AgentEntry, WhenBusy
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, Event, Message, Role, Task, decode_event
 from runtime.contract.runs import RunRecord, RunState
@@ -22,6 +22,7 @@ from runtime.contract.subjects import (
     Bucket,
     StackSubjects,
     Stream,
+    agent_entry,
     effect_key,
     run_key,
 )
@@ -58,6 +59,7 @@ class Scene:
     Shape:
         link    a link with the rights of the API server; `caller` with those of the Agent.
         effects the ledger, with the rights of the Tool.
+        catalogue  with the rights of the operator.
         read    everything that a stream holds.
         tasks   starts pulling the tasks of the Agent; `calls` the calls of the Tool.
         ports   what a dispatcher is given: a new link of its own for each.
@@ -67,6 +69,7 @@ class Scene:
     link: Link
     caller: Link
     effects: Store
+    catalogue: Store
     read: Read
     tasks: Pull
     calls: Pull
@@ -122,6 +125,17 @@ class Scene:
         record = held.record.model_copy(update={"cancel_requested": True})
         key = run_key(task.agent, task.id)
         await self.link.store(Bucket.RUNS).update(key, record.encode(), held.revision)
+
+    async def tell_of(self, agent: ObjectName, *, cancelling: bool) -> None:
+        """What the operator does with an Agent that is there, or deleted with its runs."""
+        entry = AgentEntry(
+            agent=agent,
+            model=agent.name,
+            framework=Framework.LANGGRAPH,
+            accepting=not cancelling,
+            cancelling=cancelling,
+        )
+        await self.catalogue.put(agent_entry(agent), entry.encode())
 
     async def held(self, task: Task) -> Held:
         """The record of a run that there is."""
@@ -282,6 +296,7 @@ async def memory_scene() -> AsyncIterator[Scene]:
         link=link,
         caller=link,
         effects=link.store(Bucket.EFFECTS),
+        catalogue=link.store(Bucket.CATALOGUE),
         read=read,
         tasks=puller(Stream.TASKS, "math-1"),
         calls=puller(Stream.CALLS, "add-1"),
@@ -302,6 +317,7 @@ async def nats_scene(
             await operator.jsm().add_consumer(*durable)
         server = await nats.serving(WorkloadRole.SERVER)
         dispatcher = await nats.serving(WorkloadRole.DISPATCHER)
+        hands = await stack.enter_async_context(nats.link_as(OPERATOR_WORKLOAD))
 
         async def read(stream: Stream) -> list[Stored]:
             return await _everything(operator, stream)
@@ -325,6 +341,7 @@ async def nats_scene(
             link=await stack.enter_async_context(nats.link_as(server)),
             caller=await stack.enter_async_context(nats.link_as(math)),
             effects=(await stack.enter_async_context(nats.link_as(add))).store(Bucket.EFFECTS),
+            catalogue=hands.store(Bucket.CATALOGUE),
             read=read,
             tasks=puller(math, Stream.TASKS),
             calls=puller(add, Stream.CALLS),

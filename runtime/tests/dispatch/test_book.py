@@ -2,9 +2,11 @@
 
 import pytest
 
+from runtime.contract.agent_config import Framework
+from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import run_key
+from runtime.contract.subjects import agent_entry, run_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     SLACK,
@@ -127,6 +129,42 @@ def test_a_cancellation_counts_from_when_it_was_first_seen() -> None:
     assert taken(book) == {OPEN: 25.0}
     note(book, RunState.CANCELLED, now=30)
     assert book.cancelled_since("t1") is None
+
+
+def note_agent(book: Book, *, cancelling: bool, now: float, agent: ObjectName = MATH) -> None:
+    told = AgentEntry(
+        agent=agent, model=agent.name, framework=Framework.LANGGRAPH, cancelling=cancelling
+    )
+    book.note_agent(Entry(agent_entry(agent), told.encode(), 1), now)
+
+
+@pytest.mark.parametrize("state", [RunState.WAITING, RunState.QUEUED, RunState.RUNNING])
+def test_runs_of_an_agent_that_is_deleted_come_up_at_once(state: RunState) -> None:
+    book = Book(event_seconds=3600)
+    note(book, state)
+    note_agent(book, cancelling=True, now=10, agent=ObjectName(namespace="ns", name="other"))
+    assert book.take(10) == []
+
+    note_agent(book, cancelling=True, now=20)
+    assert book.take(20) == [OPEN]
+    note(book, state, task="t2", now=30)
+    assert book.take(30) == [OpenRun(MATH, "t2")]
+    note(book, RunState.RUNNING, cancel=True, now=40)
+    assert book.take(54) == []
+
+
+@pytest.mark.parametrize("gone", [b"", b"not json"])
+def test_an_agent_that_is_there_again_has_runs_again(gone: bytes) -> None:
+    book = Book(event_seconds=3600)
+    note_agent(book, cancelling=True, now=0)
+    assert book.is_cancelling(MATH)
+    book.note_agent(Entry(agent_entry(MATH), gone, 2, deleted=not gone), 0)
+    assert not book.is_cancelling(MATH)
+
+    note_agent(book, cancelling=True, now=0)
+    note_agent(book, cancelling=False, now=0)
+    note(book, RunState.QUEUED)
+    assert taken(book) == {OPEN: 600.0}
 
 
 def test_a_conversation_waits_for_as_long_as_anybody_in_it() -> None:

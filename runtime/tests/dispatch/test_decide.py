@@ -19,6 +19,7 @@ from runtime.dispatch.decide import (
     GRACE_SECONDS,
     PHANTOM_SECONDS,
     Abandon,
+    Cancel,
     Finish,
     LookAgain,
     NextInLine,
@@ -110,6 +111,26 @@ def test_due(
     run: RunRecord, now: float, since: float | None, outcome: LookAgain | Write | None
 ) -> None:
     assert due(run, now=now, cancelled_since=since) == outcome
+
+
+@pytest.mark.parametrize(
+    ("run", "now", "outcome"),
+    [
+        pytest.param(record(WAITING), 0, Cancel(), id="it waits"),
+        pytest.param(record(QUEUED), 0, Cancel(), id="it is queued"),
+        pytest.param(record(RUNNING), 0, Cancel(), id="it runs"),
+        pytest.param(record(RUNNING), LAST, timed_out(SILENT), id="it is too late"),
+        pytest.param(
+            record(RUNNING, cancel=True), 0, LookAgain(CANCEL_SECONDS), id="it was asked for"
+        ),
+        pytest.param(record(RunState.COMPLETED), 0, None, id="it has ended"),
+    ],
+)
+def test_due_of_an_agent_that_is_to_have_no_runs(
+    run: RunRecord, now: float, outcome: Cancel | LookAgain | Write | None
+) -> None:
+    since = 0 if run.cancel_requested else None
+    assert due(run, now=now, cancelled_since=since, unwanted=True) == outcome
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from runtime.dispatch.ports import Ports
 from runtime.dispatch.turns import Turns
 from runtime.state.conversation_head import Admitted, Waits
 from runtime.state.runs import StaleAttempt
-from runtime.tests.dispatch.scene import SUBJECTS, Scene, crash_after, new_task, until
+from runtime.tests.dispatch.scene import ADD, MATH, SUBJECTS, Scene, crash_after, new_task, until
 from runtime.transport.port import Inbox, Stopped
 
 QUEUED, WAITING, RUNNING = RunState.QUEUED, RunState.WAITING, RunState.RUNNING
@@ -87,6 +87,55 @@ async def test_a_worker_has_time_to_cancel_by_itself(scene: Scene) -> None:
 
         assert (await scene.held(task)).record.state is RUNNING
     assert CANCEL_SECONDS > 10  # the ack wait, after which another worker has it
+
+
+@pytest.mark.parametrize("state", [QUEUED, WAITING])
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.fault(19)
+async def test_no_run_of_an_agent_that_is_deleted_is_begun(
+    scene: Scene, state: RunState, *, late: bool
+) -> None:
+    task = new_task()
+    other = new_task().model_copy(update={"agent": ADD})
+    await scene.accept(other)
+    if late:  # the server had not heard of it yet
+        await scene.tell_of(MATH, cancelling=True)
+    async with scene.dispatching():
+        await scene.accept(task, state)
+        await scene.tell_of(ADD, cancelling=False)
+        await scene.tell_of(MATH, cancelling=True)
+        record = await scene.ended(task, seconds=2)
+        event = await scene.told(task)
+
+    assert record.state is RunState.CANCELLED
+    assert event == Cancelled(task=task.id, attempt=1, seq=1)
+    assert not (await scene.held(other)).record.cancel_requested
+
+
+@pytest.mark.parametrize("inherited", [True, False])
+@pytest.mark.fault(19)
+async def test_the_worker_of_an_agent_that_is_deleted_ends_its_runs(
+    scene: Scene, *, inherited: bool
+) -> None:
+    task = new_task()
+    held = await scene.runs.begin(await scene.accept(task), "w")
+    heard: list[str] = []
+
+    async def on_cancel(subject: str, _: bytes) -> None:
+        heard.append(subject)
+        now = await scene.held(task)
+        assert now.record.cancel_requested
+        await scene.runs.end(now, Cancelled(task=task.id, attempt=1, seq=1))
+
+    await scene.caller.outbox.listen(SUBJECTS.cancels(MATH), on_cancel)
+    if inherited:
+        await scene.tell_of(MATH, cancelling=True)
+    async with scene.dispatching():
+        await scene.tell_of(MATH, cancelling=True)
+        record = await scene.ended(task, seconds=2)
+
+    assert heard == [SUBJECTS.cancel(MATH, task.id)]
+    assert (record.state, record.attempt) == (RunState.CANCELLED, held.record.attempt)
 
 
 async def test_the_end_of_a_run_comes_after_everything_else(scene: Scene) -> None:
