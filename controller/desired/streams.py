@@ -7,6 +7,7 @@ from controller.api.stack import Retention as Kept
 from controller.api.stack import Stack
 from controller.desired.metadata import key_of
 from controller.model import Bucket, Consumer, Discard, Retention, Site, Stream, amount
+from runtime.contract.dead_letter import ADVISORY_ACK_WAIT_SECONDS
 from runtime.contract.subjects import DISPATCHER_DURABLE, StackSubjects
 from runtime.contract.subjects import Bucket as BucketName
 from runtime.contract.subjects import Stream as StreamName
@@ -26,8 +27,9 @@ the rest for the buckets, which have no limit of their own."""
 MOST_PER_SUBJECT: Final = 10_000
 """Tasks that may wait for one Agent, and calls of one Agent for one Tool: nobody fills it alone."""
 MOST_COPIES: Final = 3
-DISPATCH_WAIT: Final = timedelta(seconds=30)
-DISPATCH_DELIVERIES: Final = 1000
+RECENT: Final = timedelta(minutes=2)
+DISPATCH_DELIVERIES: Final = -1
+"""No limit: an advisory is delivered again until everything it asks for is done."""
 DISPATCH_PENDING: Final = 256
 
 
@@ -36,7 +38,8 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
 
     Work is refused when there is no room and is never dropped: neither by age nor for newer work.
     Events can be read again for `eventSeconds` after the end of a task, which comes within
-    `taskSeconds`; they and dead letters give way to newer ones when there is no room.
+    `taskSeconds`; they and dead letters give way to newer ones when there is no room. A dead letter
+    may be published again long after it was: whoever had to remove its message could not.
     """
     subjects = StackSubjects(key_of(stack).object_name)
     kept = stack.spec.retention
@@ -52,7 +55,7 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
             (subjects.every("events"),),
             (kept.event_seconds + kept.task_seconds) * seconds,
         ),
-        _history(stack, site, StreamName.DEAD, (subjects.every("dead"),), dead),
+        _history(stack, site, StreamName.DEAD, (subjects.every("dead"),), dead, same=dead),
         _history(stack, site, StreamName.ADVISORIES, subjects.advisories(), dead),
     )
 
@@ -93,7 +96,7 @@ def dispatcher_consumer(stack: Stack) -> Consumer:
         durable=DISPATCHER_DURABLE,
         filter_subject="",
         owner=str(key_of(stack)),
-        ack_wait=DISPATCH_WAIT,
+        ack_wait=timedelta(seconds=ADVISORY_ACK_WAIT_SECONDS),
         max_deliver=DISPATCH_DELIVERIES,
         max_ack_pending=DISPATCH_PENDING,
     )
@@ -120,8 +123,18 @@ def _work(stack: Stack, site: Site, name: StreamName, subject: str) -> Stream:
 
 
 def _history(
-    stack: Stack, site: Site, name: StreamName, subjects: tuple[str, ...], max_age: timedelta
+    stack: Stack,
+    site: Site,
+    name: StreamName,
+    subjects: tuple[str, ...],
+    max_age: timedelta,
+    *,
+    same: timedelta = RECENT,
 ) -> Stream:
+    """A stream that forgets after `max_age`; for `same` it takes a message with an id just once.
+
+    nats-server refuses to remember ids for longer than messages.
+    """
     return Stream(
         name=StackSubjects(key_of(stack).object_name).stream(name),
         owner=str(key_of(stack)),
@@ -130,7 +143,7 @@ def _history(
         discard=Discard.OLD,
         max_bytes=_bytes(stack, name),
         max_age=max_age,
-        duplicate_window=min(timedelta(minutes=2), max_age),
+        duplicate_window=min(same, max_age),
         replicas=copies(stack, site),
     )
 

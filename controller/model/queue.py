@@ -89,7 +89,7 @@ class Consumer:
         stream, durable  as named by `contract.subjects`.
         filter_subject   one subject, "" for all; filters on a work queue must not overlap.
         owner            metadata `k8gentai.dev/owner`, "<Kind> <namespace>/<name> <uid>".
-        max_deliver      deliveries including the first.
+        max_deliver      deliveries including the first; -1 for no limit.
         max_ack_pending  deliveries under way, over all workers.
 
     Source:

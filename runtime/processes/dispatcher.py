@@ -2,6 +2,7 @@
 
 from runtime import health
 from runtime.contract.agent_config import StackConfig
+from runtime.contract.dead_letter import ADVISORY_ACK_WAIT_SECONDS
 from runtime.contract.subjects import DISPATCHER_DURABLE, Stream
 from runtime.dispatch.loop import run_dispatcher
 from runtime.dispatch.ports import Ports
@@ -11,7 +12,6 @@ from runtime.transport.jetstream import connect
 from runtime.transport.keeper import Keeper
 from runtime.transport.port import Inbox
 
-ACK_WAIT_SECONDS = 30.0  # as the operator makes the durable of the advisories
 HOLD_SECONDS = 60.0
 SLOTS = 16
 
@@ -24,7 +24,9 @@ async def run_dispatch(settings: Settings) -> None:
     async with connect(queue, prove, name=str(queue.service_account)) as link:
         why_not = unless(lambda: link.is_open, f"the queue at {queue.url} cannot be reached")
         beside = health.server(settings.host, settings.health_port, why_not)
-        with Keeper(queue, prove, ack_wait_seconds=ACK_WAIT_SECONDS, beside=beside) as keeper:
+        with Keeper(
+            queue, prove, ack_wait_seconds=ADVISORY_ACK_WAIT_SECONDS, beside=beside
+        ) as keeper:
 
             async def advisories() -> Inbox:
                 return await link.inbox(

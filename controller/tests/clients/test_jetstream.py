@@ -62,7 +62,9 @@ CURSOR = Consumer(
     max_deliver=100,
     max_ack_pending=40,
 )
-WHOLE = dataclasses.replace(CURSOR, stream=LOG.name, durable="all", filter_subject="")
+WHOLE = dataclasses.replace(
+    CURSOR, stream=LOG.name, durable="all", filter_subject="", max_deliver=-1
+)
 NOTE = KvEntry(bucket=NOTES.name, key="agents.team.math", value=b"\x00 a value")
 EVERYTHING: tuple[QueueThing, ...] = (WORK, LOG, NOTES, PLAIN, CURSOR, WHOLE, NOTE)
 QUERY = QueueQuery(

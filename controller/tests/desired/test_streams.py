@@ -44,6 +44,10 @@ def test_events_last_as_long_as_a_task_may_and_then_as_long_as_promised() -> Non
     assert STREAMS["DEAD"].max_age == timedelta(seconds=1000)
 
 
+def test_a_dead_letter_is_kept_once_for_as_long_as_it_is_kept() -> None:
+    assert STREAMS["DEAD"].duplicate_window == STREAMS["DEAD"].max_age
+
+
 def test_no_stream_remembers_ids_longer_than_messages() -> None:
     """nats-server refuses a duplicate window above the age of the stream."""
     short = the_stack(retention={"taskSeconds": 1, "eventSeconds": 1, "deadLetterSeconds": 1})
@@ -61,6 +65,7 @@ def test_advisories_of_both_queues_are_kept_for_the_dispatcher() -> None:
     )
     consumer = dispatcher_consumer(STACK)
     assert (consumer.stream, consumer.durable) == ("team_default_ADVISORIES", "dispatcher")
+    assert consumer.max_deliver == -1
 
 
 def test_streams_leave_room_on_the_disk() -> None:
