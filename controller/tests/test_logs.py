@@ -43,6 +43,7 @@ def test_what_kopf_adds_becomes_the_object_it_speaks_of() -> None:
 
 
 def test_an_exception_is_told_with_its_way() -> None:
+    told = {}
     try:
         int("no number")
     except ValueError:
