@@ -122,7 +122,8 @@ def think_stack(view: StackView, site: Site) -> Thought:
 def _stack_health(view: StackView) -> Health:
     parts = [_part(view, Role.SERVER, "server"), _part(view, Role.DISPATCHER, "dispatcher")]
     if view.owner.spec.messaging.managed is not None:
-        parts.append(_part(view, Role.NATS, "NATS server", kind="StatefulSet"))
+        # First, because the others are not ready without it: it tells why.
+        parts.insert(0, _part(view, Role.NATS, "NATS server", kind="StatefulSet"))
     return worst(*parts)
 
 
