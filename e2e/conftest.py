@@ -4,18 +4,20 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 import pytest
 
 from e2e import manifests
 from e2e.asking import Asking
-from e2e.kubectl import Body, Namespace, kubectl, run
+from e2e.kubectl import Body, Namespace, kubectl, run, until
 from e2e.manifests import ADDS, NOBODY, config_map, model, stack, tool
 
 SHARED = "shared"
 OPERATOR_LOG = ("-n", "k8gentai-system", "logs", "deployment/k8gentai-operator", "--tail=40")
 RESTRICTED = "pod-security.kubernetes.io/enforce"
-TEARDOWN_SECONDS = 150
+OURS = "agents,tools,stacks"
+TEARDOWN_SECONDS = 60
 
 
 @pytest.hookimpl(wrapper=True)
@@ -35,7 +37,7 @@ def pytest_runtest_makereport(
 
 @contextlib.contextmanager
 def a_namespace(purpose: str, leaving: list[str]) -> Iterator[Namespace]:
-    """A namespace under the profile `restricted`; its end is waited for by `gone`."""
+    """A namespace under the profile `restricted`; what is in it goes, `leaving` waits for it."""
     name = f"e2e-{purpose}-{secrets.token_hex(3)}"
     metadata = {"name": name, "labels": {RESTRICTED: "restricted"}}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
@@ -43,21 +45,28 @@ def a_namespace(purpose: str, leaving: list[str]) -> Iterator[Namespace]:
     try:
         yield Namespace(name)
     finally:
-        kubectl("delete", "namespace", name, "--wait=false")
+        kubectl("-n", name, "delete", OURS, "--all", "--wait=false")
         leaving.append(name)
 
 
 @pytest.fixture(scope="session")
 def leaving() -> Iterator[list[str]]:
-    """Namespaces on their way out; all of them have to end."""
+    """Namespaces on their way out; all of them have to end.
+
+    A namespace that goes waits for its pods, and then sleeps for half of their grace period: so
+    they are let go first.
+    """
     names: list[str] = []
     yield names
-    gone = run("wait", "--for=delete", f"--timeout={TEARDOWN_SECONDS}s", *map(_named, names))
-    assert not gone.returncode, f"these did not end: {gone.stderr}"
+    for one in map(Namespace, names):
+        one.delete(OURS, "--all", seconds=TEARDOWN_SECONDS)
+        until(partial(_has_no_pod, one), f"no pod is left in {one.name}")
+    for name in names:
+        kubectl("delete", "namespace", name, f"--timeout={TEARDOWN_SECONDS}s")
 
 
-def _named(namespace: str) -> str:
-    return f"namespace/{namespace}"
+def _has_no_pod(namespace: Namespace) -> bool:
+    return not namespace.every("pods")
 
 
 @pytest.fixture

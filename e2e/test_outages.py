@@ -78,7 +78,9 @@ async def test_without_its_queue_a_stack_says_so_and_then_goes_on(
         told = home.wait_reason("agent/new", "Programmed", "Pending")
         assert told["status"] == "Unknown"
         assert f"nats://nats-fragile.{home.name}.svc:4222" in told["message"]
-        home.wait_reason("stack/fragile", "Ready", "Pending")
+        ready = home.condition("stack/fragile", "Ready")
+        assert ready is not None
+        assert (ready["status"], ready["message"]) == ("False", "0 of 1 NATS server ready")
 
     home.wait_ready("stack/fragile", "tool/add", "agent/lasting", "agent/new")
     for model in ("lasting", "new"):

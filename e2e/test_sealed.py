@@ -36,6 +36,20 @@ def everywhere(namespace: Namespace, shared: Shared, started: Start) -> tuple[Na
     return namespace, shared.namespace
 
 
+def pod_of(workload: Body) -> Body:
+    """A pod as the Deployment or StatefulSet would make it."""
+    spec = workload["spec"]["template"]["spec"]
+    claims = workload["spec"].get("volumeClaimTemplates", [])
+    claimed = [{"name": claim["metadata"]["name"], "emptyDir": {}} for claim in claims]
+    volumes = [*spec.get("volumes", []), *claimed]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "like-"},
+        "spec": spec | {"serviceAccountName": "default", "volumes": volumes},
+    }
+
+
 def pods_of(namespaces: tuple[Namespace, ...]) -> Iterator[Body]:
     for one in namespaces:
         yield from one.every("pods", "app.kubernetes.io/part-of=k8gentai")
@@ -52,14 +66,8 @@ def test_the_profile_restricted_lets_them_in_without_a_warning(
     names = {one["metadata"]["name"].partition("-")[0] for one in workloads}
     assert {"server", "nats", "dispatcher", "agent", "tool", "k8gentai"} <= names
     for workload in workloads:
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"generateName": "like-", "labels": {}},
-            "spec": workload["spec"]["template"]["spec"] | {"serviceAccountName": "default"},
-        }
         command = ["-n", everywhere[0].name, "create", "--dry-run=server", "-f", "-"]
-        done = run(*command, given=json.dumps(pod))
+        done = run(*command, given=json.dumps(pod_of(workload)))
         assert (done.returncode, done.stderr) == (0, ""), workload["metadata"]["name"]
 
 
