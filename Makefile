@@ -49,7 +49,7 @@ check: ## format, lint, types, import rules, drift, pure tests
 
 .PHONY: test
 test: check ## check, and the tests with real servers
-	@$(dev) && $$python -m pytest -n 2 --dist loadgroup -m "integration"
+	@$(dev) && $$python -m pytest -n 2 --dist loadscope -m integration
 
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended
@@ -83,4 +83,4 @@ undeploy: ## take them away again, custom resources first
 
 .PHONY: e2e
 e2e: ## every test of e2e/ on the cluster, made and deployed to if need be
-	@$(cluster) up && hack/images/images.sh && $(MAKE) deploy && $(kube) && $(dev) && $$python -m pytest -m cluster e2e
+	@$(cluster) up && hack/images/images.sh && $(MAKE) deploy && $(kube) && $(dev) && $$python -m pytest -m cluster e2e hack/tests/cluster

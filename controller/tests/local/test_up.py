@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import openai
 import pytest
 from llama_stack_client import LlamaStackClient
 
+from controller.local.site import free_port
 from controller.tests.local.platform import ROOT, Platform, running
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("up"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ACK_WAIT_SECONDS = 2
 
@@ -113,6 +115,33 @@ graph.add_edge("block", END)
 """
 
 
+MCP_SERVER = """
+import sys
+from mcp.server.fastmcp import FastMCP
+
+server = FastMCP("words", host="127.0.0.1", port=int(sys.argv[1]), stateless_http=True)
+
+@server.tool()
+def reverse(word: str) -> str:
+    'Reverse a word.'
+    return word[::-1]
+
+server.run(transport="streamable-http")
+"""
+
+
+def mcp_tool(port: int, script: Path) -> str:
+    command = [sys.executable, str(script), str(port)]
+    return f"""
+apiVersion: k8gentai.dev/v1alpha1
+kind: Tool
+metadata: {{name: words}}
+spec:
+  stackRef: {{name: default}}
+  mcp: {{workload: {{image: not-run-here, command: {command}, port: {port}}}}}
+"""
+
+
 @pytest.fixture(scope="module")
 def effects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the counting tool has done, a word a line."""
@@ -132,6 +161,10 @@ def up(tmp_path_factory: pytest.TempPathFactory, effects: Path) -> Iterator[Plat
     (folder / "blocker.yaml").write_text(module("blocker", BLOCKER))
     (folder / "lost.yaml").write_text(declarative("lost", model="down"))
     (folder / "odd.yaml").write_text(declarative("odd", model="garbage"))
+    script = tmp_path_factory.mktemp("mcp") / "server.py"
+    script.write_text(MCP_SERVER)
+    (folder / "words.yaml").write_text(mcp_tool(free_port(), script))
+    (folder / "reader.yaml").write_text(declarative("reader", tools="[{toolRef: {name: words}}]"))
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
         yield platform
 
@@ -171,6 +204,13 @@ def test_the_llama_stack_client_works_unchanged(up: Platform) -> None:
     assert answer in client.responses.create(model="math", input=question).output_text
     events = list(client.responses.create(model="math", input=question, stream=True))
     assert events[-1].type == "response.completed"
+
+
+def test_an_mcp_server_beside_the_workers_is_called_like_any_tool(client: openai.OpenAI) -> None:
+    word = f"stressed{random.randint(1000, 9999)}"
+    response = client.responses.create(model="reader", input=f'Reverse the word "{word}"')
+    assert word[::-1] in response.output_text
+    assert response.output[0].type == "mcp_call"
 
 
 def test_a_model_that_is_no_agent_is_answered_by_the_server(client: openai.OpenAI) -> None:
