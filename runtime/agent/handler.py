@@ -25,13 +25,12 @@ from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Lost, Malformed, Outcome
+from runtime.worker.suspects import Suspects
 
 log = logging.getLogger(__name__)
 
 # How long past its deadline a run may take to write its end before another worker may try.
 GRACE_SECONDS = 30.0
-# How many workers a run may lose before it has to wait for others like it.
-PATIENCE = 2
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class TaskHandler:
     runs: Runs
     outbox: Outbox
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
-    _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _suspects: Suspects = field(default_factory=Suspects)
 
     async def handle(self, delivery: Delivery) -> Outcome:
         """Bring one task to its end, unless it has one or is not ours."""
@@ -87,22 +86,9 @@ class TaskHandler:
                 await self._end(held, emitter, end)
                 return GivenUp(end.message)
             case Start():
-                async with self._apart(held.record):
+                lost = held.record.attempt if held.record.state is RunState.RUNNING else 0
+                async with self._suspects.apart(lost, self.config.retry.max_attempts):
                     return await self._attempt(task, await self.runs.begin(held, self.worker))
-
-    @contextlib.asynccontextmanager
-    async def _apart(self, record: RunRecord) -> AsyncIterator[None]:
-        """Let no two runs that lost their workers again and again be under way at the same time.
-
-        One of them may be what takes the workers down. The others only happened to be there, and
-        have to get through before their attempts are used up.
-        """
-        patience = min(PATIENCE, self.config.retry.max_attempts - 1)
-        if record.state is RunState.RUNNING and record.attempt >= patience:
-            async with self._suspects:
-                yield
-        else:
-            yield
 
     async def _attempt(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)

@@ -120,12 +120,25 @@ class Outcome(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class FailureReason(StrEnum):
+    """Why a run or a call failed: a closed list."""
+
+    AGENT_ERROR = "AgentError"
+    MODEL_ERROR = "ModelError"
+    EMPTY_ANSWER = "EmptyAnswer"
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    TIMED_OUT = "TimedOut"
+    RESULT_TOO_LARGE = "ResultTooLarge"
+    DEAD_LETTERED = "DeadLettered"
+
+
 class CallResult(Versioned):
     """The record of one call in `effects`: reserved before the effect, finished after it.
 
     Shape:
         value     what the function returned, any JSON, when `outcome` is `Succeeded`.
         error     a sentence for the model, when it is `Failed` or `Unknown`.
+        reason    `DeadLettered` when a worker gave it up: its message is a dead letter, or will be.
         attempt   how many times a worker reserved it, the first included.
         sequence  place in the stream of the message that reserved it; tells a crash of its worker
                   from a second message for the same call.
@@ -135,6 +148,7 @@ class CallResult(Versioned):
     outcome: Outcome
     value: Any = None
     error: str | None = None
+    reason: FailureReason | None = None
     attempt: int = 1
     sequence: int | None = None
 
@@ -232,18 +246,6 @@ class Completed(EventBase):
     kind: Literal["Completed"] = "Completed"
     text: str
     usage: TokenUsage = TokenUsage()
-
-
-class FailureReason(StrEnum):
-    """Why a run failed: a closed list."""
-
-    AGENT_ERROR = "AgentError"
-    MODEL_ERROR = "ModelError"
-    EMPTY_ANSWER = "EmptyAnswer"
-    BUDGET_EXCEEDED = "BudgetExceeded"
-    TIMED_OUT = "TimedOut"
-    RESULT_TOO_LARGE = "ResultTooLarge"
-    DEAD_LETTERED = "DeadLettered"
 
 
 class Failed(EventBase):

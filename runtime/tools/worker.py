@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import to_json
 
 from runtime.contract.agent_config import SideEffects, ToolConfig
-from runtime.contract.messages import Call, CallResult, Outcome
+from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
 from runtime.contract.subjects import StackSubjects, effect_key
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
 from runtime.tools.calls import step_of
@@ -20,6 +20,7 @@ from runtime.tools.port import ToolFailure
 from runtime.transport.port import Delivery, Outbox, TransportError
 from runtime.worker import outcomes
 from runtime.worker.outcomes import Done, GivenUp, Lost, Malformed
+from runtime.worker.suspects import Suspects
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class CallHandler:
     executor: Executor
     ledger: Ledger
     outbox: Outbox
+    _suspects: Suspects = field(default_factory=Suspects)
 
     async def handle(self, delivery: Delivery) -> outcomes.Outcome:
         """Bring one call to its end, unless it has one or is not ours."""
@@ -75,16 +77,19 @@ class CallHandler:
 
     async def _settled(self, call: Call, sequence: int) -> outcomes.Outcome:
         noted = await self.ledger.read(call.id)
+        most = self.config.retry.max_attempts
         match what_next(
             noted.record,
             sequence=sequence,
             side_effects=self.config.side_effects,
-            max_attempts=self.config.retry.max_attempts,
+            max_attempts=most,
         ):
             case Next.RUN:
-                await self._run(call, noted, sequence)
+                async with self._suspects.apart(_attempt(noted), most):
+                    await self._run(call, noted, sequence)
             case Next.REPLAY:
                 await self._wake(call)
+                return _replayed(noted.record, sequence)
             case Next.LEAVE:
                 log.info("another message asks for the same call", extra={"call": call.id})
             case Next.DOUBT:
@@ -92,7 +97,9 @@ class CallHandler:
                 await self._end(call, noted, _ended(noted, call, Outcome.UNKNOWN, doubt))
             case Next.GIVE_UP:
                 reason = f"{call.function} took {_attempt(noted)} workers down, so it was given up"
-                await self._end(call, noted, _ended(noted, call, Outcome.FAILED, reason))
+                end = _ended(noted, call, Outcome.FAILED, reason)
+                given_up = end.model_copy(update={"reason": FailureReason.DEAD_LETTERED})
+                await self._end(call, noted, given_up)
                 return GivenUp(reason)
         return Done()
 
@@ -153,6 +160,14 @@ class CallHandler:
 
 def _attempt(noted: Noted) -> int:
     return 0 if noted.record is None else noted.record.attempt
+
+
+def _replayed(record: CallResult | None, sequence: int) -> outcomes.Outcome:
+    """An end that was told again; a worker may have died before the call became a dead letter."""
+    if record is None or record.reason is not FailureReason.DEAD_LETTERED:
+        return Done()
+    # Another message for the same call is no dead letter: there is one for each call.
+    return GivenUp(record.error or "") if record.sequence == sequence else Done()
 
 
 def _ended(noted: Noted, call: Call, outcome: Outcome, error: str | None = None) -> CallResult:

@@ -33,9 +33,10 @@ pytestmark = pytest.mark.integration
 
 ADD = ObjectName(namespace="team", name="add")
 ACK_WAIT = 2.0
-# Each effect is a line in the file; a file `die` takes the worker down right after the effect.
+# Each effect is a line in the file; a file `die` takes the worker down right after the effect. A
+# file `poisonous` lets 13 do so each time, while the other calls take their time.
 SOURCE = """
-    import os, pathlib, signal
+    import os, pathlib, signal, time
 
     FOLDER = pathlib.Path(__file__).parent
 
@@ -46,6 +47,10 @@ SOURCE = """
         if (FOLDER / "die").exists():
             (FOLDER / "die").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
+        if (FOLDER / "poisonous").exists():
+            time.sleep(0.3 if a == 13 else 0.6)
+            if a == 13:
+                os.kill(os.getpid(), signal.SIGKILL)
         return a + b
 """
 
@@ -202,6 +207,24 @@ async def test_a_tool_killed_between_effect_and_record(
     else:
         assert result == answer
     assert tool.happened() == happened
+
+
+@pytest.mark.fault(5)
+async def test_a_call_that_crashes_its_workers_takes_no_other_call_along(
+    nats_stack: RunningStack, tool: ToolProcesses
+) -> None:
+    (tool.folder / "poisonous").touch()
+    await tool.start()
+    pairs = [(1, 1), (13, 13), (2, 2), (3, 3)]
+    calling = asyncio.create_task(call(nats_stack, *pairs))
+    for _ in range(3):
+        assert await tool.running[-1].wait() == -signal.SIGKILL
+        await tool.start()
+    one, poison, two, three = await asyncio.wait_for(calling, 30)
+    assert (one, two, three) == ("2", "4", "6")
+    assert isinstance(poison, ToolFailure)
+    assert str(poison) == "add took 3 workers down, so it was given up"
+    assert tool.happened().count("13+13") == 3
 
 
 async def test_a_tool_that_cannot_be_loaded_says_why_at_its_end(

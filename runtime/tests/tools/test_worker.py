@@ -1,17 +1,19 @@
 """One call from its delivery to its end, on a queue in memory."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from runtime.contract.agent_config import SideEffects
-from runtime.contract.messages import CallResult, Outcome
+from runtime.contract.messages import Call, CallResult, Outcome
 from runtime.contract.value import ObjectName
 from runtime.state.ledger import Noted
 from runtime.tests.tools.place import ADD, MATH, Place, adding, call, tool_config
 from runtime.tools.errors import EffectUnknown
 from runtime.tools.port import ToolFailure
+from runtime.worker import outcomes
 from runtime.worker.outcomes import Done, GivenUp, Lost, Malformed
 
 OTHER = ObjectName(namespace="team", name="other")
@@ -79,6 +81,52 @@ async def test_a_worker_lost_between_reserving_and_finishing(
     assert record is not None
     assert record.outcome is outcome
     assert len(place.executor.asked) == runs
+
+
+@pytest.mark.fault(5)
+async def test_a_call_that_was_given_up_becomes_a_dead_letter_for_sure() -> None:
+    """The worker that gave it up was lost before it could say so."""
+    place = Place(config=tool_config(max_attempts=1))
+    await place.publish(call())
+    delivery = await place.delivery()
+    await place.ledger.reserve(call().id, Noted(None), delivery.sequence)
+    told = await place.handler.handle(delivery)
+    assert told == GivenUp("add took 1 workers down, so it was given up")
+
+    assert await place.handler.handle(delivery) == told
+    await place.publish(call())
+    assert await place.handler.handle(await place.delivery()) == Done()
+    assert place.executor.asked == []
+
+
+async def lost(place: Place, asked: Call, workers: int) -> Awaitable[outcomes.Outcome]:
+    """Publish a call that loses its first workers; gives how the next one handles it."""
+    await place.publish(asked)
+    delivery = await place.delivery()
+    noted = Noted(None)
+    for _ in range(workers):
+        noted = await place.ledger.reserve(asked.id, noted, delivery.sequence)
+    return place.handler.handle(delivery)
+
+
+@pytest.mark.fault(5)
+async def test_calls_that_lost_workers_again_and_again_run_one_by_one() -> None:
+    place = Place(config=tool_config(max_attempts=5))
+    under_way: set[int] = set()
+    seen: list[set[int]] = []
+
+    async def watched(function: str, arguments: dict[str, Any]) -> Any:
+        under_way.add(arguments["a"])
+        seen.append(set(under_way))
+        await asyncio.sleep(0.01)
+        under_way.remove(arguments["a"])
+        return await adding(function, arguments)
+
+    place.executor.play = watched
+    handling = [await lost(place, call(a), workers) for a, workers in enumerate((2, 3, 4, 0, 1))]
+    assert await asyncio.gather(*handling) == [Done()] * 5
+    assert max(len(together & {0, 1, 2}) for together in seen) == 1
+    assert max(len(together) for together in seen) == 3
 
 
 @pytest.mark.parametrize(
