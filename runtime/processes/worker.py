@@ -13,12 +13,14 @@ from runtime.processes.process import Readiness, prover, stop_signal, unless
 from runtime.settings import Settings
 from runtime.transport.jetstream import Link, connect
 from runtime.transport.keeper import Keeper
+from runtime.transport.port import Unavailable
 from runtime.worker.loop import Worker
 from runtime.worker.outcomes import Handler
 
 log = logging.getLogger(__name__)
 
 HOLD_SECONDS = 60.0  # for a delivery whose deadline is not known yet
+REACH_SECONDS = 10.0  # for the first handshake, before anything is loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,14 @@ class Host:
             log.info("drained", extra={"durable": durable})
 
 
+type Work = Callable[[Host], Coroutine[object, object, None]]
+
+
 async def host(
     settings: Settings,
     queue: Queue,
     execution: Execution,
-    work: Callable[[Host], Coroutine[object, object, None]],
+    work: Work,
 ) -> None:
     """Run `work` on a connection of its own until this process is asked to stop, or it fails."""
     stopping = stop_signal()
@@ -68,7 +73,8 @@ async def host(
     )
     with keeper:
         async with connect(queue, prover(queue), name=str(queue.service_account)) as link:
-            working = asyncio.create_task(work(Host(settings, link, keeper, readiness)))
+            on = Host(settings, link, keeper, readiness)
+            working = asyncio.create_task(_begin(on, work), name="work")
             stop = asyncio.create_task(stopping.wait())
             await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
@@ -76,3 +82,14 @@ async def host(
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
+
+
+async def _begin(on: Host, work: Work) -> None:
+    """Load nothing before the queue was reached: it blocks the loop, and a handshake breaks off.
+
+    When the queue cannot be reached, loading at least shows whether that works.
+    """
+    on.readiness.starting = f"the queue at {on.link.connection.queue.url} has not been reached"
+    with contextlib.suppress(Unavailable):
+        await on.link.connection.current(REACH_SECONDS)
+    await work(on)
