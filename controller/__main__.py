@@ -15,11 +15,10 @@ from typing import Final
 
 import kopf
 import uvloop
-from kubernetes_asyncio.config import ConfigException
 from prometheus_client import start_http_server
 
 from controller.clients.jetstream import JetStream
-from controller.clients.kubernetes import KubernetesCluster, connected
+from controller.clients.kubernetes import KubernetesCluster, NoCluster, connected
 from controller.clients.nkeys import account_seed, public_key, user_seed
 from controller.clients.servers import HttpServers
 from controller.clients.token_file import read_proof
@@ -53,8 +52,8 @@ def main() -> int:
         start_http_server(settings.metrics_port, settings.host)
     try:
         uvloop.run(operate(settings))
-    except ConfigException as error:
-        log.error("cannot start: there is no cluster to operate: %s", error)  # noqa: TRY400 - a sentence
+    except NoCluster as error:
+        log.error("cannot start: %s", error)  # noqa: TRY400 - a sentence
         return BAD_CONFIGURATION
     return 0
 

@@ -18,7 +18,11 @@ from typing import Any, Final
 import aiohttp
 import orjson
 from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import load_incluster_config, load_kube_config
+from kubernetes_asyncio.config import (
+    ConfigException,
+    load_incluster_config,
+    load_kube_config,
+)
 
 from controller.api.names import API_VERSION, FIELD_MANAGER, GROUP, PLURAL_BY_KIND, Kind
 from controller.clients.kubernetes_json import (
@@ -282,17 +286,24 @@ def _read(status: int, data: bytes) -> Json:
     raise _Refusal(status, message)
 
 
+class NoCluster(Exception):
+    """Neither does this process run in a cluster, nor is there a kubeconfig that names one."""
+
+
 @contextlib.asynccontextmanager
 async def connected() -> AsyncIterator[KubernetesCluster]:
     """The cluster this process runs in, or that of the current kubeconfig.
 
     Raises:
-        kubernetes_asyncio.config.ConfigException: there is neither.
+        NoCluster: there is neither.
     """
     configuration = Configuration()
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
-        load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-    else:
-        await load_kube_config(client_configuration=configuration)
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            await load_kube_config(client_configuration=configuration)
+    except ConfigException as error:
+        raise NoCluster(f"there is no cluster to speak to: {error}") from error
     async with ApiClient(configuration) as api:
         yield KubernetesCluster(api)
