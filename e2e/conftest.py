@@ -61,8 +61,8 @@ def leaving() -> Iterator[list[str]]:
     for one in map(Namespace, names):
         one.delete(OURS, "--all", seconds=TEARDOWN_SECONDS)
         until(partial(_has_no_pod, one), f"no pod is left in {one.name}")
-    for name in names:
-        kubectl("delete", "namespace", name, f"--timeout={TEARDOWN_SECONDS}s")
+    if names:
+        kubectl("delete", "namespace", f"--timeout={TEARDOWN_SECONDS}s", *names)
 
 
 def _has_no_pod(namespace: Namespace) -> bool:

@@ -45,7 +45,9 @@ def test_an_unknown_framework_is_refused(namespace: Namespace, shared: Shared) -
 @pytest.mark.fault(18)
 def test_two_sources_are_refused(namespace: Namespace, shared: Shared) -> None:
     both = {"declarative": {"instructions": "?"}, "module": {"entrypoint": "a:b"}}
-    with pytest.raises(KubectlFailed, match=r"spec\.source: .*exactly one of declarative and module"):
+    with pytest.raises(
+        KubectlFailed, match=r"spec\.source: .*exactly one of declarative and module"
+    ):
         namespace.apply(changed(agent("lost", shared.stack), source=both))
 
 

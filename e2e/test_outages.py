@@ -80,7 +80,8 @@ async def test_without_its_queue_a_stack_says_so_and_then_goes_on(
         assert f"nats://nats-fragile.{home.name}.svc:4222" in told["message"]
         ready = home.condition("stack/fragile", "Ready")
         assert ready is not None
-        assert (ready["status"], ready["message"]) == ("False", "0 of 1 NATS server ready")
+        assert ready["status"] == "False"
+        assert ready["message"].startswith("0 of 1 NATS server ")
 
     home.wait_ready("stack/fragile", "tool/add", "agent/lasting", "agent/new")
     for model in ("lasting", "new"):

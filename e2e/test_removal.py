@@ -13,7 +13,7 @@ from e2e.queue import SYSTEM, looked_into
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
-QUEUED = 4
+QUEUED = 3
 
 
 async def test_a_deleted_agent_leaves_nothing_in_the_queue_of_its_stack(
