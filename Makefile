@@ -11,7 +11,7 @@ CLUSTER ?= auto
 export CLUSTER
 
 dev = python=$$(hack/env.sh dev)
-cli = python=$$(hack/env.sh controller controller) && PYTHONPATH=$(CURDIR) exec "$$python" -P -m controller.cli
+cli = python=$$(hack/env.sh controller controller) && PYTHONDONTWRITEBYTECODE= PYTHONPATH=$(CURDIR) exec "$$python" -P -m controller.cli
 cluster = hack/cluster/cluster.sh
 kube = export KUBECONFIG=$$($(cluster) kubeconfig) PATH="$$($(cluster) path):$$PATH"
 
@@ -23,7 +23,7 @@ help: ## show what there is
 
 .PHONY: quickstart
 quickstart: ## one question through REST, queue, agent and tool; then everything stops
-	@$(cli) up -f config/samples/quickstart --ask
+	@$(cli) up -f config/samples/quickstart --port 0 --ask
 
 .PHONY: up
 up: ## the same, kept running: DIR=… (default config/samples/quickstart), PORT=… (8321); Ctrl-C ends it

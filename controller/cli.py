@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("up", help="run the manifests of a folder on this machine")
     verb.add_argument("-f", "--folder", type=Path, required=True, help="folder with manifests")
-    verb.add_argument("-p", "--port", type=int, default=8321, help="port of the first Stack's API")
+    verb.add_argument(
+        "-p", "--port", type=int, default=8321, help="port of the first Stack's API (0: any)"
+    )
     verb.add_argument(
         "--ask",
         nargs="?",

@@ -130,6 +130,8 @@ def overrides(termination_log: str, root: str) -> dict[str, str]:
     return {
         "K8GENTAI_HOST": HOST,
         "K8GENTAI_TERMINATION_LOG": termination_log,
+        # The environments are ours and are kept: what is compiled once need not be again.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPATH": root,
         "PYTHONUNBUFFERED": "1",
         "PYTHONSAFEPATH": "1",

@@ -68,6 +68,7 @@ class Options:
     """What `up` is to do.
 
     Shape:
+        port      of the first Stack's server; 0 for any that is free.
         question  None: run until stopped; else ask it, show the answer and stop ("" is a sum).
         model     the user's own endpoint in place of the stand-in, or None.
         state     folder that outlives the run, or None for one that goes with it.
@@ -88,7 +89,7 @@ async def up(options: Options) -> None:
         Failed: something did not get ready, or gave no answer.
     """
     manifests = read_manifests(options.folder)
-    if not is_free(options.port):
+    if options.port and not is_free(options.port):
         raise Failed(f"port {options.port} is in use; choose another one with --port (make: PORT=)")
     screen = Screen(options.folder)
     with contextlib.ExitStack() as stack:
@@ -121,7 +122,7 @@ class _Platform:
             issuers=(self._issuer.trusted(),),
             trust_keys=trust_keys(root / "trust-keys"),
             model=options.model or ModelEndpoint(f"http://127.0.0.1:{self._model_port}/v1"),
-            ports=Ports({server_port(name): options.port for name in stacks[:1]}),
+            ports=Ports({server_port(name): options.port or free_port() for name in stacks[:1]}),
         )
         self._environments = Environments(screen.say)
         self._cluster = LocalCluster(
