@@ -46,8 +46,8 @@ def before(record: RunRecord, retry: Retry, now: float) -> Before:
     if crashed and retry.on_crash is OnCrash.FAIL:
         message = "its worker was lost, and spec.retryPolicy.onCrash is Fail"
         return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
-    if record.attempt >= retry.max_attempts:
-        message = f"gave up after {record.attempt} attempts (spec.retryPolicy.maxAttempts)"
+    if record.spent >= retry.max_attempts:
+        message = f"gave up after {record.spent} attempts (spec.retryPolicy.maxAttempts)"
         return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
     return Start()
 

@@ -86,7 +86,7 @@ class TaskHandler:
                 await self._end(held, emitter, end)
                 return GivenUp(end.message)
             case Start():
-                lost = held.record.attempt if held.record.state is RunState.RUNNING else 0
+                lost = held.record.spent if held.record.state is RunState.RUNNING else 0
                 async with self._suspects.apart(lost, self.config.retry.max_attempts):
                     return await self._attempt(task, await self.runs.begin(held, self.worker))
 
@@ -100,16 +100,16 @@ class TaskHandler:
                 await self.runs.hand_back(held, counts=False)
             raise
         except AgentFailure as failure:
-            if failure.retryable and held.record.attempt < self.config.retry.max_attempts:
+            if failure.retryable and held.record.spent < self.config.retry.max_attempts:
                 await self.runs.hand_back(held, counts=True)
-                return Again(held.record.attempt)
+                return Again(held.record.spent)
             end = self._failed(held.record, emitter, failure.reason, str(failure))
         await self._end(held, emitter, end)
         return Done()
 
     async def _run(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
         """The agent's own end, a timeout or a cancellation; what stops the worker goes through."""
-        await emitter.started(self.worker)
+        # Known before anything is said of it: who hears that it has begun may cancel it at once.
         running = asyncio.create_task(self._answer(task, record, emitter), name=task.id)
         self._under_way[task.id] = running
         try:
@@ -128,6 +128,7 @@ class TaskHandler:
             running.cancel()
 
     async def _answer(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
+        await emitter.started(self.worker)
         used = TokenUsage()
         run = Run(
             task=task.id,

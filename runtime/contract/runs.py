@@ -37,7 +37,9 @@ class RunRecord(Versioned):
 
     Shape:
         task             the task as accepted (the input is needed to show it and to release it).
-        attempt          started attempts so far; a worker adds one by compare-and-set.
+        attempt          started attempts so far; a worker adds one by compare-and-set, and no two
+                         attempts of a task ever share a number.
+        returned         of these, how many a stopping worker handed back; they count for nothing.
         worker           the process that holds the current attempt.
         cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
                          dispatcher writes that end.
@@ -51,6 +53,7 @@ class RunRecord(Versioned):
     task: Task
     state: RunState = RunState.QUEUED
     attempt: int = 0
+    returned: int = 0
     worker: str | None = None
     cancel_requested: bool = False
     created: float
@@ -64,6 +67,11 @@ class RunRecord(Versioned):
     store: bool = True
     metadata: dict[str, str] = Field(default_factory=dict)
     previous: str | None = None
+
+    @property
+    def spent(self) -> int:
+        """Started attempts that count towards `retryPolicy.maxAttempts`."""
+        return self.attempt - self.returned
 
     def beginning(self, worker: str, now: float) -> "RunRecord":
         """This record once `worker` has begun the next attempt."""

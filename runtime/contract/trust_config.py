@@ -72,4 +72,5 @@ class TrustConfig(Versioned):
     user_seed_file: str
     stacks: tuple[TrustedStack, ...] = ()
 
+
 USER_SECONDS = 600  # how long the queue lets a workload in for one proof, at most

@@ -63,7 +63,7 @@ class Runs:
         record = held.record.model_copy(
             update={
                 "state": RunState.QUEUED,
-                "attempt": held.record.attempt - (0 if counts else 1),
+                "returned": held.record.returned + (0 if counts else 1),
                 "worker": None,
             }
         )

@@ -328,7 +328,8 @@ async def test_a_draining_worker_hands_back_what_does_not_end_in_time() -> None:
 
     await working
     record = await place.record(task)
-    assert (record.state, record.attempt) == (RunState.QUEUED, 0), "the attempt does not count"
+    assert (record.state, record.spent) == (RunState.QUEUED, 0), "the attempt does not count"
+    assert record.attempt == 1, "but its number is taken"
     again = await asyncio.wait_for(place.link.inbox(Stream.TASKS, "math-1").next(), 1)
     assert again.number == 2
 
