@@ -22,7 +22,7 @@ from controller.api.names import (
 )
 from controller.errors import ReconcileError
 from controller.metrics import OBJECTS, RECONCILE_SECONDS, RECONCILES
-from controller.model import ChildRef, Key, Manifest, Progress
+from controller.model import NATS_SERVER, ChildRef, Key, Manifest, Progress
 from controller.reconcile import references
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,7 @@ class Wakes:
         self._refer(key, before.references if before else (), now.references)
         if before is None or (before.uid, before.own) != (now.uid, now.own):
             self.wake(key)
+            self._wake_rivals(before)
         if before is None or (before.uid, before.others) != (now.uid, now.others):
             self.wake_referrers(key.ref)
 
@@ -140,7 +141,14 @@ class Wakes:
         if before is not None and before.uid == uid:  # not its successor of the same name
             del self._seen[key]
             self._refer(key, before.references, ())
+            self._wake_rivals(before)
         self.wake_referrers(key.ref)
+
+    def _wake_rivals(self, before: _Seen | None) -> None:
+        """Reconcile whoever wants the NATS that this one had, and may have it from now on."""
+        for ref in before.references if before else ():
+            if ref.kind == NATS_SERVER:
+                self.wake_referrers(ref)
 
     async def keep(self, key: Key) -> Never:
         """Reconcile `key` again and again, until cancelled."""

@@ -8,6 +8,7 @@ from controller.api.conditions import AcceptedReason, ResolvedRefsReason
 from controller.api.fields import ScalingEngine
 from controller.api.stack import Flavour, Stack
 from controller.api.tool import Tool
+from controller.desired.claims import holders
 from controller.desired.references import missing_config_map, module_of, stack_of
 from controller.desired.server import PROVIDERS
 from controller.model import Problem, StackView, WorkloadView
@@ -37,6 +38,7 @@ def stack_problems(view: StackView) -> tuple[Problem, ...]:
     """Everything that keeps a Stack from being what its spec says; empty if nothing does."""
     return (
         *_unsupported_of_stack(view.owner),
+        *_conflict(view),
         *(
             Problem(
                 ResolvedRefsReason.REF_NOT_FOUND,
@@ -87,6 +89,16 @@ def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
             if ESCAPED in value:
                 message = f"{field}.{name}: must not contain {ESCAPED!r}; write the value itself"
                 yield Problem(AcceptedReason.INVALID, message)
+
+
+def _conflict(view: StackView) -> Iterator[Problem]:
+    other = holders(view.claims).get(view.key)
+    if other is not None:
+        yield Problem(
+            AcceptedReason.CONFLICT,
+            f"spec.messaging.external.url: {other.key} uses this NATS already; "
+            "give each Stack a NATS of its own",
+        )
 
 
 def _invalid(view: WorkloadView[Any]) -> Iterator[Problem]:

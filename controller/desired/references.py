@@ -1,6 +1,7 @@
 """What a spec refers to, and whether it may."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from controller.api.agent import Agent
 from controller.api.conditions import ResolvedRefsReason
@@ -19,7 +20,8 @@ from controller.api.parse import InvalidSpec
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
-from controller.model import ChildRef, Key, Problem, Reference
+from controller.desired.claims import servers
+from controller.model import NATS_SERVER, ChildRef, Key, Problem, Reference
 
 type Labels = Mapping[str, str]
 
@@ -40,7 +42,11 @@ def module_of(owner: Agent | Tool) -> PythonModule | None:
 
 
 def references(resource: Resource) -> frozenset[ChildRef]:
-    """Everything whose change may change what `resource` implies, ConfigMaps and Secrets too."""
+    """Everything whose change may change what `resource` implies, ConfigMaps and Secrets too.
+
+    A NATS that a Stack names is no object of Kubernetes; it changes hands when a Stack that names
+    it too changes or goes.
+    """
     return frozenset(_references(resource))
 
 
@@ -55,6 +61,9 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
         for use in resource.spec.tools:
             yield key_of_ref(Kind.TOOL, use.tool_ref, namespace).ref
     if isinstance(resource, Stack):
+        external = resource.spec.messaging.external
+        for server in servers(external.url) if external else ():
+            yield ChildRef("", NATS_SERVER, "", server)
         for model in resource.spec.models:
             if model.api_key_secret_ref is not None:
                 yield ChildRef("v1", "Secret", namespace, model.api_key_secret_ref.name)
@@ -82,6 +91,14 @@ def unreadable[R: (Stack, Tool)](field: str, key: Key, error: InvalidSpec) -> Re
     """The reference to an object whose own spec breaks the schema."""
     message = f"{field}: {key} is not valid ({error}); correct it first"
     return Reference(key, None, Problem(ResolvedRefsReason.REF_NOT_FOUND, message))
+
+
+def without_queue(field: str, stack: Reference[Stack], other: Key) -> Reference[Stack]:
+    """The reference to a Stack that names the NATS of `other`."""
+    message = (
+        f"{field}: {stack.key} is not accepted ({other} uses its NATS already); correct it first"
+    )
+    return replace(stack, problem=Problem(ResolvedRefsReason.REF_NOT_FOUND, message))
 
 
 def _missing(field: str, key: Key, *, is_deleting: bool) -> Problem:

@@ -1,6 +1,6 @@
 """What the trust plane is told: all Stacks, and whose tokens it takes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from controller.api.names import (
@@ -12,30 +12,47 @@ from controller.api.names import (
     LABEL_PART_OF,
     Component,
 )
-from controller.api.stack import Stack
-from controller.desired.identity import queue_url
-from controller.desired.metadata import key_of
+from controller.desired.claims import holders, servers
 from controller.desired.render import manifest
-from controller.model import Child, Site
+from controller.model import Child, Claim, Key, Site
 from runtime.contract.trust_config import TrustConfig, TrustedStack
 
 TRUST_NAME: Final = "k8gentai-trust"
 TRUST_FILE: Final = "trust.json"
 
 
-def trust_config(stacks: Iterable[Stack], site: Site) -> TrustConfig:
-    """Whom the trust plane serves, by name, so that the order of the answers changes nothing."""
-    in_order = sorted(stacks, key=key_of)
+def trust_config(claims: Sequence[Claim], told: Mapping[Key, str], site: Site) -> TrustConfig:
+    """Whom the trust plane serves, by name, so that the order of the answers changes nothing.
+
+    Args:
+        claims: of all Stacks.
+        told: the URL by Stack that the trust plane was told last.
+        site: where the workloads run.
+    """
+    trusted = sorted(_trusted(claims, told))
     return TrustConfig(
         issuers=site.issuers,
         operator=site.operator,
         account_seed_file=f"{site.seeds_dir}/account.seed",
         user_seed_file=f"{site.seeds_dir}/user.seed",
-        stacks=tuple(
-            TrustedStack(stack=key_of(stack).object_name, url=queue_url(stack, site))
-            for stack in in_order
-        ),
+        stacks=tuple(TrustedStack(stack=key.object_name, url=url) for key, url in trusted),
     )
+
+
+def _trusted(claims: Sequence[Claim], told: Mapping[Key, str]) -> Iterator[tuple[Key, str]]:
+    """The URL of each Stack: two that answered for one NATS would refuse each other's workloads.
+
+    What runs of one that is refused stays where it was before, unless another one has that.
+    """
+    refused = holders(claims)
+    held: set[str] = set()
+    for claim in claims:
+        if claim.key not in refused:
+            held |= servers(claim.url)
+            yield claim.key, claim.url
+    for key in refused.keys() & told.keys():
+        if not servers(told[key]) & held:
+            yield key, told[key]
 
 
 def trust_config_map(config: TrustConfig, site: Site) -> Child:

@@ -25,6 +25,7 @@ from controller.model.changes import (
 from controller.model.objects import (
     CHILD_KINDS,
     LIST_KEYS,
+    NATS_SERVER,
     Child,
     ChildRef,
     Container,
@@ -70,6 +71,7 @@ from controller.model.site import (
 from controller.model.views import (
     AgentView,
     Children,
+    Claim,
     Member,
     PolicyView,
     Problem,
@@ -87,6 +89,7 @@ __all__ = [
     "LIST_KEYS",
     "NATS_MONITOR_PORT",
     "NATS_PORT",
+    "NATS_SERVER",
     "SEEDS_DIR",
     "SERVER_PORT",
     "SOURCE_DIR",
@@ -100,6 +103,7 @@ __all__ = [
     "Child",
     "ChildRef",
     "Children",
+    "Claim",
     "ClusterSite",
     "Consumer",
     "ConsumerRef",

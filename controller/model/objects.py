@@ -57,6 +57,9 @@ class ChildRef:
         )
 
 
+NATS_SERVER = "NATS"
+"""In place of a kind: one address of a NATS, whose name it is."""
+
 CHILD_KINDS = (
     ("v1", "ServiceAccount"),
     ("v1", "ConfigMap"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from controller.api.agent import Agent
 from controller.api.conditions import Reason
@@ -103,6 +104,28 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A NATS that a Stack takes for its own; of several that claim one, the first in rank has it.
+
+    Shape:
+        url         the addresses, separated by commas.
+        is_managed  the operator runs it for this Stack.
+    """
+
+    key: Key
+    url: str
+    created: datetime
+    is_managed: bool = False
+    is_leaving: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, bool, datetime, str, str]:
+        """Lower is first: who stays, whose it is, the oldest, and then by name."""
+        names = (self.key.name, self.key.namespace)
+        return (self.is_leaving, not self.is_managed, self.created, *names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StackView:
     """Everything one reconcile of a Stack needs.
 
@@ -112,6 +135,7 @@ class StackView:
         server    what the server says of itself, None when it does not answer.
         members   every Agent and Tool there is, read after `queue`: what the queue has of others
                   is of nobody any more.
+        claims    of all Stacks, this one's too; read only where its spec names a NATS.
     """
 
     key: Key
@@ -123,6 +147,7 @@ class StackView:
     missing_secrets: tuple[tuple[str, str, str], ...] = ()
     server: ServerFacts | None = None
     members: tuple[Member, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,20 @@ from controller.api.parse import InvalidSpec, parse
 from controller.api.resource import Envelope, Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
+from controller.desired.claims import holders
 from controller.desired.identity import queue_url
 from controller.desired.metadata import Role, key_of, workload_name
-from controller.desired.references import found, key_of_ref, module_of, stack_of, unreadable
+from controller.desired.references import (
+    found,
+    key_of_ref,
+    module_of,
+    stack_of,
+    unreadable,
+    without_queue,
+)
 from controller.desired.workload import consumer
 from controller.model import (
+    Claim,
     Key,
     Manifest,
     Member,
@@ -29,6 +38,7 @@ from controller.model import (
     UnreadableView,
     WorkloadView,
 )
+from controller.reconcile.claims import read_claims
 from controller.reconcile.world import World
 from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import (
@@ -68,7 +78,7 @@ async def observe_workload[R: (Agent, Tool)](
     if owner is None or isinstance(owner, UnreadableView):
         return owner
     stack, tools, source, children, pods = await asyncio.gather(
-        _reference(world, "spec.stackRef", stack_of(owner), Stack, key.namespace),
+        _stack(world, owner),
         _tools(world, owner),
         _source(world, owner),
         world.children(key),
@@ -90,6 +100,16 @@ async def observe_workload[R: (Agent, Tool)](
         unfinished=unfinished,
         tools=tools,
     )
+
+
+async def _stack(world: World, owner: Agent | Tool) -> Reference[Stack]:
+    """The Stack of `owner`, whose queue is where it says unless another Stack has that NATS."""
+    field, namespace = "spec.stackRef", owner.metadata.namespace
+    stack = await _reference(world, field, stack_of(owner), Stack, namespace)
+    if stack.usable is None:
+        return stack
+    other = holders(await _claims(world, stack.usable)).get(stack.key)
+    return stack if other is None else without_queue(field, stack, other.key)
 
 
 async def _reference[R: (Stack, Tool)](
@@ -185,12 +205,13 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         return owner
     is_sweep = world.sweeps(key, now)
     url = queue_url(owner, world.site)
-    children, pods, missing, server, queue = await asyncio.gather(
+    children, pods, missing, server, queue, claims = await asyncio.gather(
         world.children(key),
         world.cluster.pods(key),
         _missing_secrets(world, owner),
         _server(world, owner),
         world.queue(url, stack_query(owner, is_sweep=is_sweep)),
+        _claims(world, owner),
     )
     # After the queue: whoever has made something in it by then is among the members.
     members = await _members(world) if is_sweep and isinstance(queue, QueueFacts) else ()
@@ -206,6 +227,7 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         missing_secrets=missing,
         server=server,
         members=members,
+        claims=claims,
     )
 
 
@@ -251,6 +273,13 @@ async def _server(world: World, owner: Stack) -> ServerFacts | None:
     if owner.metadata.is_deleting or not owner.spec.server.replicas:
         return None
     return await world.servers.observe(world.site.server_url(key_of(owner).object_name))
+
+
+async def _claims(world: World, owner: Stack) -> tuple[Claim, ...]:
+    """Who takes which NATS, if `owner` names one that may be another Stack's."""
+    if owner.spec.messaging.external is None or owner.metadata.is_deleting:
+        return ()
+    return await read_claims(world)
 
 
 async def _members(world: World) -> tuple[Member, ...]:

@@ -308,6 +308,29 @@ async def test_a_stack_wakes_its_agents_for_its_conditions_and_not_for_its_numbe
         await until(lambda: reconciles.count[MATH] == 3)
 
 
+async def test_a_stack_that_leaves_a_nats_wakes_those_that_want_it() -> None:
+    other = Key(Kind.STACK, "team", "other")
+    external = {"spec": {"models": [], "messaging": {"external": {"url": "nats://a,nats://b"}}}}
+    mine = {**stack(), **external}
+    metadata = {**mine["metadata"], "name": "other", "uid": "o"}
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(STACK, mine)
+    wakes.seen(other, {**mine, "metadata": metadata})
+    async with kept(wakes, other):
+        wakes.seen(STACK, {**mine, "status": {}})
+        await asyncio.sleep(0.02)
+        assert reconciles.count[other] == 1
+
+        managed = {**stack(), "metadata": {**mine["metadata"], "generation": 2}}
+        wakes.seen(STACK, managed)
+        await until(lambda: reconciles.count[other] == 2)
+
+        wakes.seen(STACK, mine)
+        wakes.gone(STACK, "s")
+        await until(lambda: reconciles.count[other] == 3)
+
+
 async def test_the_end_of_an_object_does_not_forget_its_successor() -> None:
     """The watch may tell of a re-created object before it tells of the end of the first."""
     reconciles = Reconciles()

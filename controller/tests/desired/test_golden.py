@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from controller.desired.agent import desired_agent
+from controller.desired.claims import claim_of
+from controller.desired.identity import queue_url
 from controller.desired.stack import desired_stack
 from controller.desired.tool import desired_tool
 from controller.desired.trust import trust_config, trust_config_map
@@ -70,9 +72,12 @@ def _shown(thing: Any) -> dict[str, Any]:
 
 
 def test_what_the_trust_plane_reads() -> None:
-    stacks = (the_stack(name="second"), the_stack())
+    claims = tuple(
+        claim_of(stack.metadata, queue_url(stack, SITE), SITE)
+        for stack in (the_stack(name="second"), the_stack())
+    )
 
-    check("trust", [trust_config_map(trust_config(stacks, SITE), SITE).manifest])
+    check("trust", [trust_config_map(trust_config(claims, {}, SITE), SITE).manifest])
 
 
 def pods() -> Iterator[tuple[str, Manifest]]:

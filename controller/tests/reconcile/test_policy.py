@@ -83,9 +83,10 @@ REFERENCES = [
                     "model": "m",
                     "apiKeySecretRef": {"name": "keys", "key": "k"},
                 }
-            ]
+            ],
+            messaging={"external": {"url": "nats://a:4222,tls://B"}},
         ),
-        {"Secret team/keys"},
+        {"Secret team/keys", "NATS /a:4222", "NATS /b:4222"},
         id="stack",
     ),
     pytest.param(samples.policy(), {"Agent team/math"}, id="policy"),

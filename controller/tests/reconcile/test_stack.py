@@ -201,6 +201,74 @@ async def test_an_external_queue_is_used_and_left_clean(scene: Scene) -> None:
     assert scene.outside.streams.forgotten == [EXTERNAL]
 
 
+async def test_two_stacks_cannot_share_a_nats(scene: Scene) -> None:
+    """Each would refuse the other's workloads."""
+    external = {"external": {"url": f"{EXTERNAL},nats://second"}}
+    older = scene.cluster.put(samples.stack("z", messaging=external))
+    newer = scene.cluster.put(samples.stack("a", messaging={"external": {"url": EXTERNAL}}))
+
+    await scene.rest(newer, older)
+
+    assert is_true(scene, older, "Ready")
+    assert told(scene, newer, "Accepted") == (
+        "False",
+        "Conflict",
+        (
+            "spec.messaging.external.url: Stack team/z uses this NATS already; "
+            "give each Stack a NATS of its own"
+        ),
+    )
+    assert is_true(scene, newer, "Stalled")
+    assert [one.stack.name for one in trust(scene).stacks] == ["z"]
+    assert {ref.name for ref in scene.cluster.owned if ref.kind == "Deployment"} == {
+        "server-z",
+        "dispatcher-z",
+    }
+
+    scene.delete(older)
+    await scene.rest(older, newer)
+
+    assert is_true(scene, newer, "Ready")
+    assert [one.stack.name for one in trust(scene).stacks] == ["a"]
+
+
+async def test_a_stack_that_moves_to_anothers_nats_runs_on_where_it_was(scene: Scene) -> None:
+    taken = {"external": {"url": EXTERNAL}}
+    keys = [scene.cluster.put(samples.stack("z", messaging=taken)), *await running(scene)]
+    await scene.rest(*keys)
+    before = dict(scene.cluster.owned)
+
+    scene.cluster.put(samples.stack(messaging=taken))
+    await scene.rest(*keys)
+
+    stack, tool, agent = keys[1:]
+    assert told(scene, stack, "Accepted")[:2] == ("False", "Conflict")
+    for workload in (tool, agent):
+        assert told(scene, workload, "ResolvedRefs")[2] == (
+            "spec.stackRef: Stack team/default is not accepted (Stack team/z uses its NATS "
+            "already); correct it first"
+        )
+    assert [(one.stack.name, one.url) for one in trust(scene).stacks] == [
+        ("default", samples.QUEUE_URL),
+        ("z", EXTERNAL),
+    ]
+    assert scene.cluster.owned == before
+
+
+async def test_a_nats_stays_with_a_stack_that_became_unreadable(scene: Scene) -> None:
+    external = {"external": {"url": EXTERNAL}}
+    older = scene.cluster.put(samples.stack("z", messaging=external))
+    await scene.rest(older)
+    body = scene.cluster.objects[older]
+    scene.cluster.objects[older] = {**body, "spec": {"models": "none"}}
+    newer = scene.cluster.put(samples.stack("a", messaging=external))
+
+    await scene.rest(older, newer)
+
+    assert told(scene, newer, "Accepted")[:2] == ("False", "Conflict")
+    assert [one.stack.name for one in trust(scene).stacks] == ["z"]
+
+
 async def test_an_external_queue_that_does_not_answer_holds_a_deletion_up_for_a_minute(
     scene: Scene,
 ) -> None:
