@@ -11,7 +11,7 @@ from stand_in.plan import Plan, Ref, Step, batches, plan
 from stand_in.reading import read
 from stand_in.recall import recall
 from stand_in.request import BadRequest, Request, Tool
-from stand_in.schema import Schema, kind, properties, required
+from stand_in.schema import Schema, is_text, is_whole, kind, properties, required
 from stand_in.stock import Clause
 from stand_in.turn import Done, Turn, turn
 from stand_in.words import stems
@@ -122,7 +122,7 @@ def _value(given: object, schema: Schema, made: Mapping[int, Done]) -> object:
         return done.said
     if done.number is None:
         return MISSING
-    return fitting(done.number, whole=kind(schema) == "integer")
+    return fitting(done.number, whole=is_whole(schema))
 
 
 def _text(now: Turn, wanted: Plan, progress: _Progress) -> str:
@@ -195,4 +195,4 @@ def _whole(text: str) -> Clause:
 
 def _takes_text(tool: Tool) -> bool:
     names = required(tool.schema, tool.schema)
-    return len(names) == 1 and kind(properties(tool.schema, tool.schema)[names[0]]) == "string"
+    return len(names) == 1 and is_text(properties(tool.schema, tool.schema)[names[0]])

@@ -7,7 +7,17 @@ from enum import Enum
 
 from stand_in.arithmetic import Back
 from stand_in.reading import Kind, Number
-from stand_in.schema import Schema, is_numeric, kind, properties, required, resolved
+from stand_in.schema import (
+    Schema,
+    branches,
+    is_numeric,
+    is_text,
+    is_word,
+    kind,
+    properties,
+    required,
+    resolved,
+)
 from stand_in.stock import Clause, Named, Stock, Wanted, stock
 
 MOST_DEPTH = 8
@@ -82,9 +92,9 @@ def wants(schema: Schema) -> Wanted:
     root = resolved(schema, schema)
     declared = properties(root, schema)
     needed = [declared[name] for name in required(root, schema)] if declared else [root]
-    strings = [each for each in needed if kind(each) == "string" and "enum" not in each]
-    numbers = sum(is_numeric(each) for each in needed)
-    return Wanted(frozenset(declared), numbers, len(strings))
+    numbers = [each for each in needed if is_numeric(each)]
+    strings = [each for each in needed if is_text(each) and each not in numbers]
+    return Wanted(frozenset(declared), len(numbers), len(strings))
 
 
 class _Filler:
@@ -96,15 +106,31 @@ class _Filler:
     def property(self, name: str, at: Schema) -> object:
         """The value of a property: what is said by its name, else what is there for its type."""
         named = self.source.named.get(name)
-        told = _told(named, kind(at)) if named and "enum" not in at else MISSING
-        return self.value(at) if told is MISSING else told
+        for each in branches(at) if named else ():
+            told = _told(named, kind(each)) if named and "enum" not in each else MISSING
+            if told is not MISSING:
+                return told
+        return self.value(at)
 
     def value(self, at: Schema) -> object:
         """A value of the schema `at`, taken from the stock."""
         if "const" in at:
             return at["const"]
+        if "anyOf" in at:
+            return self._branch(branches(at))
         taken = self._listed(at) if "enum" in at else self._typed(at)
         return self._default(at) if taken is MISSING and self.lenient else taken
+
+    def _branch(self, found: Sequence[Schema]) -> object:
+        """A value of the first branch that fits; what one took in vain is there for the next."""
+        strict = _Filler(self.root, self.source, lenient=False, depth=self.depth)
+        for each in found:
+            before = self.source.left()
+            taken = strict.value(each)
+            if taken is not MISSING:
+                return taken
+            self.source.put_back(before)
+        return self.value(found[0]) if self.lenient else MISSING
 
     def _listed(self, at: Schema) -> object:
         said = self.source.text.lower()
@@ -150,12 +176,17 @@ class _Filler:
         inside = _Filler(self.root, self.source, lenient=False, depth=self.depth + 1)
         if self.depth >= MOST_DEPTH:
             return MISSING
-        taken = []
-        while (value := inside.value(items)) is not MISSING:
+        rows = (inside.row(each) for each in branches(items))
+        return next((row for row in rows if row), MISSING)
+
+    def row(self, items: Schema) -> list[object]:
+        """The values there are for a list; of what takes nothing from the stock, one."""
+        taken: list[object] = []
+        while (value := self.value(items)) is not MISSING:
             taken.append(value)
-            if "enum" in items or kind(items) not in ("integer", "number", "string"):
+            if not is_word(items):
                 break
-        return taken or MISSING
+        return taken
 
     def _object(self, at: Schema) -> object:
         if self.depth >= MOST_DEPTH:

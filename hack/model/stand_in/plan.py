@@ -17,7 +17,18 @@ from stand_in.fill import MISSING, Filled, fill_calls, fitting
 from stand_in.fit import Fit, all_operators, fits, tool_for
 from stand_in.reading import Kind, Token, read
 from stand_in.request import Tool
-from stand_in.schema import Schema, kind, properties, required, required_numbers, resolved
+from stand_in.schema import (
+    Schema,
+    branches,
+    is_numeric,
+    is_text,
+    is_whole,
+    kind,
+    properties,
+    required,
+    required_numbers,
+    resolved,
+)
 from stand_in.stock import Clause
 
 MOST_STEPS = 128
@@ -204,7 +215,7 @@ class _Tree:
         declared, given = properties(schema, schema), {}
         for name, operand in zip(names, (at.left, at.right), strict=True):
             value = self._value(operand)
-            whole = kind(declared[name]) == "integer"
+            whole = is_whole(declared[name])
             given[name] = fitting(value, whole=whole) if isinstance(value, int | float) else value
         fits_all = all(value is not None and value is not MISSING for value in given.values())
         return given if fits_all else None
@@ -218,9 +229,10 @@ def _form(schema: Schema) -> str:
     if len(names) != 1:
         return ""
     one = declared[names[0]]
-    if kind(one) == "array":
-        return "list" if kind(resolved(one.get("items"), schema)) in ("integer", "number") else ""
-    return "text" if kind(one) == "string" else ""
+    lists = [each for each in branches(one) if kind(each) == "array"]
+    if any(is_numeric(resolved(each.get("items"), schema)) for each in lists):
+        return "list"
+    return "text" if is_text(one) else ""
 
 
 def _sentences(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:

@@ -1,6 +1,6 @@
 """What a JSON Schema asks for, as far as the model reads one: types, required, enum, references."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 type Schema = Mapping[str, object]
 _REFERENCE = "#/"
@@ -8,7 +8,10 @@ MOST_HOPS = 20
 
 
 def resolved(schema: object, root: Schema, hops: int = 0) -> Schema:
-    """The schema itself: behind `$ref`, and of a union the first member that is not null.
+    """The schema itself: behind `$ref`, and a union with its members resolved, null aside.
+
+    A union of one member is that member, one of integers and numbers is a number, and a list of
+    types is a union too.
 
     Raises:
         LookupError: a reference leads nowhere, or in a circle.
@@ -19,10 +22,42 @@ def resolved(schema: object, root: Schema, hops: int = 0) -> Schema:
     match at:
         case {"$ref": str(path)}:
             return resolved(_found(path, root), root, hops + 1)
-        case {"anyOf": [*members]} | {"oneOf": [*members]} | {"allOf": [*members]}:
-            real = [member for member in members if not _is_null(member)]
-            return resolved(real[0], root, hops + 1) if real else at
+        case {"anyOf": [*members]} | {"oneOf": [*members]}:
+            return _union(at, (resolved(each, root, hops + 1) for each in members))
+        case {"allOf": [first, *_]}:
+            return resolved(first, root, hops + 1)
+        case {"type": [*types]}:
+            return _union(at, ({**at, "type": each} for each in types))
     return at
+
+
+def _union(at: Schema, members: Iterable[Schema]) -> Schema:
+    real = [each for member in members for each in branches(member) if not _is_null(each)]
+    if len(real) > 1 and all(map(is_numeric, real)):
+        return {**real[0], "type": "number"}
+    if len(real) > 1:
+        return {"anyOf": [_listed(each) for each in real]}
+    return real[0] if real else at
+
+
+def _listed(member: Schema) -> Schema:
+    """A constant as a list of one: among others it has to be said to be meant."""
+    return {"enum": [member["const"]]} if "const" in member else member
+
+
+def branches(schema: Schema) -> tuple[Schema, ...]:
+    """What a value may be, the most telling first: the members of a resolved union, or itself.
+
+    Almost any text is a string, so that comes last.
+    """
+    match schema:
+        case {"anyOf": [*members]}:
+            return tuple(sorted(_schemas(members), key=lambda each: is_text(each) or not each))
+    return (schema,)
+
+
+def _schemas(members: Iterable[object]) -> Iterator[Schema]:
+    return (member for member in members if isinstance(member, Mapping))
 
 
 def _found(path: str, root: Schema) -> object:
@@ -34,15 +69,13 @@ def _found(path: str, root: Schema) -> object:
     return at
 
 
-def _is_null(schema: object) -> bool:
-    return isinstance(schema, Mapping) and schema.get("type") == "null"
+def _is_null(schema: Schema) -> bool:
+    return schema.get("type") == "null"
 
 
 def kind(schema: Schema) -> str:
-    """The JSON type: the first that is not null; "object" by its properties, "" if it is open."""
+    """The JSON type: "object" by its properties, "" if it is open or a union."""
     said = schema.get("type")
-    if isinstance(said, list):
-        said = next((each for each in said if each != "null"), "null")
     if isinstance(said, str):
         return said
     return "object" if "properties" in schema else ""
@@ -65,8 +98,29 @@ def required(schema: Schema, root: Schema) -> tuple[str, ...]:
 
 
 def is_numeric(schema: Schema) -> bool:
-    """A number or an integer, and not one of a list of values."""
-    return kind(schema) in ("integer", "number") and "enum" not in schema and "const" not in schema
+    """It may be a number or an integer, and not only one of a list of values."""
+    return any(kind(each) in ("integer", "number") for each in _open(schema))
+
+
+def is_whole(schema: Schema) -> bool:
+    """It may be an integer and no other number."""
+    kinds = {kind(each) for each in _open(schema)}
+    return "integer" in kinds and "number" not in kinds
+
+
+def is_text(schema: Schema) -> bool:
+    """It may be a string, and not only one of a list of them."""
+    return any(kind(each) == "string" for each in _open(schema))
+
+
+def is_word(schema: Schema) -> bool:
+    """It is a number or a string, and not only one of a list: a text may have several."""
+    return is_numeric(schema) or is_text(schema)
+
+
+def _open(schema: Schema) -> Iterator[Schema]:
+    """The branches that no list of values limits."""
+    return (each for each in branches(schema) if "enum" not in each and "const" not in each)
 
 
 def required_numbers(schema: Schema) -> tuple[str, ...]:

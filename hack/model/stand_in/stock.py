@@ -26,6 +26,17 @@ class Stock:
     words: frozenset[str]
     text: str
 
+    def left(self) -> "Left":
+        """What has not been given to a property yet."""
+        return list(self.numbers), list(self.quoted), list(self.spans)
+
+    def put_back(self, left: "Left") -> None:
+        """Have again what there was."""
+        self.numbers, self.quoted, self.spans = left
+
+
+type Left = tuple[list[Number | Back], list[str | Back], list[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Named:

@@ -7,6 +7,7 @@ from model_samples import (
     ADD,
     FINAL,
     FORECAST,
+    INTEGER,
     MULTIPLY,
     NUMBER,
     RESEARCHER,
@@ -34,6 +35,20 @@ def test_a_tool_is_called_and_its_result_is_the_answer(rng: random.Random) -> No
     assert calls(first) == [("add", {"a": int(a), "b": int(b)})]
     # What the tool says counts, were it wrong.
     assert say(question, *answered(first, told), tools=(ADD,)) == f"The answer is {told}."
+
+
+def test_the_tool_of_the_samples_adds_what_is_no_integer() -> None:
+    """Its parameters are `int | float`."""
+    either = {"anyOf": [INTEGER, NUMBER]}
+    add = tool("add", "Add two numbers.", a=either, b=either)
+
+    assert calls(ask(user("What is 2.5 + 4?"), tools=(add,))) == [("add", {"a": 2.5, "b": 4})]
+
+    chained = user("Add 1.5 and 2, then add 4 to the result.")
+    first = ask(chained, tools=(add,))
+    then = ask(chained, *answered(first, "3.5"), tools=(add,))
+    assert calls(first) == [("add", {"a": 1.5, "b": 2})]
+    assert calls(then) == [("add", {"a": 4, "b": 3.5})]
 
 
 def test_independent_calls_are_made_at_once_and_told_in_order(rng: random.Random) -> None:

@@ -8,6 +8,8 @@ from stand_in.reading import read
 from stand_in.stock import Clause
 
 type Schema = dict[str, object]
+EITHER_NUMBER = {"anyOf": [INTEGER, NUMBER]}
+EITHER = {"anyOf": [STRING, INTEGER]}
 
 
 def closed(required: list[str] | None = None, /, **properties: object) -> Schema:
@@ -53,6 +55,43 @@ def clause(text: str) -> Clause:
         ),
         pytest.param(
             closed(a={"type": ["null", "number"]}), "5.5", {"a": 5.5}, (), id="a list of types"
+        ),
+        pytest.param(
+            closed(a=EITHER_NUMBER, b=EITHER_NUMBER), "2.5 4", {"a": 2.5, "b": 4}, (),
+            id="an integer or a number",
+        ),
+        pytest.param(
+            closed(a={"oneOf": [INTEGER, NUMBER]}), "2.5", {"a": 2.5}, (), id="one of both"
+        ),
+        pytest.param(closed(a={"type": ["integer", "number"]}), "2.5", {"a": 2.5}, (), id="types"),
+        pytest.param(
+            closed(a={"type": ["integer", "null"]}), "2.5", {}, ("a",), id="null is no number"
+        ),
+        pytest.param(closed(a=EITHER), "7", {"a": 7}, (), id="text or number: a number"),
+        pytest.param(closed(a=EITHER), "in Oslo", {"a": "Oslo"}, (), id="text or number: a text"),
+        pytest.param(closed(a=EITHER), "a: Oslo", {"a": "Oslo"}, (), id="a text by its name"),
+        pytest.param(closed(a=EITHER), "a = 2.5", {"a": "2.5"}, (), id="no integer but a text"),
+        pytest.param(
+            closed(a={"anyOf": [{"type": "boolean"}, INTEGER]}), "5", {"a": 5}, (),
+            id="a boolean that is not said",
+        ),
+        pytest.param(
+            closed(a={"anyOf": [{"const": "low"}, {"const": "high"}]}), "high", {"a": "high"}, (),
+            id="the constant that is said",
+        ),
+        pytest.param(
+            closed(a={"anyOf": [closed(x=INTEGER, on={"type": "boolean"}), closed(y=INTEGER)]}),
+            "5", {"a": {"y": 5}}, (),
+            id="the object that is complete",
+        ),
+        pytest.param(
+            closed(n={"type": "array", "items": EITHER}), "1, 2", {"n": [1, 2]}, (),
+            id="a list of either",
+        ),
+        pytest.param(
+            closed(n={"type": "array", "items": {"anyOf": [{"type": "boolean"}, INTEGER]}}),
+            "yes", {"n": [True]}, (),
+            id="a list that would not end",
         ),
         pytest.param(closed(a={"const": 3}), "5", {"a": 3}, (), id="a constant"),
         pytest.param(closed(on={"type": "boolean"}), "turn it off", {"on": False}, (), id="no"),
@@ -138,6 +177,11 @@ ENDLESS: Schema = closed(value=INTEGER, next={"$ref": "#/$defs/N"}) | {
         ),
         pytest.param({"type": "array", "items": INTEGER}, "1 2", [1, 2], id="a list itself"),
         pytest.param({"type": "boolean"}, "", False, id="a boolean itself"),
+        pytest.param({"anyOf": [INTEGER, NUMBER]}, "", 0, id="a union of numbers"),
+        pytest.param(
+            closed(a={"anyOf": [closed(x=INTEGER), STRING]}), "", {"a": {"x": 0}},
+            id="the first branch that is no text",
+        ),
     ],
 )  # fmt: skip
 def test_answers_are_never_short_of_a_value(schema: Schema, text: str, expected: object) -> None:
