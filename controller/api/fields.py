@@ -171,21 +171,42 @@ class ScalingSpec(Fields):
     )
 
     min_replicas: Integer = Field(
-        0, ge=0, le=1000, description="Workers kept while nothing waits; 0 scales to zero."
+        0,
+        ge=0,
+        le=1000,
+        description="Workers kept while nothing waits; this version does not scale, so it has "
+        "exactly these, and one for 0.",
     )
-    max_replicas: Integer = Field(10, ge=1, le=1000, description="Workers at most, whatever waits.")
+    max_replicas: Integer = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Workers at most, whatever waits; in this version it only limits how much is "
+        "handed out at once, together with execution.concurrency.",
+    )
     target_backlog_per_replica: Integer = Field(
-        4, ge=1, le=10000, description="Waiting and running work that one worker should have."
+        4,
+        ge=1,
+        le=10000,
+        description="Waiting and running work that one worker should have; not in this version.",
     )
     target_age_seconds: Integer = Field(
-        5, ge=1, le=86400, description="Work should not wait longer than this; more workers if so."
+        5,
+        ge=1,
+        le=86400,
+        description="Work should not wait longer than this, more workers if so; "
+        "not in this version.",
     )
     idle_seconds: Integer = Field(
-        60, ge=0, le=86400, description="Time without work after which workers are taken away."
+        60,
+        ge=0,
+        le=86400,
+        description="Time without work after which workers are taken away; not in this version.",
     )
     engine: ScalingEngine = Field(
         ScalingEngine.BUILTIN,
-        description="Builtin: the operator scales. KEDA: KEDA does, by a ScaledObject.",
+        description="Builtin: the operator scales. KEDA, which this version refuses: KEDA does, "
+        "by a ScaledObject.",
     )
 
 
@@ -235,7 +256,7 @@ class RetryPolicy(Fields):
     on_crash: OnCrash = Field(
         OnCrash.RESUME,
         description="After a crash: Resume from the last checkpoint, Restart from the input, "
-        "or Fail.",
+        "or Fail. In this version Resume does what Restart does, and a Tool does not read it.",
     )
 
 
