@@ -11,6 +11,8 @@ at K8GENTAI_CONFIG. Imports are lazy, since each image has only what its process
 """
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Coroutine
 
@@ -25,6 +27,8 @@ log = logging.getLogger("runtime")
 
 def main(arguments: list[str]) -> int:
     """Run one process; gives its exit code."""
+    # As the first process of a container it would ignore the signal, and be waited for in vain.
+    signal.signal(signal.SIGTERM, _stop_before_it_starts)
     log_as_json()
     try:
         settings = Settings.of()
@@ -38,6 +42,10 @@ def main(arguments: list[str]) -> int:
     except CannotStart as error:
         return _cannot_start(settings, str(error))
     return 0
+
+
+def _stop_before_it_starts(_number: int, _frame: object) -> None:
+    os._exit(0)  # nothing is held yet; later on the event loop has the signal
 
 
 def _serve(settings: Settings) -> int:
