@@ -1,17 +1,19 @@
 """The conditions that the kinds share."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from controller.api.conditions import (
+    GOOD_REASONS,
     AcceptedReason,
     Condition,
     ConditionStatus,
     ConditionType,
     IdentityReadyReason,
     ProgrammedReason,
+    ReadyReason,
     Reason,
     ResolvedRefsReason,
     abnormal,
@@ -20,9 +22,11 @@ from controller.api.conditions import (
     summary,
 )
 from controller.api.resource import Envelope
-from controller.model import Outcome, Problem, Thought, UnreadableView
+from controller.model import ApplyChild, Outcome, Problem, Thought, UnreadableView
 
 MESSAGE_LENGTH: Final = 4096
+WORKLOADS: Final = frozenset({"Deployment", "StatefulSet"})
+BEING_UPDATED: Final = "what runs is being brought up to date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,17 @@ def identity(account: str, outcome: Outcome, speaker: Speaker) -> Condition:
         return speaker.says(IdentityReadyReason.CLIENT_NOT_REGISTERED, told, unknown=True)
     told = f"workers prove themselves as the ServiceAccount {account}"
     return speaker.says(IdentityReadyReason.IDENTITY_READY, told)
+
+
+def as_seen(thought: Thought, outcome: Outcome) -> Thought:
+    """`thought` without praise for a workload that was just written: nobody has seen it yet."""
+    is_new = any(
+        isinstance(step, ApplyChild) and step.child.ref.kind in WORKLOADS for step in outcome.done
+    )
+    if not is_new or thought.health.reason not in GOOD_REASONS:
+        return thought
+    health = replace(thought.health, reason=ReadyReason.PROGRESSING, message=BEING_UPDATED)
+    return replace(thought, health=health)
 
 
 def complete(

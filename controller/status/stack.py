@@ -14,7 +14,14 @@ from controller.api.conditions import (
 from controller.api.stack import ProviderHealth, ServedModel, StackStatus, Versions
 from controller.api.workload_status import Access
 from controller.model import Outcome, Provider, StackView, Stage, Thought
-from controller.status.conditions import Speaker, complete, identity, judgements, programmed
+from controller.status.conditions import (
+    Speaker,
+    as_seen,
+    complete,
+    identity,
+    judgements,
+    programmed,
+)
 
 UNHEALTHY: Final = "Error"
 """What the server says of a provider that is not well; others may just not tell."""
@@ -93,7 +100,7 @@ def stack_conditions(
         identity(f"server-{view.key.name}", outcome, speaker),
     )
     degraded = carried_over(_degraded(view, speaker), view.owner.status.conditions)
-    return (*complete(view.owner, thought, parts, speaker), *degraded)
+    return (*complete(view.owner, as_seen(thought, outcome), parts, speaker), *degraded)
 
 
 def _degraded(view: StackView, speaker: Speaker) -> Iterator[Condition]:

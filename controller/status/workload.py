@@ -23,7 +23,14 @@ from controller.model import (
     ToolView,
     WorkloadView,
 )
-from controller.status.conditions import Speaker, complete, identity, judgements, programmed
+from controller.status.conditions import (
+    Speaker,
+    as_seen,
+    complete,
+    identity,
+    judgements,
+    programmed,
+)
 from runtime.contract.catalogue import FunctionSpec
 
 # As the CRD limits them: what workers say of themselves is cut, so that a status is never refused.
@@ -118,7 +125,7 @@ def workload_conditions(
         programmed(thought, outcome, speaker, _leaving(view, thought)),
         identity(f"{role}-{view.key.name}", outcome, speaker),
     )
-    return complete(view.owner, thought, parts, speaker)
+    return complete(view.owner, as_seen(thought, outcome), parts, speaker)
 
 
 def _refused(view: WorkloadView[Any], outcome: Outcome) -> Iterator[Problem]:

@@ -10,7 +10,17 @@ from controller.api.conditions import (
     ReadyReason,
     ResolvedRefsReason,
 )
-from controller.model import Desired, Failure, Health, Origin, Outcome, Problem, Thought
+from controller.model import (
+    ApplyChild,
+    Child,
+    Desired,
+    Failure,
+    Health,
+    Origin,
+    Outcome,
+    Problem,
+    Thought,
+)
 from controller.status import agent_status
 from controller.tests.desired.views import agent_view
 
@@ -24,6 +34,13 @@ FORBIDDEN = Problem(ResolvedRefsReason.REF_NOT_PERMITTED, "spec.stackRef: …")
 UNSUPPORTED = Problem(AcceptedReason.UNSUPPORTED_VALUE, "spec.agents: …")
 
 
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"namespace": "team", "name": "agent-math"},
+}
+
+
 def failure(reason: ProgrammedReason, *, unknown: bool = False) -> Outcome:
     found = Failure(
         origin=Origin.QUEUE, reason=reason, message="NATS …", unknown=unknown, retry_after=2
@@ -32,6 +49,7 @@ def failure(reason: ProgrammedReason, *, unknown: bool = False) -> Outcome:
 
 
 DONE = Outcome()
+WRITTEN = Outcome(done=(ApplyChild(Child(DEPLOYMENT), force=True),))
 DOWN = failure(ProgrammedReason.PENDING, unknown=True)
 CONFLICT = failure(ProgrammedReason.STREAM_CONFLICT)
 
@@ -40,6 +58,11 @@ CASES = [
     pytest.param((), ZERO, DONE, ("True", "ScaledToZero"), None, id="zero shows through"),
     pytest.param((), NONE, DONE, ("False", "Progressing"), "Reconciling", id="just applied"),
     pytest.param((), WELL, DOWN, ("Unknown", "Pending"), "Reconciling", id="NATS is down"),
+    pytest.param(
+        (), WELL, WRITTEN, ("False", "Progressing"), "Reconciling", id="of what was there before"
+    ),
+    pytest.param((), ZERO, WRITTEN, ("False", "Progressing"), "Reconciling", id="scaled up"),
+    pytest.param((), LOOP, WRITTEN, ("False", "CrashLoop"), "Stalled", id="it could not start"),
     pytest.param((), NONE, DOWN, ("Unknown", "Pending"), "Reconciling", id="… from the start"),
     pytest.param((), WELL, CONFLICT, ("False", "StreamConflict"), "Stalled", id="not our stream"),
     pytest.param((), LOOP, DONE, ("False", "CrashLoop"), "Stalled", id="it cannot start"),
