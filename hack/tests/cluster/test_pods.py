@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -142,7 +144,8 @@ def test_the_operator_has_its_templates(namespace: str) -> None:
 
 def test_nats_is_the_locked_server(namespace: str) -> None:
     """The image holds the server that embedded mode runs."""
-    here = subprocess.run(["nats-server", "--version"], capture_output=True, text=True, check=True)
+    server = Path(sys.executable).with_name("nats-server")
+    here = subprocess.run([server, "--version"], capture_output=True, text=True, check=True)
     assert ran(namespace, pod("nats", ["nats-server", "--version"])) == here.stdout
 
 
