@@ -17,7 +17,7 @@ SHARED = "shared"
 OPERATOR_LOG = ("-n", "k8gentai-system", "logs", "deployment/k8gentai-operator", "--tail=40")
 RESTRICTED = "pod-security.kubernetes.io/enforce"
 OURS = "agents,tools,stacks"
-TEARDOWN_SECONDS = 60
+TEARDOWN_SECONDS = 90
 
 
 @pytest.hookimpl(wrapper=True)
@@ -58,15 +58,16 @@ def leaving() -> Iterator[list[str]]:
     """
     names: list[str] = []
     yield names
-    for one in map(Namespace, names):
-        one.delete(OURS, "--all", seconds=TEARDOWN_SECONDS)
-        until(partial(_has_no_pod, one), f"no pod is left in {one.name}")
+    until(partial(_are_empty, names), "the objects in them are gone", TEARDOWN_SECONDS)
+    for name in names:
+        run("-n", name, "delete", "deployments,pods", "--all", "--now", "--wait=false")
     if names:
         kubectl("delete", "namespace", f"--timeout={TEARDOWN_SECONDS}s", *names)
 
 
-def _has_no_pod(namespace: Namespace) -> bool:
-    return not namespace.every("pods")
+def _are_empty(names: list[str]) -> bool:
+    found = json.loads(kubectl("get", OURS, "--all-namespaces", "-o=json"))["items"]
+    return not {one["metadata"]["namespace"] for one in found} & set(names)
 
 
 @pytest.fixture
