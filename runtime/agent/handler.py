@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 # How long past its deadline a run may take to write its end before another worker may try.
 GRACE_SECONDS = 30.0
+# Between two looks at the record of a run that is under way: a signal to cancel it can get lost.
+WATCH_SECONDS = 5.0
+# How often a task without a record is looked at again before it is let go.
+LOOKS = 3
 
 
 @dataclass(slots=True)
@@ -55,11 +59,14 @@ class TaskHandler:
         if task.agent != self.config.agent or (self.config.require_grant and task.grant is None):
             log.warning("unsigned", extra={"subject": delivery.subject, "task": task.id})
             return Malformed("unsigned")
+        if task.id in self._under_way:
+            return Lost()  # our signs of life came late; the attempt that is under way goes on
         delivery.hold_until(task.deadline + GRACE_SECONDS)
         try:
             held = await self.runs.get(task.agent, task.id)
             if held is None:
-                return GivenUp(f"task {task.id} has no run record; nobody waits for it")
+                # Of several servers the one that answered may lag behind; else nobody waits for it.
+                return Again(delivery.number) if delivery.number <= LOOKS else Done()
             return await self._with_record(task, held)
         except StaleAttempt:
             log.warning("stale attempt", extra={"task": task.id, "worker": self.worker})
@@ -112,6 +119,7 @@ class TaskHandler:
         # Known before anything is said of it: who hears that it has begun may cancel it at once.
         running = asyncio.create_task(self._answer(task, record, emitter), name=task.id)
         self._under_way[task.id] = running
+        watching = asyncio.create_task(self._watch(record, running), name=f"watch {task.id}")
         try:
             async with asyncio.timeout(max(0, task.deadline - time.time())):
                 return await running
@@ -119,13 +127,35 @@ class TaskHandler:
             message = f"the run did not end within spec.execution.timeoutSeconds of {task.agent}"
             return self._failed(record, emitter, FailureReason.TIMED_OUT, message)
         except asyncio.CancelledError:
-            # Of the two, only the run was cancelled: a client wants it to end.
+            # Of the two, only the run was cancelled: a client wants it to end, or it has moved on.
             if running.cancelled() and not stopping():
+                if watching.done():
+                    watching.result()
                 return Cancelled(task=task.id, attempt=record.attempt, seq=emitter.next_seq)
             raise
         finally:
             self._under_way.pop(task.id, None)
+            watching.cancel()
             running.cancel()
+
+    async def _watch(self, record: RunRecord, running: asyncio.Task[End]) -> None:
+        """Cancel a run whose record asks for it, or is not this attempt's any more.
+
+        Raises:
+            StaleAttempt: the run has moved on without this attempt.
+        """
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            with contextlib.suppress(TransportError):
+                held = await self.runs.get(record.task.agent, record.task.id)
+                if held is None:
+                    continue
+                if (held.record.attempt, held.record.state) != (record.attempt, record.state):
+                    running.cancel()
+                    raise StaleAttempt(f"run {record.task.id} has moved on")
+                if held.record.cancel_requested:
+                    running.cancel()
+                    return
 
     async def _answer(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
         await emitter.started(self.worker)

@@ -143,9 +143,14 @@ class Desk:
             raise out_of_reach("the queue does not answer") from error
 
     async def withdraw(self, task: Task) -> None:
-        """Take back a run that nobody was told of, as far as the queue can be reached."""
+        """Take back a run that nobody was told of, as far as the queue can be reached.
+
+        A worker may have it already, since what was not confirmed may be kept all the same.
+        """
         held = await self._runs.get(task.agent, task.id)
-        if held is not None:
+        if held is not None and held.record.attempt > 0:
+            await self.cancel(task.agent, task.id)
+        elif held is not None:
             end = Cancelled(task=task.id, attempt=1, seq=1, by="the server")
             with contextlib.suppress(StaleAttempt):
                 await self._runs.end(held, end)

@@ -78,6 +78,8 @@ class Runs:
             StaleAttempt: the run has another attempt or another end by now.
             Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
+        if held.record.state.is_end:
+            raise StaleAttempt(f"run {held.record.task.id} has an end already")
         now = time.time()
         try:
             async with asyncio.timeout(patience_seconds):

@@ -12,12 +12,13 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from runtime.contract.agent_config import Queue
 from runtime.contract.subjects import inbox
@@ -36,6 +37,9 @@ CONNECT_SECONDS = 8.0  # the auth callout may take five
 RENEW_AT = 0.7  # of the credential's life
 RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 RETIRE_SECONDS = 25.0  # a little longer than a pull may stay outstanding
+
+
+type OnMessage = Callable[[Msg], Awaitable[None]]
 
 
 class Generation:
@@ -127,6 +131,17 @@ class Generation:
             raise PayloadTooLarge(
                 f"{len(data)} bytes are more than the queue takes ({self.client.max_payload})"
             ) from error
+        except (OSError, nats.errors.Error) as error:
+            raise Unavailable(f"the connection to {self._queue.url} is down") from error
+
+    async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
+        """Call `on_message` for each message on `subject`.
+
+        Raises:
+            Unavailable: the connection is down.
+        """
+        try:
+            return await self.client.subscribe(subject, cb=on_message)
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
@@ -260,6 +275,9 @@ class Connection:
                 await what.attach(generation)
             except TransportError:
                 log.warning("could not move over", extra={"connection": self._name})
+            except Exception:
+                # A fault of ours in one thing must not leave all others without a connection.
+                log.exception("could not move over", extra={"connection": self._name})
 
     async def _retire(self, generation: Generation) -> None:
         end = time.monotonic() + RETIRE_SECONDS

@@ -120,7 +120,7 @@ class Listening:
     async def attach(self, generation: Generation) -> None:
         """Listen on `generation` and no longer on the others, so that nothing is heard twice."""
         old = self._subscriptions
-        subscription = await generation.client.subscribe(self._subject, cb=self._on_message)
+        subscription = await generation.subscribe(self._subject, self._on_message)
         self._subscriptions = {generation: subscription}
         for previous, one in old.items():
             if not previous.closed.is_set():

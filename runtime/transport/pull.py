@@ -165,7 +165,7 @@ class PullInbox:
         if self._stopped:
             return
         subject = f"{generation.prefix}.p.*"
-        subscription = await generation.client.subscribe(subject, cb=self._on_message)
+        subscription = await generation.subscribe(subject, self._on_message)
         self._subscriptions = {
             one: sub for one, sub in self._subscriptions.items() if not one.closed.is_set()
         } | {generation: subscription}

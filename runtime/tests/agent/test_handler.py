@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.adapters.port import AgentFailure, Answer, ModelBusy, Run, Step, Text, Used
+from runtime.agent import handler
 from runtime.agent.handler import TaskHandler
 from runtime.contract.agent_config import (
     AgentConfig,
@@ -20,6 +21,7 @@ from runtime.contract.agent_config import (
     Retry,
 )
 from runtime.contract.messages import (
+    Cancelled,
     Completed,
     Event,
     FailureReason,
@@ -33,13 +35,13 @@ from runtime.contract.messages import (
     decode_event,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.subjects import Bucket, Stream, run_key
 from runtime.contract.value import ObjectName
-from runtime.state.runs import Held, Runs
+from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.port import Announce, ToolFunction
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
-from runtime.worker.outcomes import Again, Done, GivenUp, Malformed
+from runtime.worker.outcomes import Again, Done, GivenUp, Lost, Malformed
 
 STACK = ObjectName(namespace="ns", name="stack")
 MATH = ObjectName(namespace="ns", name="math")
@@ -305,6 +307,77 @@ async def test_a_cancelled_run_ends_cancelled() -> None:
 
     assert await handling == Done()
     assert (await place.record(task)).state is RunState.CANCELLED
+
+
+async def test_a_task_without_a_record_is_looked_at_again_and_then_let_go() -> None:
+    """One of several servers may lag behind; a client may have deleted the record."""
+    place = Place()
+    task = await place.accept()
+    await place.link.store(Bucket.RUNS).delete(run_key(MATH, task.id))
+    delivery = await place.delivery()
+    assert await place.handler.handle(delivery) == Again(1)
+    delivery.number = 4
+    assert await place.handler.handle(delivery) == Done()
+    assert not place.adapter.runs
+
+
+@pytest.mark.fault(9)
+async def test_a_second_delivery_of_a_run_under_way_starts_nothing() -> None:
+    place = Place(waits)
+    task = await place.accept()
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await under_way(place, task)
+    await place.publish(task.encode())
+
+    assert await place.handler.handle(await place.delivery()) == Lost()
+
+    assert len(place.adapter.runs) == 1
+    place.handler.cancel(task.id)
+    assert await handling == Done()
+
+
+async def test_a_lost_wish_to_cancel_is_found_in_the_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handler, "WATCH_SECONDS", 0.02)
+    place = Place(waits)
+    task = await place.accept()
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await under_way(place, task)
+    held = await place.runs.get(MATH, task.id)
+    assert held is not None
+    asked = held.record.model_copy(update={"cancel_requested": True})
+    await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), asked.encode())
+
+    assert await asyncio.wait_for(handling, 2) == Done()
+
+    assert (await place.record(task)).state is RunState.CANCELLED
+
+
+@pytest.mark.fault(3)
+async def test_an_attempt_that_was_overtaken_stops_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handler, "WATCH_SECONDS", 0.02)
+    place = Place(waits)
+    task = await place.accept()
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await under_way(place, task)
+    held = await place.runs.get(MATH, task.id)
+    assert held is not None
+    await place.runs.begin(held, "w2")
+
+    assert await asyncio.wait_for(handling, 2) == Lost()
+
+
+async def test_an_end_is_never_written_over_another() -> None:
+    place = Place()
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    held = await place.runs.get(MATH, task.id)
+    assert held is not None
+    with pytest.raises(StaleAttempt, match="has an end already"):
+        await place.runs.end(held, Cancelled(task=task.id, attempt=1, seq=9))
 
 
 async def test_a_run_past_its_deadline_ends_timed_out() -> None:
