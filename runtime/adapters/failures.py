@@ -8,6 +8,8 @@ from runtime.adapters.port import AgentFailure, BudgetExceeded, ModelBusy, Model
 from runtime.contract.agent_config import AgentConfig
 from runtime.tools.blame import blame, raised_in
 from runtime.tools.errors import CallBudgetSpent
+from runtime.tools.port import ToolFailure
+from runtime.transport.port import TransportError
 
 # Their clients of models raise errors of the same names; and what else comes out of them was
 # raised over an answer that they could not read.
@@ -20,10 +22,11 @@ def telling(config: AgentConfig) -> Iterator[None]:
 
     Raises:
         AgentFailure: or a subclass, whatever the body raised.
+        TransportError: the queue is away; that is no failure of the run, another worker begins it.
     """
     try:
         yield
-    except AgentFailure:
+    except (AgentFailure, TransportError):
         raise
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
@@ -34,10 +37,12 @@ def telling(config: AgentConfig) -> Iterator[None]:
         raise failure(error, config) from error
 
 
-def failure(error: Exception, config: AgentConfig) -> AgentFailure:
+def failure(error: Exception, config: AgentConfig) -> AgentFailure | TransportError:
     """The failure of the run that `error` stands for, with a sentence for the client."""
     for cause in _causes(error):
-        if isinstance(cause, AgentFailure):
+        if isinstance(cause, ToolFailure):
+            break  # the agent was told, so what was behind it is no matter of the queue any more
+        if isinstance(cause, AgentFailure | TransportError):
             return cause
         if isinstance(cause, CallBudgetSpent):
             return BudgetExceeded(str(cause))
