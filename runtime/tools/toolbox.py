@@ -145,16 +145,24 @@ class _Attempt:
         plain: dict[str, Any] = json.loads(to_json(arguments, fallback=str, inf_nan_mode="null"))
         call = self._numbered(offered, plain)
         name = offered.spec.name
-        await self.announce(Called(call.id, name, to_json(plain).decode()))
+        await self._tell(Called(call.id, name, to_json(plain).decode()))
         try:
             output = await self._output(offered, call)
         except ToolFailure as failure:
             unknown = isinstance(failure, EffectUnknown)
             outcome = Outcome.UNKNOWN if unknown else Outcome.FAILED
-            await self.announce(Returned(call.id, name, str(failure), outcome))
+            await self._tell(Returned(call.id, name, str(failure), outcome))
             raise
-        await self.announce(Returned(call.id, name, output, Outcome.SUCCEEDED))
+        await self._tell(Returned(call.id, name, output, Outcome.SUCCEEDED))
         return output
+
+    async def _tell(self, what: Called | Returned) -> None:
+        """Announce it as well as may be: whoever reads along misses less than a run that fails."""
+        try:
+            await self.announce(what)
+        except TransportError as error:
+            told = {"call": what.call, "error": str(error)}
+            log.warning("a tool call could not be announced", extra=told)
 
     async def _output(self, offered: Offered, call: Call) -> str:
         offered.schema.check(call.arguments)

@@ -30,6 +30,7 @@ from runtime.tools.executors import announce, said_of
 from runtime.tools.offer import offers, visible
 from runtime.tools.port import Called, Returned, ToolFailure
 from runtime.tools.toolbox import CatalogueToolbox
+from runtime.transport.port import Unavailable
 
 SUB = ObjectName(namespace="team", name="sub")
 
@@ -182,6 +183,25 @@ async def test_a_tool_that_never_answers_is_given_up_in_time() -> None:
         assert 0.9 < time.monotonic() - begun < 1.5
     assert isinstance(place.told[-1], Returned)
     assert place.told[-1].outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("a", "said"), [(2, "5"), ("x", "wrong arguments")])
+async def test_a_call_that_cannot_be_announced_is_made_all_the_same(a: Any, said: str) -> None:
+    tried: list[type[Called | Returned]] = []
+
+    async def nobody_listens(what: Called | Returned) -> None:
+        tried.append(type(what))
+        raise Unavailable("the queue is away")
+
+    place = Place()
+    async with place.working(), place.toolbox() as box:
+        (add,) = box.bind(task(), nobody_listens)
+        try:
+            result = await add.call({"a": a, "b": 3})
+        except ToolFailure as failure:
+            result = str(failure)
+    assert result.startswith(said)
+    assert tried == [Called, Returned]
 
 
 async def test_a_full_queue_is_asked_again() -> None:
