@@ -19,7 +19,16 @@ from controller.desired.workload import (
     worker_replicas,
     worker_retry,
 )
-from controller.model import AgentView, Desired, Image, KvEntry, Site, Stage
+from controller.model import (
+    AgentView,
+    Desired,
+    EntryRef,
+    Image,
+    KvEntry,
+    QueueFacts,
+    Site,
+    Stage,
+)
 from runtime.contract.agent_config import (
     AgentConfig,
     Budget,
@@ -33,6 +42,7 @@ from runtime.contract.catalogue import AgentEntry, WhenBusy
 from runtime.contract.subjects import Bucket, StackSubjects, agent_entry
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
+from runtime.contract.value import ObjectName
 
 IMAGE_BY_FRAMEWORK: Final = {
     Framework.LANGGRAPH: Image.WORKER_LANGGRAPH,
@@ -149,6 +159,18 @@ def model_name(view: AgentView) -> str:
     key = view.key
     is_at_home = key.namespace == view.stack.key.namespace
     return key.name if is_at_home else f"{key.namespace}.{key.name}"
+
+
+def is_open(name: ObjectName, subjects: StackSubjects, queue: QueueFacts) -> bool:
+    """Whether the catalogue, as it was read, still lets clients send the Agent new tasks."""
+    ref = EntryRef(subjects.bucket(Bucket.CATALOGUE), agent_entry(name))
+    value = queue.entries.get(ref)
+    if value is None:
+        return False
+    try:
+        return AgentEntry.decode(value).accepting
+    except ValueError:
+        return True  # nobody knows what others read in it, so it is written anew first
 
 
 def catalogue_entry(

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from controller.api.agent import Agent
 from controller.api.fields import DeletionPolicy
+from controller.desired.agent import is_open
 from controller.desired.workload import consumer
 from controller.model import (
     AgentView,
     Backlog,
     Desired,
+    KvEntry,
     QueueFacts,
     Stage,
     ToolView,
@@ -40,13 +42,21 @@ def stage_of(view: WorkloadView[Any], now: datetime) -> Stage:
     has_workers = bool(view.children or view.pods)
     if isinstance(view.queue, Unavailable):
         return Stage.DRAINING if has_workers else Stage.GONE
-    if backlog_of(view).total + view.unfinished == 0:
+    if backlog_of(view).total + view.unfinished == 0 and _is_closed(view):
         return Stage.LEAVING if has_workers else Stage.GONE
     if _is_patient(view) and elapsed < limit - min(CANCEL_SECONDS, limit * CANCEL_SHARE):
         return Stage.DRAINING
     if isinstance(view.owner, Agent):
         return Stage.CANCELLING
     return Stage.LEAVING if has_workers else Stage.GONE  # nobody cancels a call: it just ends
+
+
+def _is_closed(view: WorkloadView[Any]) -> bool:
+    """Whether nothing new can come: what was found empty before that may be so no longer."""
+    if not isinstance(view.owner, Agent) or not isinstance(view.queue, QueueFacts):
+        return True
+    name, stack = view.key.object_name, view.stack.key.object_name
+    return not is_open(name, StackSubjects(stack), view.queue)
 
 
 def _is_patient(view: WorkloadView[Any]) -> bool:
@@ -63,9 +73,9 @@ def backlog_of(view: WorkloadView[Any]) -> Backlog:
     return view.queue.backlogs.get(consumer(view.owner, subjects).ref, Backlog())
 
 
-def leaving() -> Desired:
-    """No workers; what they pull from stays until they have stopped."""
-    return Desired(keeps_queue=True)
+def leaving(*entries: KvEntry) -> Desired:
+    """No workers; what they pull from stays until they have stopped, and so do `entries`."""
+    return Desired(entries=entries, keeps_queue=True)
 
 
 def gone_agent(view: AgentView) -> Desired:

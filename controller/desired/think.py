@@ -11,7 +11,7 @@ from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
 from controller.desired.agent import catalogue_entry, desired_agent, model_name
 from controller.desired.health import workload_health, worst
-from controller.desired.metadata import Role, key_of, workload_name
+from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
 from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
 from controller.desired.stack import desired_stack
@@ -60,17 +60,17 @@ def _desired_agent(
     view: AgentView, site: Site, stage: Stage, health: Health, *, is_good: bool
 ) -> Desired | None:
     is_ready = health.reason in GOOD
+    subjects = StackSubjects(view.stack.key.object_name)
+    entry = catalogue_entry(view, subjects, stage=stage, is_ready=is_ready)
     match stage, view.stack.target:
         case Stage.LEAVING, _:
-            return leaving()
+            return leaving(entry)
         case Stage.GONE, _:
             return gone_agent(view)
         case _, Stack() as stack if is_good:
             return desired_agent(view, stack, site, stage=stage, is_ready=is_ready)
-        case Stage.DRAINING | Stage.CANCELLING, Stack() as stack:
+        case Stage.DRAINING | Stage.CANCELLING, Stack():
             # What its spec refers to may be going as well: no new tasks, the rest as it is.
-            subjects = StackSubjects(key_of(stack).object_name)
-            entry = catalogue_entry(view, subjects, stage=stage, is_ready=is_ready)
             return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
         case _:
             return None

@@ -145,6 +145,8 @@ def _leaving(view: WorkloadView[Any], thought: Thought) -> str:
             return ""
         case Stage.DRAINING if backlog is None:
             return "it is being deleted and waits to learn what is left in the queue"
+        case Stage.DRAINING | Stage.CANCELLING if not left:
+            return f"it is being deleted and takes no new {noun}"
         case Stage.DRAINING:
             limit = view.owner.spec.drain_seconds
             return f"it is being deleted and waits, at most {limit} s, for {left} {noun} to end"

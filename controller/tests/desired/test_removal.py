@@ -15,6 +15,7 @@ from controller.model import (
     Child,
     ChildRef,
     Children,
+    EntryRef,
     Key,
     Pod,
     QueueFacts,
@@ -25,6 +26,8 @@ from controller.model import (
 )
 from controller.tests import samples
 from controller.tests.desired.views import the_stack
+from runtime.contract.agent_config import Framework
+from runtime.contract.catalogue import AgentEntry
 from runtime.contract.subjects import StackSubjects
 from runtime.contract.value import ObjectName
 
@@ -58,11 +61,29 @@ def view[R: (Agent, Tool)](owner: R, *, busy: int = 0, **facts: Any) -> Workload
     return WorkloadView(key=Key(owner.kind, "team", owner.metadata.name), owner=owner, **given)
 
 
+def listed(value: bytes) -> QueueFacts:
+    return QueueFacts(entries={EntryRef("team_default_catalogue", "agents.team.math"): value})
+
+
+OPEN = listed(
+    AgentEntry(
+        agent=ObjectName(namespace="team", name="math"),
+        model="math",
+        framework=Framework.LANGGRAPH,
+        accepting=True,
+    ).encode()
+)
+DAMAGED = listed(b"{")
 GONE_STACK: Reference[Stack] = Reference(STACK, None)
 CASES = [
     pytest.param(view(agent(), busy=1), 0, Stage.DRAINING, id="work is left"),
     pytest.param(view(agent(), unfinished=1), 0, Stage.DRAINING, id="a task waits its turn"),
     pytest.param(view(agent()), 0, Stage.LEAVING, id="nothing is left but workers"),
+    pytest.param(view(agent(), queue=OPEN), 0, Stage.DRAINING, id="new tasks may still come"),
+    pytest.param(
+        view(agent(), queue=OPEN, children={}), 0, Stage.DRAINING, id="nobody takes what may come"
+    ),
+    pytest.param(view(agent(), queue=DAMAGED), 0, Stage.DRAINING, id="nobody knows what may come"),
     pytest.param(
         view(agent(), children={}, pods=(Pod(name="p", component="worker"),)),
         0,

@@ -4,6 +4,7 @@ import pytest
 
 from controller.model import EntryRef, Key
 from controller.tests import samples
+from controller.tests.fakes import ready_pod
 from controller.tests.reconcile.scene import Scene, running, told
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Task
@@ -75,6 +76,43 @@ async def test_drain_lets_queued_and_running_work_end(scene: Scene) -> None:
     scene.queue.messages[TASKS] = []
     await scene.rest(agent)
 
+    assert nothing_is_left(scene, agent)
+
+
+@pytest.mark.fault(19)
+async def test_an_idle_agent_takes_no_new_tasks_before_its_workers_go(scene: Scene) -> None:
+    agent = await drained(scene)
+    scene.delete(agent)
+
+    progress = await scene.reconcile(agent)
+
+    assert progress.again_in == 1.0
+    assert not entry(scene).accepting
+    assert scene.cluster.child("Deployment", "agent-math")
+    assert told(scene, agent, "Ready")[2] == "it is being deleted and takes no new tasks"
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("looks", range(4))
+async def test_a_task_accepted_while_an_idle_agent_goes_is_done(scene: Scene, looks: int) -> None:
+    """Whoever is told 200 at any moment of a deletion finds workers, and nothing is purged."""
+    agent = await drained(scene)
+    pod = ready_pod("agent-math-0", "worker", "1")
+    scene.cluster.running[agent] = (pod,)  # it takes a while to stop
+    scene.delete(agent)
+    for _ in range(looks):
+        await scene.reconcile(agent)
+        assert not entry(scene).accepting
+    scene.queue.messages[TASKS] = [SUBJECT]  # sent by one who had looked at the catalogue before
+
+    await scene.reconcile(agent)
+
+    assert scene.queue.messages[TASKS] == [SUBJECT]
+    assert not entry(scene).accepting
+    assert scene.cluster.child("Deployment", "agent-math")
+    scene.queue.messages[TASKS] = []
+    scene.cluster.running.clear()
+    await scene.rest(agent)
     assert nothing_is_left(scene, agent)
 
 
