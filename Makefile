@@ -53,7 +53,7 @@ test: check ## check, and the tests with real servers
 
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended
-	@$(dev) && $$python hack/faults.py
+	@$(dev) && $$python -m hack.faults
 
 .PHONY: bench
 bench: ## measure side by side in one run; writes docs/bench.md

@@ -6,6 +6,7 @@ in `.cache/faults/`, one file a run, so that runs side by side do not disturb ea
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +16,12 @@ import pytest
 
 RESULTS = Path(__file__).parents[1] / ".cache" / "faults"
 KEPT_RUNS = 50
+
+
+def commit(folder: Path) -> str:
+    """The commit that `folder` is at; what was shown of another one says nothing of this."""
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 class FaultResults:
@@ -46,6 +53,9 @@ class FaultResults:
         """Keep what was noted."""
         if not self._outcomes:
             return
+        now = commit(RESULTS.parents[1])
+        for outcome in self._outcomes.values():
+            outcome["commit"] = now
         RESULTS.mkdir(parents=True, exist_ok=True)
         name = f"{time.time():.3f}-{os.getpid()}.json"
         (RESULTS / name).write_text(json.dumps(self._outcomes, indent=1))

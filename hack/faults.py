@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hack.fault_results import commit
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / ".cache" / "faults"
 
 # The faults and attacks that this version promises to withstand, each in a word.
 IN_SCOPE = {
+    1: "SIGKILL of a worker in the middle of a run",
     2: "a run longer than ten ack waits, or one that blocks its event loop",
     3: "a worker stopped for two ack waits while another finishes",
     4: "SIGTERM with a task in flight",
@@ -22,6 +25,7 @@ IN_SCOPE = {
     7: "advisories while the dispatcher is down",
     9: "a duplicate delivery",
     10: "a payload at and over the limit",
+    11: "a full queue",
     12: "nats-server killed under work",
     16: "the operator killed after each external call",
     17: "stale, duplicated and reordered watch events",
@@ -37,12 +41,29 @@ IN_SCOPE = {
 }
 
 
+# The others of the list, and why nothing is promised of them yet.
+NOT_YET = {
+    8: "a submit has no idempotency key",
+    13: "three servers killed at once were not tried",
+    14: "partitions need several nodes",
+    15: "a full disk was not tried",
+    26: "needs policies that are enforced",
+    27: "needs transaction tokens",
+    29: "needs transaction tokens",
+    30: "needs transaction tokens",
+    31: "needs transaction tokens",
+    32: "needs Keycloak",
+    38: "needs SPIRE",
+}
+
+
 def known() -> dict[str, dict[str, Any]]:
-    """The newest result of each test, by its id."""
+    """The newest result of each test on this very commit, by its id."""
     newest: dict[str, dict[str, Any]] = {}
     for file in sorted(RESULTS.glob("*.json")):
         newest |= json.loads(file.read_text())
-    return newest
+    now = commit(ROOT)
+    return {name: result for name, result in newest.items() if result["commit"] == now}
 
 
 def existing() -> set[str]:
@@ -72,6 +93,9 @@ def main() -> int:
         print(f"| {number} | {IN_SCOPE.get(number, '')} | {levels} | {example}{more} | {word} |")
         if number in IN_SCOPE and outcomes != ["passed"]:
             bad.append(number)
+    for number, reason in NOT_YET.items():
+        if number not in rows:
+            print(f"| {number} | {reason} | - | - | not promised yet |")
     if bad:
         print(f"\nwithout a passed test: {', '.join(map(str, bad))}", file=sys.stderr)
     return 1 if bad else 0
