@@ -69,6 +69,7 @@ class Book:
     def note(self, entry: Entry, now: float, *, inherited: bool = False) -> None:
         """Take in what a run record says now; `inherited` from before this dispatcher led."""
         if entry.deleted:
+            self._forget(entry.key)
             return
         try:
             record = RunRecord.decode(entry.value)
@@ -158,6 +159,12 @@ class Book:
         ended = now if record.ended is None else record.ended
         if record.state is not RunState.COMPLETED and ended > now - self._event_seconds:
             self.put(EndedRun(agent, task), now + (0 if inherited else TELLING_SECONDS))
+
+    def _forget(self, key: str) -> None:
+        match key.split("."):
+            case [namespace, name, task]:
+                agent = ObjectName(namespace=namespace, name=name)
+                self._times.pop(OpenRun(agent, task), None)
 
     def _waits_no_more(self, record: RunRecord) -> None:
         conversation = record.task.conversation

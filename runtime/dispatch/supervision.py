@@ -24,6 +24,7 @@ from runtime.transport.port import TransportError
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+MISSING_SECONDS = 5.0  # for a copy of the bucket that lags to have a record that there is
 FAULT_SECONDS = 30.0
 LONGEST_SLEEP_SECONDS = 60.0
 
@@ -103,9 +104,11 @@ class Supervision:
 
     async def _end_if_due(self, agent: ObjectName, task: str) -> None:
         held = await self._ends.get(agent, task)
-        if held is None:
-            return
         now, since = time.time(), self._book.cancelled_since(task)
+        if held is None:
+            # A record that is deleted leaves the book when the deletion is heard of.
+            self._book.put(OpenRun(agent, task), now + MISSING_SECONDS)
+            return
         unwanted = self._book.is_cancelling(agent)
         match due(held.record, now=now, cancelled_since=since, unwanted=unwanted):
             case LookAgain(at):

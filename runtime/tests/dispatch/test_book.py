@@ -104,6 +104,16 @@ def test_an_end_closes_what_was_open() -> None:
     assert book.take(10_000) == []
 
 
+def test_a_record_that_is_deleted_closes_what_was_open() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.QUEUED)
+    note(book, RunState.QUEUED, task="t2")
+
+    book.note(Entry(run_key(MATH, "t1"), b"", 2, deleted=True), 0)
+
+    assert taken(book) == {OpenRun(MATH, "t2"): 600.0}
+
+
 def test_an_end_that_nobody_can_follow_any_more_is_not_told() -> None:
     book = Book(event_seconds=3600)
 

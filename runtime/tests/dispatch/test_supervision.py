@@ -5,6 +5,8 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import override
 
 import pytest
 
@@ -20,15 +22,27 @@ from runtime.contract.messages import (
 )
 from runtime.contract.runs import RunState
 from runtime.contract.subjects import Stream
+from runtime.dispatch import supervision
 from runtime.dispatch.decide import CANCEL_SECONDS, GRACE_SECONDS, PHANTOM_SECONDS
 from runtime.dispatch.ends import Ends
+from runtime.dispatch.fence import FencedStore
 from runtime.dispatch.lease import LeadershipLost
+from runtime.dispatch.loop import Dispatcher
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.turns import Turns
 from runtime.state.conversation_head import Admitted, Waits
 from runtime.state.runs import StaleAttempt
-from runtime.tests.dispatch.scene import ADD, MATH, SUBJECTS, Scene, crash_after, new_task, until
-from runtime.transport.port import Inbox, Stopped
+from runtime.tests.dispatch.scene import (
+    ADD,
+    MATH,
+    SUBJECTS,
+    Scene,
+    crash_after,
+    new_task,
+    stack_config,
+    until,
+)
+from runtime.transport.port import Entry, Inbox, Stopped
 
 QUEUED, WAITING, RUNNING = RunState.QUEUED, RunState.WAITING, RunState.RUNNING
 
@@ -158,6 +172,34 @@ async def test_the_end_of_a_run_comes_after_everything_else(scene: Scene) -> Non
 
 async def at_least(scene: Scene, task: Task, events: int) -> bool:
     return len(await scene.events(task)) >= events
+
+
+async def test_a_record_that_a_lagging_copy_does_not_have_is_looked_for_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "MISSING_SECONDS", 0.2)
+    task = new_task(seconds=0.2)
+    await scene.accept(task)
+    stopping = asyncio.Event()
+    async with scene.ports() as ports:
+        late = replace(ports, runs=Lagging(ports.runs, lambda: None, [None]))
+        dispatching = asyncio.create_task(Dispatcher(stack_config(), late).run(stopping))
+        record = await scene.ended(task)
+        stopping.set()
+        await dispatching
+
+    assert record.reason is FailureReason.TIMED_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging(FencedStore):
+    """A bucket whose copy is `behind` for so many reads."""
+
+    behind: list[None]
+
+    @override
+    async def get(self, key: str) -> Entry | None:
+        return self.behind.pop() if self.behind else await self.store.get(key)
 
 
 async def test_a_late_worker_finds_the_end(scene: Scene) -> None:
