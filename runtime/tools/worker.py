@@ -19,8 +19,8 @@ from runtime.tools.executor import Executor
 from runtime.tools.port import ToolFailure
 from runtime.transport.port import Delivery, Outbox, TransportError
 from runtime.worker import outcomes
-from runtime.worker.outcomes import Done, GivenUp, Lost, Malformed
-from runtime.worker.suspects import Suspects
+from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
+from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,8 @@ class CallHandler:
         delivery.hold_until(max(call.deadline, time.time()) + GRACE_SECONDS)
         try:
             return await self._settled(call, delivery.sequence)
+        except Busy:
+            return Later(delivery.number)
         except Overtaken:
             log.warning("stale attempt", extra={"call": call.id})
             return Lost()

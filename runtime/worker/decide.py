@@ -6,6 +6,7 @@ from runtime.worker.outcomes import (
     Done,
     GivenUp,
     HandedBack,
+    Later,
     Leave,
     Lost,
     Malformed,
@@ -17,6 +18,9 @@ from runtime.worker.outcomes import (
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 60.0
+# The queue delivers a message 1000 times at most; so what waits for long asks less often.
+LATER_SECONDS = 1.0
+LATER_SECONDS_PER_DELIVERY = 0.1
 
 
 def decide(outcome: Outcome) -> Verdict:
@@ -30,6 +34,9 @@ def decide(outcome: Outcome) -> Verdict:
             return Term(reason)
         case Again(attempt):
             return Nak(delay(attempt))
+        case Later(deliveries):
+            longer = LATER_SECONDS_PER_DELIVERY * deliveries
+            return Nak(min(max(LATER_SECONDS, longer), LONGEST_DELAY_SECONDS))
         case HandedBack():
             return Nak()
         case Lost():

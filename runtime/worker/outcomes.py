@@ -33,6 +33,13 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """Its turn has not come: it was not begun, so no attempt is counted, only `deliveries` are."""
+
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
 class HandedBack:
     """This worker stops; another one may take the work at once."""
 
@@ -42,7 +49,7 @@ class Lost:
     """The delivery is not ours any more, or the queue is out of reach: leave it alone."""
 
 
-type Outcome = Done | Malformed | GivenUp | Again | HandedBack | Lost
+type Outcome = Done | Malformed | GivenUp | Again | Later | HandedBack | Lost
 
 
 class Handler(Protocol):

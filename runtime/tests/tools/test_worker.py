@@ -1,20 +1,21 @@
 """One call from its delivery to its end, on a queue in memory."""
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from runtime.contract.agent_config import SideEffects
 from runtime.contract.messages import Call, CallResult, Outcome
+from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.state.ledger import Noted
 from runtime.tests.tools.place import ADD, MATH, Place, adding, call, tool_config
 from runtime.tools.errors import EffectUnknown
 from runtime.tools.port import ToolFailure
-from runtime.worker import outcomes
-from runtime.worker.outcomes import Done, GivenUp, Lost, Malformed
+from runtime.transport.memory import MemoryDelivery
+from runtime.worker import decide
+from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
 
 OTHER = ObjectName(namespace="team", name="other")
 ONCE = SideEffects.AT_MOST_ONCE
@@ -99,18 +100,22 @@ async def test_a_call_that_was_given_up_becomes_a_dead_letter_for_sure() -> None
     assert place.executor.asked == []
 
 
-async def lost(place: Place, asked: Call, workers: int) -> Awaitable[outcomes.Outcome]:
-    """Publish a call that loses its first workers; gives how the next one handles it."""
+async def lost(place: Place, asked: Call, workers: int) -> MemoryDelivery:
+    """Publish a call that loses its first workers; gives the delivery to the next one."""
     await place.publish(asked)
     delivery = await place.delivery()
     noted = Noted(None)
     for _ in range(workers):
         noted = await place.ledger.reserve(asked.id, noted, delivery.sequence)
-    return place.handler.handle(delivery)
+    return delivery
 
 
 @pytest.mark.fault(5)
-async def test_calls_that_lost_workers_again_and_again_run_one_by_one() -> None:
+async def test_calls_that_lost_workers_again_and_again_run_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decide, "LATER_SECONDS", 0.01)
+    monkeypatch.setattr(decide, "LATER_SECONDS_PER_DELIVERY", 0)
     place = Place(config=tool_config(max_attempts=5))
     under_way: set[int] = set()
     seen: list[set[int]] = []
@@ -118,15 +123,36 @@ async def test_calls_that_lost_workers_again_and_again_run_one_by_one() -> None:
     async def watched(function: str, arguments: dict[str, Any]) -> Any:
         under_way.add(arguments["a"])
         seen.append(set(under_way))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         under_way.remove(arguments["a"])
         return await adding(function, arguments)
 
     place.executor.play = watched
-    handling = [await lost(place, call(a), workers) for a, workers in enumerate((2, 3, 4, 0, 1))]
-    assert await asyncio.gather(*handling) == [Done()] * 5
+    deliveries = [await lost(place, call(a), workers) for a, workers in enumerate((2, 3, 4, 0, 1))]
+    for delivery in deliveries:
+        await delivery.nak()
+    async with place.working(), asyncio.timeout(10):
+        while place.queue.messages(Stream.CALLS):
+            await asyncio.sleep(0.01)
+    assert len(seen) == 5
     assert max(len(together & {0, 1, 2}) for together in seen) == 1
     assert max(len(together) for together in seen) == 3
+
+
+@pytest.mark.fault(5)
+async def test_a_call_that_waits_for_another_is_not_begun_and_holds_no_slot() -> None:
+    place = Place(hangs, tool_config(max_attempts=5))
+    first, second = [await lost(place, call(a), workers=2) for a in (1, 2)]
+    running = asyncio.create_task(place.handler.handle(first))
+    while not place.executor.asked:
+        await asyncio.sleep(0)
+    before = await place.record(call(2))
+    assert await place.handler.handle(second) == Later(second.number)
+    assert await place.record(call(2)) == before
+    running.cancel()
+    await asyncio.wait([running])
+    place.executor.play = adding
+    assert await place.handler.handle(second) == Done()
 
 
 @pytest.mark.parametrize(
