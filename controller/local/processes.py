@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,8 @@ PROBE_SECONDS: Final = 0.1
 PROBE_TIMEOUT_SECONDS: Final = 2.0
 STEADY_SECONDS: Final = 2.0  # between probes once it is ready
 TAIL_BYTES: Final = 2000
+CANNOT_RUN: Final = "RunContainerError"
+"""What Kubernetes says of a container that it cannot start."""
 _PR_SET_PDEATHSIG: Final = 1
 
 type OnChange = Callable[[], None]
@@ -48,6 +52,7 @@ class LocalProcess:
         self._restarts = 0
         self._exit_code: int | None = None
         self._waiting = ""
+        self._refused = ""
         self._ready = False
         self._stopping = False
         self._process: asyncio.subprocess.Process | None = None
@@ -61,6 +66,7 @@ class LocalProcess:
             ready=self._ready,
             restarts=self._restarts,
             waiting=self._waiting,
+            message=self._refused,
             exit_code=self._exit_code,
             last_words=self._last_words(),
         )
@@ -81,16 +87,24 @@ class LocalProcess:
         await asyncio.gather(self._running, return_exceptions=True)
 
     async def _run(self) -> None:
-        while True:
-            self._waiting = ""
-            await self._once()
+        for attempt in itertools.count():
+            await self._attempt()
             if self._stopping:
                 return
-            delay = BACKOFF_SECONDS[min(self._restarts, len(BACKOFF_SECONDS) - 1)]
-            self._waiting = "CrashLoopBackOff" if self._restarts else ""
-            self._restarts += 1
+            if not self._refused:
+                self._waiting = "CrashLoopBackOff" if self._restarts else ""
+                self._restarts += 1
             self._on_change()
-            await asyncio.sleep(delay)
+            await asyncio.sleep(backoff(attempt))
+
+    async def _attempt(self) -> None:
+        """Run it once; what the operating system has against it is told, and tried again."""
+        try:
+            await self._once()
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self._refused = f"{self._command.argv[0]} cannot be started: {error}"
+            self._waiting = CANNOT_RUN
+            log.warning("cannot run", extra={"program": self._command.argv, "error": str(error)})
 
     async def _once(self) -> None:
         with self._command.log_file.open("ab") as output:
@@ -104,6 +118,7 @@ class LocalProcess:
                 start_new_session=True,  # Ctrl-C is for us; we stop them in order
                 preexec_fn=_die_with_parent,
             )
+        self._waiting = self._refused = ""
         probing = asyncio.create_task(self._probe(self._program.probe))
         try:
             self._exit_code = await self._process.wait()
@@ -151,7 +166,7 @@ class LocalPod:
     @property
     def seen(self) -> Pod:
         """The pod as a cluster would show it."""
-        refused = (Container(name="pod", ready=False, waiting="CannotRun", message=self.refused),)
+        refused = (Container(name="pod", ready=False, waiting=CANNOT_RUN, message=self.refused),)
         return Pod(
             name=self.name,
             component=self.component,
@@ -167,6 +182,11 @@ class LocalPod:
         """End all of it."""
         self.stopping = True
         await asyncio.gather(*(process.stop() for process in self.processes))
+
+
+def backoff(attempt: int) -> float:
+    """How many seconds to wait after the attempt of this number, from 0, before the next."""
+    return BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
 
 
 async def answers(probe: Probe) -> bool:
@@ -186,9 +206,10 @@ async def answers(probe: Probe) -> bool:
 
 
 def _tail(file: Path) -> str:
-    with file.open("rb") as log_file:
+    with contextlib.suppress(OSError), file.open("rb") as log_file:
         log_file.seek(max(0, file.stat().st_size - TAIL_BYTES))
         return log_file.read().decode(errors="replace").strip()
+    return ""
 
 
 def _signal(group: int, number: signal.Signals) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -10,10 +11,12 @@ from typing import Any, Final
 
 from controller.api.names import ANNOTATION_REVISION, LABEL_COMPONENT
 from controller.local.environments import ROOT, Environments, NoEnvironment
-from controller.local.processes import Command, LocalPod, LocalProcess
+from controller.local.processes import Command, LocalPod, LocalProcess, backoff
 from controller.local.programs import CannotRun, Program, SecretValue, overrides, programs
 from controller.local.site import free_port
 from controller.model import Image, Manifest, Pod
+
+log = logging.getLogger(__name__)
 
 BIN_BY_IMAGE: Final = {Image.NATS: Path(sys.executable).parent}
 
@@ -34,6 +37,7 @@ class Workload:
         self._on_change = on_change
         self._manifest: Manifest = {}
         self._generation = 0
+        self._refused = ""
         self._pods: list[LocalPod] = []
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
@@ -48,7 +52,8 @@ class Workload:
     @property
     def pods(self) -> tuple[Pod, ...]:
         """What there is."""
-        return tuple(pod.seen for pod in self._pods)
+        pods = tuple(pod.seen for pod in self._pods)
+        return (*pods, self._refusal) if self._refused else pods
 
     @property
     def manifest(self) -> Manifest:
@@ -71,6 +76,20 @@ class Workload:
         self._pods.clear()
 
     @property
+    def _refusal(self) -> Pod:
+        """The pod that could not even be begun."""
+        return LocalPod(
+            name=self._manifest["metadata"]["name"],
+            component=self._component,
+            revision=self._revision,
+            refused=self._refused,
+        ).seen
+
+    @property
+    def _component(self) -> str:
+        return str(self._template["metadata"]["labels"].get(LABEL_COMPONENT, ""))
+
+    @property
     def _template(self) -> Mapping[str, Any]:
         template: Mapping[str, Any] = self._manifest["spec"]["template"]
         return template
@@ -85,11 +104,23 @@ class Workload:
         return bool(self._manifest["kind"] == "StatefulSet" or strategy == "Recreate")
 
     async def _converge_for_ever(self) -> None:
+        failures = 0
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._converge()
+            try:
+                await self._converge()
+            except OSError as error:
+                name = self._manifest["metadata"]["name"]
+                log.warning("cannot converge", extra={"workload": name, "error": str(error)})
+                self._refused = f"{name} cannot be started: {error}"
+                self._changed.set()  # nothing else would make us try again
+            else:
+                failures, self._refused = 0, ""
             self._on_change()
+            if self._refused:
+                await asyncio.sleep(backoff(failures))
+                failures += 1
 
     async def _converge(self) -> None:
         wanted = int(self._manifest["spec"].get("replicas", 1))
@@ -113,7 +144,7 @@ class Workload:
         name = f"{metadata['name']}-{next(self._numbers)}"
         pod = LocalPod(
             name=name,
-            component=self._template["metadata"]["labels"].get(LABEL_COMPONENT, ""),
+            component=self._component,
             revision=self._revision,
         )
         folder = self._root / "pods" / metadata["namespace"] / name

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from controller.api.conditions import ReadyReason
+from controller.desired.health import workload_health
 from controller.local.environments import Environments
 from controller.local.workloads import Workload
 
@@ -27,7 +29,11 @@ def deployment(code: str, *, replicas: int = 1, revision: str = "1", word: str =
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "worker", "namespace": "default"},
+        "metadata": {
+            "name": "worker",
+            "namespace": "default",
+            "labels": {"app.kubernetes.io/component": "worker"},
+        },
         "spec": {
             "replicas": replicas,
             "strategy": {"type": "RollingUpdate"},
@@ -137,4 +143,36 @@ async def test_an_image_that_cannot_run_here_is_told(tmp_path: Path) -> None:
     running.apply(manifest)
     await until(lambda: running.pods != ())
     assert "runs no images (somebody/image)" in running.pods[0].containers[0].message
+    await running.stop()
+
+
+async def test_a_command_that_does_not_exist_is_told_and_tried_again(tmp_path: Path) -> None:
+    program = tmp_path / "later"
+    manifest = deployment(SERVER)
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container["command"] = [str(program), *container["command"][1:]]
+    running = workload(tmp_path)
+    running.apply(manifest)
+    await until(lambda: running.pods != () and running.pods[0].containers[0].message != "")
+    (seen,) = running.pods[0].containers
+    health = workload_health(running.manifest, running.pods, noun="worker")
+    assert health.reason is ReadyReason.DEPENDENCY_NOT_READY
+    assert seen.message in health.message
+    assert seen.message.startswith(f"{program} cannot be started: [Errno 2]")
+    assert seen.restarts == 0
+    program.symlink_to(sys.executable)
+    await until(lambda: running.pods[0].ready)
+    assert running.pods[0].containers[0].message == ""
+    await running.stop()
+
+
+async def test_a_folder_that_cannot_be_made_is_told_and_tried_again(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "pods"
+    in_the_way.write_text("")
+    running = workload(tmp_path)
+    running.apply(deployment(SERVER))
+    await until(lambda: running.pods != ())
+    assert "worker cannot be started: [Errno" in running.pods[0].containers[0].message
+    in_the_way.unlink()
+    await until(lambda: [pod.ready for pod in running.pods] == [True])
     await running.stop()
