@@ -4,7 +4,7 @@ Every method may be repeated at any time with the same outcome. Errors are those
 `controller.errors`; nothing else is raised for what the outside does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from controller.api.names import Kind
@@ -106,6 +106,15 @@ class Streams(Protocol):
 
         Values round-trip: after `apply(x)`, `observe` gives a value equal to `x` until somebody
         else changes it. A stream or bucket without our metadata has an empty `owner`.
+        """
+        ...
+
+    async def count(
+        self, url: str, bucket: str, pattern: str, is_meant: Callable[[bytes], bool]
+    ) -> int:
+        """How many keys of `bucket` that `pattern` matches have a value that is meant.
+
+        Values are read some at a time and not kept, so a bucket may be larger than the memory.
         """
         ...
 

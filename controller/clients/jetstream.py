@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, assert_never
 
@@ -27,7 +27,7 @@ from controller.clients.jetstream_json import (
     consumer_config,
     stream_config,
 )
-from controller.clients.jetstream_reads import newest, observe, stream_there
+from controller.clients.jetstream_reads import count, newest, observe, stream_there
 from controller.clients.token_file import read_proof
 from controller.errors import QueueRefused, QueueUnavailable
 from controller.model import (
@@ -109,6 +109,12 @@ class JetStream:
     async def observe(self, url: str, query: QueueQuery) -> QueueFacts:
         """What there is of what `query` asks for."""
         return await observe(self._door(url), query)
+
+    async def count(
+        self, url: str, bucket: str, pattern: str, is_meant: Callable[[bytes], bool]
+    ) -> int:
+        """How many keys of `bucket` that `pattern` matches have a value that is meant."""
+        return await count(self._door(url), bucket, pattern, is_meant)
 
     async def apply(self, url: str, thing: QueueThing) -> None:
         """Make a stream, bucket, consumer or entry so, whether it is there or not."""

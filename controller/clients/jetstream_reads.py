@@ -7,7 +7,7 @@ Source:
 import asyncio
 import base64
 import itertools
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, Protocol
 
 from controller.clients.jetstream_json import (
@@ -57,6 +57,16 @@ async def observe(queue: Finds, query: QueueQuery) -> QueueFacts:
         backlogs={ref: backlog for ref, (_, backlog) in consumers.items()},
         entries=entries,
     )
+
+
+async def count(queue: Finds, bucket: str, pattern: str, is_meant: Callable[[bytes], bool]) -> int:
+    """How many keys have a value that is meant; no more than `AT_ONCE` values are held at once."""
+    meant = 0
+    async for refs in _pages(queue, bucket, pattern):
+        for some in itertools.batched(refs, AT_ONCE):
+            values = await _all(newest(queue, ref) for ref in some)
+            meant += sum(is_meant(value) for value in values if value is not None)
+    return meant
 
 
 async def stream_there(queue: Finds, stream: str) -> Stream | None:
@@ -137,15 +147,20 @@ async def _entries(queue: Finds, query: QueueQuery) -> dict[EntryRef, bytes]:
 async def _refs(queue: Finds, bucket: str, pattern: str) -> list[EntryRef]:
     if not {"*", ">"} & set(pattern.split(".")):
         return [EntryRef(bucket, pattern)]
-    prefix = bucket_prefix(bucket)
-    found: list[EntryRef] = []
+    return [ref async for page in _pages(queue, bucket, pattern) for ref in page]
+
+
+async def _pages(queue: Finds, bucket: str, pattern: str) -> AsyncIterator[list[EntryRef]]:
+    """The keys that match, as many at a time as JetStream tells at once."""
+    prefix, seen = bucket_prefix(bucket), 0
     while True:
-        question = {"subjects_filter": f"{prefix}{pattern}", "offset": len(found)}
+        question = {"subjects_filter": f"{prefix}{pattern}", "offset": seen}
         info = await queue.find(f"STREAM.INFO.{bucket_stream(bucket)}", question)
         subjects = info["state"].get("subjects") or {} if info else {}
-        found += [EntryRef(bucket, subject.removeprefix(prefix)) for subject in subjects]
-        if info is None or not subjects or len(found) >= info.get("total", 0):
-            return found
+        yield [EntryRef(bucket, subject.removeprefix(prefix)) for subject in subjects]
+        seen += len(subjects)
+        if info is None or not subjects or seen >= info.get("total", 0):
+            return
 
 
 async def _all[T](questions: Iterable[Awaitable[T]]) -> list[T]:

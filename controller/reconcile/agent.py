@@ -18,7 +18,7 @@ from controller.status import agent_status
 
 async def reconcile_agent(key: Key, world: World, now: datetime) -> Progress:
     """Move one Agent a step towards its spec. Safe to call at any time."""
-    view = await observe_workload(world, key, Agent)
+    view = await observe_workload(world, key, Agent, now)
     if view is None or isinstance(view, UnreadableView):
         return await reconcile_unreadable(view, world, AgentStatus, now)
     thought = think_agent(view, world.site, now)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from controller.api.agent import Agent
@@ -11,6 +12,7 @@ from controller.api.parse import InvalidSpec, parse
 from controller.api.resource import Envelope, Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
+from controller.desired.agent import is_open
 from controller.desired.claims import holders
 from controller.desired.identity import queue_url
 from controller.desired.metadata import Role, key_of, workload_name
@@ -31,16 +33,15 @@ from controller.model import (
     PolicyView,
     QueueFacts,
     QueueQuery,
-    QueueState,
     Reference,
     ServerFacts,
     StackView,
+    Unavailable,
     UnreadableView,
     WorkloadView,
 )
 from controller.reconcile.claims import read_claims
-from controller.reconcile.world import World
-from runtime.contract.runs import RunRecord
+from controller.reconcile.world import RunsPlace, World
 from runtime.contract.subjects import (
     DISPATCHER_DURABLE,
     Bucket,
@@ -48,7 +49,6 @@ from runtime.contract.subjects import (
     Stream,
     agent_entry,
     functions_entry,
-    keys_of,
     tool_entry,
     workload_entry,
 )
@@ -71,7 +71,7 @@ async def observe[R: Resource](world: World, key: Key, model: type[R]) -> R | Un
 
 
 async def observe_workload[R: (Agent, Tool)](
-    world: World, key: Key, model: type[R]
+    world: World, key: Key, model: type[R], now: datetime
 ) -> WorkloadView[R] | UnreadableView | None:
     """Everything one reconcile of an Agent or a Tool needs; None if there is none."""
     owner = await observe(world, key, model)
@@ -84,22 +84,21 @@ async def observe_workload[R: (Agent, Tool)](
         world.children(key),
         world.cluster.pods(key),
     )
-    queue, unfinished = None, 0
-    if stack.target is not None:
-        url = queue_url(stack.target, world.site)
-        queue = await world.queue(url, workload_query(owner, StackSubjects(stack.key.object_name)))
-        unfinished = await _unfinished(world, url, stack.key, owner, queue)
-    return WorkloadView(
+    view = WorkloadView(
         key=key,
         owner=owner,
         stack=stack,
         source=source,
         children=children,
         pods=pods,
-        queue=queue,
-        unfinished=unfinished,
         tools=tools,
     )
+    if stack.target is None:
+        return view
+    url = queue_url(stack.target, world.site)
+    query = workload_query(owner, StackSubjects(stack.key.object_name))
+    view = replace(view, queue=await world.queue(url, query))
+    return await _with_unfinished(world, view, url, now)
 
 
 async def _stack(world: World, owner: Agent | Tool) -> Reference[Stack]:
@@ -171,31 +170,31 @@ def workload_query(owner: Agent | Tool, subjects: StackSubjects) -> QueueQuery:
     )
 
 
-async def _unfinished(
-    world: World, url: str, stack: Key, owner: Agent | Tool, queue: QueueState
-) -> int:
-    """How many tasks of a deleted Agent have not ended, once none of them is in the queue.
+async def _with_unfinished[R: (Agent, Tool)](
+    world: World, view: WorkloadView[R], url: str, now: datetime
+) -> WorkloadView[R]:
+    """With how many tasks of a deleted Agent have not ended, once none of them is in the queue.
 
-    A task of a busy conversation waits outside the queue; to count these, every record is read.
+    A task of a busy conversation waits outside the queue. Where these cannot be counted, nothing
+    is known of the queue at all.
     """
-    is_asked = isinstance(owner, Agent) and owner.metadata.is_deleting
+    queue = view.queue
+    is_asked = view.key.kind is Kind.AGENT and view.owner.metadata.is_deleting
     if not is_asked or not isinstance(queue, QueueFacts):
-        return 0
+        return view
     if any(backlog.total for backlog in queue.backlogs.values()):
-        return 0
-    bucket = StackSubjects(stack.object_name).bucket(Bucket.RUNS)
-    pattern = keys_of(key_of(owner).object_name)
-    records = await world.queue(url, QueueQuery(entries=((bucket, pattern),)))
-    if not isinstance(records, QueueFacts):
-        return 0
-    return sum(_is_unfinished(value) for value in records.entries.values())
-
-
-def _is_unfinished(value: bytes) -> bool:
-    try:
-        return not RunRecord.decode(value).state.is_end
-    except ValueError:
-        return False  # nobody can end what nobody can read
+        return view
+    subjects = StackSubjects(view.stack.key.object_name)
+    place = RunsPlace(
+        url=url,
+        bucket=subjects.bucket(Bucket.RUNS),
+        is_open=is_open(view.key.object_name, subjects, queue),
+        has_workers=bool(view.children or view.pods),
+    )
+    found = await world.unfinished(view.key, place, now)
+    if isinstance(found, Unavailable):
+        return replace(view, queue=found)
+    return replace(view, unfinished=found)
 
 
 async def observe_stack(world: World, key: Key, now: datetime) -> StackView | UnreadableView | None:

@@ -13,7 +13,7 @@ from controller.status import tool_status
 
 async def reconcile_tool(key: Key, world: World, now: datetime) -> Progress:
     """Move one Tool a step towards its spec. Safe to call at any time."""
-    view = await observe_workload(world, key, Tool)
+    view = await observe_workload(world, key, Tool, now)
     if view is None or isinstance(view, UnreadableView):
         return await reconcile_unreadable(view, world, ToolStatus, now)
     thought = think_tool(view, world.site, now)

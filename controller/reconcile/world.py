@@ -31,9 +31,14 @@ from controller.model import (
 )
 from controller.ports import Cluster, Servers, Streams
 from controller.status import kube_events
+from runtime.contract.runs import RunRecord
+from runtime.contract.subjects import keys_of
 
 SWEEP_AFTER: Final = timedelta(seconds=60)
 """How often a Stack looks through all its queue has for what is of nobody any more."""
+
+COUNT_AFTER: Final = timedelta(seconds=5)
+"""How often the run records of an Agent that goes are looked through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,35 @@ class _Version:
         return self.created < other.created  # RFC 3339 in UTC sorts as it reads
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsPlace:
+    """Where the run records of an Agent are, and how far the Agent is on its way out.
+
+    Shape:
+        is_open      new tasks may come.
+        has_workers  somebody may be doing one.
+    """
+
+    url: str
+    bucket: str
+    is_open: bool
+    has_workers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    place: RunsPlace
+    at: datetime
+    number: int
+
+
+def _is_unfinished(value: bytes) -> bool:
+    try:
+        return not RunRecord.decode(value).state.is_end
+    except ValueError:
+        return False  # nobody can end what nobody can read
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """Everything outside, behind its ports; shared by all reconciles of this process.
@@ -82,6 +116,7 @@ class World:
     trust_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _newest: dict[Key, _Version] = field(default_factory=dict)
     _swept: dict[Key, datetime] = field(default_factory=dict)
+    _counted: dict[Key, _Count] = field(default_factory=dict)
 
     async def read(self, key: Key) -> Manifest | None:
         """An object of ours as it is now, or None.
@@ -103,6 +138,7 @@ class World:
         """Nothing is known any more of an object that is gone."""
         self._newest.pop(key, None)
         self._swept.pop(key, None)
+        self._counted.pop(key, None)
 
     async def children(self, owner: Key) -> Children:
         """What `owner` has, by reference."""
@@ -114,6 +150,24 @@ class World:
             return await self.streams.observe(url, query)
         except QueueUnavailable as error:
             return Unavailable(str(error))
+
+    async def unfinished(self, agent: Key, place: RunsPlace, now: datetime) -> int | Unavailable:
+        """How many tasks of an Agent have not ended, or that nobody answers.
+
+        All its records are read for that, so what was found is good for `COUNT_AFTER`, as long as
+        the Agent is as far on its way as it was.
+        """
+        last = self._counted.get(agent)
+        if last is not None and last.place == place and now - last.at < COUNT_AFTER:
+            return last.number
+        try:
+            number = await self.streams.count(
+                place.url, place.bucket, keys_of(agent.object_name), _is_unfinished
+            )
+        except QueueUnavailable as error:
+            return Unavailable(str(error))
+        self._counted[agent] = _Count(place, now, number)
+        return number
 
     def sweeps(self, stack: Key, now: datetime) -> bool:
         """Whether it is time to look through all that the queue of `stack` has."""

@@ -264,6 +264,7 @@ class FakeStreams:
     calls: Calls = field(default_factory=Calls)
     queues: dict[str, FakeQueue] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
+    uncountable: set[str] = field(default_factory=set)
     forgotten: list[str] = field(default_factory=list)
 
     def at(self, url: str) -> FakeQueue:
@@ -287,6 +288,19 @@ class FakeStreams:
                 for ref, value in queue.entries.items()
                 if any(ref.bucket == bucket and matches(p, ref.key) for bucket, p in query.entries)
             },
+        )
+
+    async def count(
+        self, url: str, bucket: str, pattern: str, is_meant: Callable[[bytes], bool]
+    ) -> int:
+        queue = self._open(url)
+        self.calls.did(f"read {bucket}")
+        if bucket in self.uncountable:
+            raise QueueUnavailable(f"NATS at {url} does not answer")
+        return sum(
+            is_meant(value)
+            for ref, value in queue.entries.items()
+            if ref.bucket == bucket and matches(pattern, ref.key)
         )
 
     async def apply(self, url: str, thing: QueueThing) -> None:

@@ -106,6 +106,22 @@ async def test_what_is_not_there_is_absent(streams: JetStream, queue: RunningSta
     assert await streams.observe(queue.url, QUERY) == QueueFacts()
 
 
+async def test_values_are_counted(streams: JetStream, queue: RunningStack) -> None:
+    notes = [
+        KvEntry(bucket=NOTES.name, key=f"agents.team.{place}", value=str(place % 3).encode())
+        for place in range(7)
+    ]
+    await _apply(streams, queue.url, NOTES, *notes, NOTE)
+    await streams.delete_entry(queue.url, notes[0].ref)
+
+    async def count(pattern: str, bucket: str = NOTES.name) -> int:
+        return await streams.count(queue.url, bucket, pattern, lambda value: value == b"0")
+
+    assert await count("agents.team.*") == 2
+    assert await count("agents.other.*") == 0
+    assert await count(">", "team_default_nothing") == 0
+
+
 async def test_a_change_arrives(streams: JetStream, queue: RunningStack) -> None:
     changed: tuple[QueueThing, ...] = (
         dataclasses.replace(WORK, max_bytes=2 << 20),

@@ -127,10 +127,44 @@ async def test_a_task_that_waits_outside_the_queue_is_waited_for(scene: Scene) -
     assert scene.cluster.child("Deployment", "agent-math")
 
     record(scene, "t1", RunState.COMPLETED)
+    scene.wait(5)
     await scene.rest(agent)
 
     assert nothing_is_left(scene, agent)
     assert {waiting, ended} <= scene.queue.entries.keys()  # who asked can still read the answer
+
+
+@pytest.mark.fault(19)
+async def test_workers_stay_while_nobody_can_count_what_is_left(scene: Scene) -> None:
+    agent = await drained(scene)
+    record(scene, "t1", RunState.WAITING)
+    scene.outside.streams.uncountable.add("team_default_runs")
+    scene.delete(agent)
+
+    for _ in range(3):
+        await scene.reconcile(agent)
+        scene.wait(6)
+
+    assert scene.cluster.child("Deployment", "agent-math")
+    assert "waits to learn what is left" in told(scene, agent, "Programmed")[2]
+    scene.outside.streams.uncountable.clear()
+    await scene.reconcile(agent)
+    assert not entry(scene).accepting
+    assert scene.cluster.child("Deployment", "agent-math")
+
+
+async def test_the_records_are_not_looked_through_each_second(scene: Scene) -> None:
+    agent = await drained(scene)
+    record(scene, "t1", RunState.WAITING)
+    scene.delete(agent)
+    await scene.reconcile(agent)  # the last look before it is closed
+    scene.outside.calls.made.clear()
+
+    for _ in range(10):
+        await scene.reconcile(agent)
+        scene.wait(1)
+
+    assert scene.outside.calls.made.count("read team_default_runs") == 2
 
 
 @pytest.mark.fault(19)

@@ -136,6 +136,7 @@ async def test_a_deleted_agent_drains_and_leaves_nothing(scene: OnNats) -> None:
 
     ended = RunRecord.decode(record.value).model_copy(update={"state": RunState.COMPLETED})
     await scene.streams.apply(scene.nats.url, replace(record, value=ended.encode()))
+    scene.wait(5)
     facts = await scene.settled()
 
     assert scene.agent not in scene.cluster.objects
