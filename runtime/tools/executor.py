@@ -17,8 +17,11 @@ class Executor(Protocol):
         """Why nothing can be called right now, in one sentence."""
         ...
 
-    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
+    async def call(self, function: str, arguments: dict[str, Any], key: str) -> Any:
         """Run one function; gives what it returned, as JSON has it.
+
+        Shape:
+            key  names the call; the tool gets to know it, and the same one if the call is repeated.
 
         Raises:
             EffectUnknown: it was begun, and nobody can say how it ended.

@@ -1,7 +1,7 @@
 """The tools of an MCP server, over one session that is made again whenever it was lost.
 
 Source:
-    Model Context Protocol 2025-06-18: lifecycle, streamable HTTP, tools.
+    Model Context Protocol 2025-06-18: lifecycle, streamable HTTP, tools, `_meta`.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ LIST_AGAIN_SECONDS = 15.0
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
 TERMINATED = "Session terminated"
+KEY_FIELD = "k8gentai.dev/idempotency-key"
 
 
 class McpTool:
@@ -61,8 +62,10 @@ class McpTool:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 
-    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
+    async def call(self, function: str, arguments: dict[str, Any], key: str) -> Any:
         """Ask for one tool: its text, or its structured content if it has no text.
+
+        The server finds `key` in the request's `_meta`, under `KEY_FIELD`.
 
         Raises:
             EffectUnknown: the connection was lost in the middle.
@@ -72,7 +75,7 @@ class McpTool:
             session = await self._connected()
             if function not in {spec.name for spec in self.functions}:
                 raise ToolFailure(f"the MCP server at {self._server.url} has no tool {function}")
-            result = await session.ask(function, arguments)
+            result = await session.ask(function, arguments, key)
             if result is not None:
                 return _value(function, result)
             self._lose(session)  # it does not know us any more, so nothing has happened
@@ -188,14 +191,18 @@ class _Session:
     def __init__(self) -> None:
         self.lost = asyncio.Event()
 
-    async def ask(self, function: str, arguments: dict[str, Any]) -> types.CallToolResult | None:
+    async def ask(
+        self, function: str, arguments: dict[str, Any], key: str
+    ) -> types.CallToolResult | None:
         """What the tool said; None if the server refused to know this session.
 
         Raises:
             EffectUnknown: the session was lost in the middle.
             ToolFailure: the server answered with an error.
         """
-        asking = asyncio.create_task(self.client.call_tool(function, arguments))
+        asking = asyncio.create_task(
+            self.client.call_tool(function, arguments, meta={KEY_FIELD: key})
+        )
         losing = asyncio.create_task(self.lost.wait())
         try:
             await asyncio.wait({asking, losing}, return_when=asyncio.FIRST_COMPLETED)

@@ -14,6 +14,7 @@ from runtime.contract.catalogue import FunctionSpec
 from runtime.tools.blame import blame
 from runtime.tools.entrypoint import kind_of, load
 from runtime.tools.errors import BadSpec
+from runtime.tools.key import CALL_KEY
 from runtime.tools.port import ToolFailure
 from runtime.tools.schema import Schema
 from runtime.tools.signature import Arguments, Unreadable, arguments_of, documented
@@ -50,8 +51,8 @@ class PythonTool:
         """A function that was loaded can be called."""
         return None
 
-    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
-        """Run the function; gives what it returned, as JSON has it.
+    async def call(self, function: str, arguments: dict[str, Any], key: str) -> Any:
+        """Run the function, which finds `key` by `call_key()`; gives its result, as JSON has it.
 
         Raises:
             ToolFailure: wrong arguments, an exception of the function, or no JSON returned.
@@ -59,12 +60,15 @@ class PythonTool:
         if function != self.functions[0].name:
             raise ToolFailure(f"this tool has no function {function}")
         given = self._arguments.read(arguments)
+        entered = CALL_KEY.set(key)
         try:
             returned = await self._run(given)
         except ToolFailure:
             raise
         except (Exception, SystemExit) as error:
             raise ToolFailure(f"{function} failed: {blame(error, self._module)}") from error
+        finally:
+            CALL_KEY.reset(entered)
         return _json(function, returned)
 
     async def _run(self, arguments: dict[str, Any]) -> Any:

@@ -122,7 +122,7 @@ class CallHandler:
         limit = self.config.execution.timeout_seconds
         try:
             async with asyncio.timeout(min(limit, max(0, call.deadline - time.time()))):
-                value = await self.executor.call(call.function, call.arguments)
+                value = await self.executor.call(call.function, call.arguments, call.id)
         except TimeoutError:
             late = f"{call.function} did not end in time (spec.execution.timeoutSeconds: {limit})"
             return _ended(reserved, call, self._when_begun, late)

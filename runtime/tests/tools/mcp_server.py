@@ -26,6 +26,13 @@ def add(a: int, b: int) -> int:
 
 
 @server.tool()
+def key(context: Context[ServerSession, None]) -> str:
+    """Tell the key of this call."""
+    meta = context.request_context.meta
+    return "none" if meta is None else str((meta.model_extra or {})["k8gentai.dev/idempotency-key"])
+
+
+@server.tool()
 def fail(why: str) -> str:
     """Fail."""
     raise ValueError(why)

@@ -53,12 +53,14 @@ class Scripted:
     play: Play = adding
     functions: tuple[FunctionSpec, ...] = (SPEC,)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     def why_not(self) -> str | None:
         return None
 
-    async def call(self, function: str, arguments: dict[str, Any]) -> Any:
+    async def call(self, function: str, arguments: dict[str, Any], key: str) -> Any:
         self.asked.append(arguments)
+        self.keys.append(key)
         return await self.play(function, arguments)
 
 

@@ -100,31 +100,39 @@ async def test_the_tools_of_a_server_are_found_and_called(server: Server) -> Non
     await server.start()
     heard = Heard()
     async with tool(server, heard) as sums:
-        assert await sums.call("add", {"a": 2, "b": 40}) == "42"
-        assert await sums.call("picture", {}) == [
+        assert await sums.call("add", {"a": 2, "b": 40}, "k1") == "42"
+        assert await sums.call("picture", {}, "k1") == [
             {"type": "image", "data": "AAAA", "mimeType": "image/png"}
         ]
         with pytest.raises(ToolFailure, match="no such luck"):
-            await sums.call("fail", {"why": "no such luck"})
+            await sums.call("fail", {"why": "no such luck"}, "k1")
         with pytest.raises(ToolFailure, match="has no tool mul"):
-            await sums.call("mul", {})
+            await sums.call("mul", {}, "k1")
         assert sums.why_not() is None
     (add, *_) = heard.said[0]
     assert (add.name, add.description) == ("add", "Add two numbers.")
     assert add.input_schema["required"] == ["a", "b"]
 
 
+@pytest.mark.fault(1)
+async def test_a_server_gets_the_key_of_each_call(server: Server) -> None:
+    await server.start()
+    async with tool(server) as sums:
+        calls = [sums.call("key", {}, key) for key in ("k1", "k2", "k1")]
+        assert await asyncio.gather(*calls) == ["k1", "k2", "k1"]
+
+
 async def test_only_the_named_tools_are_offered(server: Server) -> None:
     await server.start()
     heard = Heard()
     async with tool(server, heard, tools=("add", "sub")) as sums:
-        assert await sums.call("add", {"a": 2, "b": 3}) == "5"
+        assert await sums.call("add", {"a": 2, "b": 3}, "k1") == "5"
         with pytest.raises(ToolFailure, match="has no tool fail"):
-            await sums.call("fail", {"why": "?"})
+            await sums.call("fail", {"why": "?"}, "k1")
         assert heard.names() == ["add"]
         assert sums.why_not() == (
             f"spec.mcp.tools names sub, but the MCP server at {server.url} "
-            "offers add, die, fail, grow, picture, wait"
+            "offers add, die, fail, grow, key, picture, wait"
         )
 
 
@@ -133,16 +141,16 @@ async def test_a_changed_list_is_heard(server: Server) -> None:
     heard = Heard()
     async with tool(server, heard) as sums:
         await asyncio.sleep(0.5)  # the stream on which the server speaks first has to stand
-        await sums.call("grow", {})
+        await sums.call("grow", {}, "k1")
         await until(lambda: "grown" in heard.names(), 5)
-        assert await sums.call("grown", {}) == "new"
+        assert await sums.call("grown", {}, "k1") == "new"
 
 
 async def test_parallel_calls_share_the_session(server: Server) -> None:
     await server.start()
     async with tool(server) as sums:
         begun = time.monotonic()
-        waits = [sums.call("wait", {"seconds": 1}) for _ in range(5)]
+        waits = [sums.call("wait", {"seconds": 1}, "k1") for _ in range(5)]
         assert await asyncio.gather(*waits) == ["waited"] * 5
         assert time.monotonic() - begun < 4
 
@@ -154,40 +162,40 @@ async def test_a_server_that_is_down_is_told_and_found_later(
     sentence = f"the MCP server at {server.url} cannot be reached: nobody listens there"
     async with tool(server) as sums:
         with pytest.raises(ToolFailure) as caught:
-            await sums.call("add", {"a": 2, "b": 3})
+            await sums.call("add", {"a": 2, "b": 3}, "k1")
         assert str(caught.value) == sums.why_not() == sentence
         await server.start()
         await until(lambda: sums.why_not() is None)
-        assert await sums.call("add", {"a": 2, "b": 3}) == "5"
+        assert await sums.call("add", {"a": 2, "b": 3}, "k1") == "5"
 
 
 async def test_a_server_that_restarts_is_called_over_a_new_session(server: Server) -> None:
     await server.start()
     async with tool(server) as sums:
-        assert await sums.call("add", {"a": 1, "b": 1}) == "2"
+        assert await sums.call("add", {"a": 1, "b": 1}, "k1") == "2"
         await server.kill()
         await server.start()
-        assert await sums.call("add", {"a": 1, "b": 2}) == "3"
+        assert await sums.call("add", {"a": 1, "b": 2}, "k1") == "3"
     assert server.happened() == ["1+1", "1+2"]
 
 
 async def test_a_server_lost_in_the_middle_leaves_the_effect_unknown(server: Server) -> None:
     await server.start()
     async with tool(server) as sums:
-        waiting = asyncio.create_task(sums.call("wait", {"seconds": 60}))
+        waiting = asyncio.create_task(sums.call("wait", {"seconds": 60}, "k1"))
         await until(lambda: server.happened() == ["waiting"])
         await server.kill()
         with pytest.raises(EffectUnknown, match="was lost while it ran wait"):
             await asyncio.wait_for(waiting, 10)
         await server.start()
-        assert await sums.call("add", {"a": 1, "b": 2}) == "3"
+        assert await sums.call("add", {"a": 1, "b": 2}, "k1") == "3"
 
 
 async def test_a_tool_that_takes_its_server_down_leaves_the_effect_unknown(server: Server) -> None:
     await server.start()
     async with tool(server) as sums:
         with pytest.raises(EffectUnknown, match="was lost while it ran die"):
-            await asyncio.wait_for(sums.call("die", {}), 10)
+            await asyncio.wait_for(sums.call("die", {}, "k1"), 10)
 
 
 async def test_a_server_that_speaks_something_else_is_told(tmp_path: Path) -> None:
@@ -222,7 +230,7 @@ async def test_a_python_tool_is_opened_from_its_configuration(tmp_path: Path) ->
     config = tool_config(python={"entrypoint": "users_sums:add", "path": str(tmp_path)})
     async with opened(config, place.catalogue) as sums:
         assert isinstance(sums, PythonTool)
-        assert await sums.call("add", {"a": 2, "b": 3}) == 5
+        assert await sums.call("add", {"a": 2, "b": 3}, "k1") == 5
         await asyncio.sleep(0)
         entry = await place.catalogue.get(functions_entry(ADD))
     assert entry is not None

@@ -34,14 +34,26 @@ pytestmark = pytest.mark.integration
 ADD = ObjectName(namespace="team", name="add")
 ACK_WAIT = 2.0
 # Each effect is a line in the file; a file `die` takes the worker down right after the effect. A
-# file `poisonous` lets 13 do so each time, while the other calls take their time.
+# file `poisonous` lets 13 do so each time, while the other calls take their time. A file `keyed`
+# makes it a tool that has an effect once for each key.
 SOURCE = """
     import os, pathlib, signal, time
 
+    from runtime.tools.key import call_key
+
     FOLDER = pathlib.Path(__file__).parent
+
+    def is_new() -> bool:
+        try:
+            (FOLDER / f"key-{call_key()}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def add(a: int, b: int) -> int:
         '''Add two numbers.'''
+        if (FOLDER / "keyed").exists() and not is_new():
+            return a + b
         with (FOLDER / "effects").open("a") as effects:
             effects.write(f"{a}+{b}\\n")
         if (FOLDER / "die").exists():
@@ -181,10 +193,11 @@ async def test_calls_wait_for_a_tool_that_is_scaled_to_zero(
 
 
 @pytest.mark.parametrize(
-    ("side_effects", "answer", "happened"),
+    ("side_effects", "keyed", "answer", "happened"),
     [
-        (SideEffects.IDEMPOTENT, "5", ["2+3", "2+3"]),
-        (SideEffects.AT_MOST_ONCE, None, ["2+3"]),
+        pytest.param(SideEffects.NONE, False, "5", ["2+3", "2+3"], id="repeated"),
+        pytest.param(SideEffects.IDEMPOTENT, True, "5", ["2+3"], id="known by its key"),
+        pytest.param(SideEffects.AT_MOST_ONCE, False, None, ["2+3"], id="in doubt"),
     ],
 )
 @pytest.mark.fault(1)
@@ -192,9 +205,12 @@ async def test_a_tool_killed_between_effect_and_record(
     nats_stack: RunningStack,
     tool: ToolProcesses,
     side_effects: SideEffects,
+    keyed: bool,  # noqa: FBT001 - a parameter of the test
     answer: str | None,
     happened: list[str],
 ) -> None:
+    if keyed:
+        (tool.folder / "keyed").touch()
     (tool.folder / "die").touch()
     await tool.start(side_effects)
     calling = asyncio.create_task(call(nats_stack, (2, 3)))

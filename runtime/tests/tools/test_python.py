@@ -11,6 +11,7 @@ from runtime.contract.agent_config import Module, Queue, ToolConfig
 from runtime.contract.value import ObjectName
 from runtime.tests.tools.conftest import Written
 from runtime.tools.errors import BadSpec
+from runtime.tools.key import call_key
 from runtime.tools.port import ToolFailure
 from runtime.tools.python import PythonTool
 
@@ -33,14 +34,14 @@ async def test_a_function_is_found_and_called(written: Written) -> None:
     (spec,) = add.functions
     assert (spec.name, spec.description) == ("run", "Add two numbers.")
     assert spec.input_schema["required"] == ["a", "b"]
-    assert await add.call("run", {"a": 40, "b": 2}) == 42
+    assert await add.call("run", {"a": 40, "b": 2}, "k1") == 42
 
 
 async def test_an_async_function_is_awaited(written: Written) -> None:
     module = written(
         "import asyncio\nasync def run(a: int):\n    await asyncio.sleep(0)\n    return a"
     )
-    assert await tool(module).call("run", {"a": 3}) == 3
+    assert await tool(module).call("run", {"a": 3}, "k1") == 3
 
 
 async def test_the_tools_description_stands_in_for_a_docstring(written: Written) -> None:
@@ -50,20 +51,37 @@ async def test_the_tools_description_stands_in_for_a_docstring(written: Written)
 
 async def test_a_blocking_function_does_not_block_the_loop(written: Written) -> None:
     slow = tool(written("import time\ndef run() -> int:\n    time.sleep(0.5)\n    return 1"))
-    calling = asyncio.create_task(slow.call("run", {}))
+    calling = asyncio.create_task(slow.call("run", {}, "k1"))
     begun = time.monotonic()
     await asyncio.sleep(0.01)
     assert time.monotonic() - begun < 0.4
     assert await calling == 1
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.fault(1)
+async def test_a_function_can_read_the_key_of_each_call(written: Written, kind: str) -> None:
+    source = f"""
+        import time
+        from runtime.tools.key import call_key
+        {kind} run(seconds: float) -> str:
+            time.sleep(seconds)
+            return call_key()
+    """
+    made = tool(written(source))
+    calls = [made.call("run", {"seconds": s}, key) for s, key in ((0.1, "k1"), (0, "k2"))]
+    assert await asyncio.gather(*calls) == ["k1", "k2"]
+    with pytest.raises(LookupError):
+        call_key()
+
+
 async def test_a_schema_of_the_users_replaces_the_discovered_one(written: Written) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}}
     made = tool(written("def run(**given: object): return given"), input_schema=schema)
     assert made.functions[0].input_schema == schema
-    assert await made.call("run", {"n": 1}) == {"n": 1}
+    assert await made.call("run", {"n": 1}, "k1") == {"n": 1}
     with pytest.raises(ToolFailure, match=r"^wrong arguments: n: 10 is greater than the maximum"):
-        await made.call("run", {"n": 10})
+        await made.call("run", {"n": 10}, "k1")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +100,7 @@ async def test_a_function_that_fails_tells_the_model(
     written: Written, source: str, told: str
 ) -> None:
     with pytest.raises(ToolFailure, match=told):
-        await tool(written(source)).call("run", {})
+        await tool(written(source)).call("run", {}, "k1")
 
 
 @pytest.mark.parametrize(
@@ -118,4 +136,4 @@ def test_a_wrong_schema_is_refused(written: Written, schema: dict[str, Any], tol
 async def test_a_schema_never_reaches_out(written: Written) -> None:
     made = tool(written(ADD), input_schema={"$ref": "http://127.0.0.1:1/schema.json"})
     with pytest.raises(ToolFailure, match="the tool's schema cannot be used"):
-        await made.call("run", {})
+        await made.call("run", {}, "k1")

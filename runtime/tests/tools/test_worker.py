@@ -35,6 +35,7 @@ async def test_a_call_is_run_noted_and_told() -> None:
         call=call().id, outcome=Outcome.SUCCEEDED, value=5, attempt=1, sequence=1
     )
     assert woken == [call().id.encode()]
+    assert place.executor.keys == [call().id]
 
 
 @pytest.mark.fault(28)
