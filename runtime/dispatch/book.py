@@ -13,7 +13,7 @@ from runtime.contract.catalogue import AgentEntry
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import agent_entry
 from runtime.contract.value import ObjectName
-from runtime.dispatch.decide import LookAgain, due
+from runtime.dispatch.decide import UNPUBLISHED_SECONDS, LookAgain, due
 from runtime.transport.port import Entry
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,8 @@ class Book:
             if inherited and conversation is not None:
                 # Whoever led before may have died before he published it.
                 self.put(Conversation(conversation), now)
+            elif conversation is not None and record.state is RunState.QUEUED:
+                self._put_by(Conversation(conversation), record.created + UNPUBLISHED_SECONDS)
         agent = record.task.agent
         needed = due(
             record,
@@ -148,6 +150,10 @@ class Book:
             unwanted=self.is_cancelling(agent),
         )
         self.put(OpenRun(agent, task), needed.at if isinstance(needed, LookAgain) else now)
+
+    def _put_by(self, matter: Matter, at: float) -> None:
+        if self._times.get(matter, at + 1) > at:
+            self.put(matter, at)
 
     def _close(self, record: RunRecord, now: float, *, inherited: bool) -> None:
         agent, task, conversation = record.task.agent, record.task.id, record.task.conversation

@@ -18,6 +18,8 @@ GRACE_SECONDS = 10.0  # past its deadline, for a worker to write the end itself
 CANCEL_SECONDS = 15.0  # after a cancellation, for the worker that has it or gets it next
 PHANTOM_SECONDS = 30.0  # for a run record to appear behind a place in a conversation
 
+UNPUBLISHED_SECONDS = 5.0  # from a run record to its task in the queue
+
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
@@ -72,6 +74,11 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """It was to be published and no worker has begun it: who was to do it may have died."""
+
+
+@dataclass(frozen=True, slots=True)
 class Abandon:
     """Nobody will ever run here: whoever was admitted has vanished without a run record."""
 
@@ -81,7 +88,7 @@ class Rest:
     """The run goes its way; its end is what comes next."""
 
 
-type NextInLine = Finish | Release | Abandon | Rest | LookAgain
+type NextInLine = Finish | Release | Repeat | Abandon | Rest | LookAgain
 
 
 def next_in_line(place: Place, record: RunRecord | None, now: float) -> NextInLine:
@@ -93,7 +100,14 @@ def next_in_line(place: Place, record: RunRecord | None, now: float) -> NextInLi
         return Finish()
     begun = record.state is RunState.RUNNING or record.attempt > 0
     ending = isinstance(due(record, now=now, cancelled_since=None), Write)
-    return Rest() if begun or ending or place.released else Release()
+    if begun or ending:
+        return Rest()
+    if not place.released:
+        return Release()
+    if record.state is not RunState.QUEUED:
+        return Rest()
+    appears = record.created + UNPUBLISHED_SECONDS
+    return LookAgain(appears) if now < appears else Repeat()
 
 
 def gave_up(record: RunRecord, deliveries: int) -> Failed:

@@ -4,8 +4,8 @@ import logging
 
 from runtime.contract.messages import Failed, FailureReason, Task
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import run_key
-from runtime.dispatch.decide import Abandon, Finish, LookAgain, Release, next_in_line
+from runtime.contract.subjects import Stream, run_key
+from runtime.dispatch.decide import Abandon, Finish, LookAgain, Release, Repeat, next_in_line
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
 from runtime.state.conversation_head import Place
@@ -15,6 +15,9 @@ from runtime.transport.port import PayloadTooLarge
 
 log = logging.getLogger(__name__)
 
+KNOWN_SECONDS = 60.0  # a task's message id is surely known to the queue, which forgets it in 120 s
+CROWDED_SECONDS = 30.0  # between looks whether a task can be told from others in the queue
+
 
 class Turns:
     """Brings conversations on, however far somebody else had come before a crash."""
@@ -23,10 +26,13 @@ class Turns:
         self._ports = ports
         self._ends = ends
         self._conversations = Conversations(ports.conversations)
+        self._repeated: dict[str, str] = {}
 
     async def look(self, conversation: str, now: float) -> float | None:
         """Bring a conversation on as far as possible; when to look again, if that is known."""
         place = await self._conversations.turn(conversation)
+        if place is None or self._repeated.get(conversation) != place.task:
+            self._repeated.pop(conversation, None)
         while place is not None:
             held = await self._ends.get(place.agent, place.task)
             match next_in_line(place, held.record if held else None, now):
@@ -38,6 +44,8 @@ class Turns:
                 case Release() if held:
                     await self._release(conversation, place, held)
                     return None
+                case Repeat():
+                    return await self._repeat(conversation, place, now)
                 case LookAgain(at):
                     return at
                 case _:
@@ -63,7 +71,27 @@ class Turns:
             await self._ends.write(held, _too_large(task.id, str(error)))
             return
         await self._conversations.released(conversation, task.id)
+        self._repeated[conversation] = task.id
         log.info("released a task", extra={"task": task.id, "conversation": conversation})
+
+    async def _repeat(self, conversation: str, place: Place, now: float) -> float | None:
+        """Publish a task once more that may never have been; when to try again if that is unsafe.
+
+        A worker takes a second copy for the first one come back and begins another attempt. So
+        there must be none: the queue knows the message id yet, or holds nothing for this Agent.
+        """
+        if self._repeated.get(conversation) == place.task:
+            return None
+        tasks = self._ports.readers[Stream.TASKS]
+        last = await tasks.last(self._ports.subjects.tasks(place.agent))
+        # A task leaves the queue after its record says so: read in this order, none is missed.
+        held = await self._ends.get(place.agent, place.task)
+        if held is None or not isinstance(next_in_line(place, held.record, now), Repeat):
+            return now
+        if last is not None and now > held.record.created + KNOWN_SECONDS:
+            return now + CROWDED_SECONDS
+        await self._release(conversation, place, held)
+        return None
 
     async def _queue(self, held: Held, task: Task) -> Held:
         queued = held.record.model_copy(update={"state": RunState.QUEUED, "task": task})

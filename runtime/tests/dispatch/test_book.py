@@ -17,6 +17,7 @@ from runtime.dispatch.book import (
     Matter,
     OpenRun,
 )
+from runtime.dispatch.decide import UNPUBLISHED_SECONDS
 from runtime.transport.port import Entry
 
 STACK = ObjectName(namespace="ns", name="stack")
@@ -92,6 +93,16 @@ def test_a_queued_run_of_a_conversation_may_have_been_left_unpublished() -> None
     note(book, RunState.QUEUED, conversation="c", now=50, inherited=True)
 
     assert taken(book) == {TALK: 50.0, OPEN: 600.0}
+
+
+def test_a_run_of_a_conversation_is_looked_at_once_it_should_be_published() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.QUEUED, conversation="c", now=1)
+    note(book, RunState.QUEUED, task="t2", conversation="d", now=1)
+    note(book, RunState.WAITING, task="t3", conversation="d", now=2)
+    note(book, RunState.QUEUED, task="t2", conversation="d", now=3)
+
+    assert [book.take(at) for at in (4, UNPUBLISHED_SECONDS)] == [[Conversation("d")], [TALK]]
 
 
 def test_an_end_closes_what_was_open() -> None:
