@@ -18,7 +18,7 @@ from runtime.tools.key import CALL_KEY
 from runtime.tools.port import ToolFailure
 from runtime.tools.schema import Schema
 from runtime.tools.signature import Arguments, Unreadable, arguments_of, documented
-from runtime.tools.threads import in_thread
+from runtime.tools.threads import Abandoned, Threads
 
 FIELD = "spec.python"
 
@@ -33,6 +33,7 @@ class PythonTool:
             BadSpec: there is none, or it cannot be offered to a model.
         """
         self._module = module
+        self._threads = Threads()
         self._function = load(module, field=FIELD)
         said = f'{FIELD}.entrypoint "{module.entrypoint}"'
         if not callable(self._function) or inspect.isclass(self._function):
@@ -48,8 +49,8 @@ class PythonTool:
         )
 
     def why_not(self) -> str | None:
-        """A function that was loaded can be called."""
-        return None
+        """A function that was loaded can be called, unless too many calls of it go on and on."""
+        return self._threads.why_not()
 
     async def call(self, function: str, arguments: dict[str, Any], key: str) -> Any:
         """Run the function, which finds `key` by `call_key()`; gives its result, as JSON has it.
@@ -80,7 +81,10 @@ class PythonTool:
                 if task is not None and task.cancelling():
                     raise  # it is we who want it to end
                 raise ToolFailure("the function was cancelled by its own code") from error
-        returned = await in_thread(lambda: self._function(**arguments))
+        try:
+            returned = await self._threads.run(lambda: self._function(**arguments))
+        except Abandoned as error:
+            raise ToolFailure(str(error)) from error
         return await returned if inspect.isawaitable(returned) else returned
 
 

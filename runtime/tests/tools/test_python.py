@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from runtime.tools.errors import BadSpec
 from runtime.tools.key import call_key
 from runtime.tools.port import ToolFailure
 from runtime.tools.python import PythonTool
+from runtime.tools.threads import MOST_ABANDONED
 
 NAME = ObjectName(namespace="team", name="add")
 QUEUE = Queue(stack=NAME, url="nats://nowhere", token_file="none", service_account=NAME)
@@ -56,6 +58,36 @@ async def test_a_blocking_function_does_not_block_the_loop(written: Written) -> 
     await asyncio.sleep(0.01)
     assert time.monotonic() - begun < 0.4
     assert await calling == 1
+
+
+async def test_calls_that_never_end_are_bounded(written: Written) -> None:
+    source = """
+        import threading
+        go_on = threading.Event()
+        begun = threading.Semaphore(0)
+        def run() -> int:
+            begun.release()
+            go_on.wait()
+            return 1
+    """
+    module = written(source)
+    stuck = tool(module)
+    code = sys.modules[module.entrypoint.partition(":")[0]]
+    for number in range(MOST_ABANDONED):
+        assert stuck.why_not() is None, number
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await stuck.call("run", {}, "k1")
+    with pytest.raises(ToolFailure) as caught:
+        await stuck.call("run", {}, "k1")
+    assert str(caught.value) == stuck.why_not()
+    assert str(caught.value).startswith("8 calls that were broken off are still running in this")
+    assert code.begun._value <= MOST_ABANDONED
+    code.go_on.set()
+    async with asyncio.timeout(5):
+        while stuck.why_not() is not None:
+            await asyncio.sleep(0.01)
+    assert await stuck.call("run", {}, "k1") == 1
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
