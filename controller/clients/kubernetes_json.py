@@ -38,6 +38,7 @@ PLURAL_BY_OBJECT: Final[Mapping[str, str]] = MappingProxyType(
         "Service": "services",
         "Pod": "pods",
         "PersistentVolumeClaim": "persistentvolumeclaims",
+        "NetworkPolicy": "networkpolicies",
         "Deployment": "deployments",
         "StatefulSet": "statefulsets",
         "Event": "events",

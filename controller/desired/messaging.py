@@ -38,6 +38,7 @@ def nats_children(stack: Stack, site: Site) -> tuple[Child, ...]:
         config_map(name, stack, Component.MESSAGING, {"nats.conf": _conf(stack, managed, site)}),
         _service(stack, site, name, headless=False),
         _service(stack, site, _peers(stack), headless=True),
+        _policy(stack, site, name),
         _servers(stack, managed, site),
     )
 
@@ -117,6 +118,21 @@ def _servers(stack: Stack, managed: ManagedMessaging, site: Site) -> Child:
     )
     template = yaml_quoted(rendered["spec"]["template"])
     return with_revision(rendered, digest(_conf(stack, managed, site), template))
+
+
+def _policy(stack: Stack, site: Site, name: str) -> Child:
+    """Routes ask nobody who they are: what reaches their port is a server like the others."""
+    key = key_of(stack)
+    listen = site.queue_listen(key.object_name)
+    return Child(
+        manifest(
+            "network_policy.yaml.j2",
+            metadata=metadata(name, stack, Component.MESSAGING),
+            selector=selector_labels(key.kind, key.name, Component.MESSAGING),
+            route_port=ROUTE_PORT,
+            open_ports=[port for port in (listen.port, listen.monitor_port) if port],
+        )
+    )
 
 
 def _service(stack: Stack, site: Site, name: str, *, headless: bool) -> Child:

@@ -65,6 +65,7 @@ CHILD_KINDS = (
     ("v1", "ConfigMap"),
     ("v1", "Service"),
     ("v1", "PersistentVolumeClaim"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
 )

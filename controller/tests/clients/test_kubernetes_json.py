@@ -1,10 +1,12 @@
 """What Kubernetes says of pods, and what we tell it in Events."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+import yaml
 
 from controller.api.names import Kind
 from controller.clients.kubernetes_json import (
@@ -18,8 +20,9 @@ from controller.clients.kubernetes_json import (
     read_pod,
     text_by_key,
 )
-from controller.model import ChildRef, Container, Key, KubeEvent, Pod
+from controller.model import CHILD_KINDS, ChildRef, Container, Key, KubeEvent, Pod
 
+RBAC = Path(__file__).parents[3] / "config" / "base" / "operator_rbac.yaml"
 MATH = Key(Kind.AGENT, "team", "math")
 NOW = datetime(2026, 11, 22, 17, 0, 0, 250000, UTC)
 EVENT = KubeEvent(about=MATH, uid="u", type="Warning", reason="RefNotFound", message="no Stack")
@@ -219,3 +222,19 @@ def test_a_config_map_is_text_and_base64() -> None:
         "b": "/w==",
     }
     assert text_by_key({}) == {}
+
+
+@pytest.mark.parametrize(("api_version", "kind"), CHILD_KINDS)
+def test_the_operator_may_do_with_children_what_it_does(api_version: str, kind: str) -> None:
+    """A watch that is forbidden stops kopf, for every kind."""
+    path = collection_path(api_version, kind, None)
+    group = api_version.rpartition("/")[0]
+    role = next(one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole")
+    verbs = {
+        verb
+        for rule in role["rules"]
+        if group in rule["apiGroups"] and path.rpartition("/")[2] in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+    assert verbs == {"get", "list", "watch", "create", "patch", "delete"}

@@ -26,6 +26,7 @@ async def test_from_apply_to_ready(scene: Scene) -> None:
         ("ConfigMap", "nats-default"),
         ("Service", "nats-default"),
         ("Service", "peers-default"),
+        ("NetworkPolicy", "nats-default"),
         ("StatefulSet", "nats-default"),
         ("ServiceAccount", "server-default"),
         ("ConfigMap", "server-default"),
