@@ -24,8 +24,8 @@ from runtime.contract.runs import RunRecord, RunState
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
-from runtime.worker.outcomes import Again, Done, GivenUp, Lost, Malformed, Outcome
-from runtime.worker.suspects import Suspects
+from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
+from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,10 @@ class TaskHandler:
             held = await self.runs.get(task.agent, task.id)
             if held is None:
                 # Of several servers the one that answered may lag behind; else nobody waits for it.
-                return Again(delivery.number) if delivery.number <= LOOKS else Done()
+                return Later(delivery.number) if delivery.number <= LOOKS else Done()
             return await self._with_record(task, held)
+        except Busy:
+            return Later(delivery.number)  # nothing was begun
         except StaleAttempt:
             log.warning("stale attempt", extra={"task": task.id, "worker": self.worker})
             return Lost()
