@@ -14,15 +14,21 @@ from runtime.contract.subjects import Stream as StreamName
 
 ASSUMED_BYTES: Final = 2 * 1024**3
 """Space that is counted on at an external NATS."""
-SHARE_BY_STREAM: Final = {
+SHARES: Final = {
     StreamName.TASKS: 0.15,
     StreamName.CALLS: 0.10,
     StreamName.EVENTS: 0.20,
     StreamName.DEAD: 0.03,
     StreamName.ADVISORIES: 0.02,
+    BucketName.RUNS: 0.09,
+    BucketName.CONVERSATIONS: 0.06,
+    BucketName.CHECKPOINTS: 0.04,
+    BucketName.EFFECTS: 0.04,
+    BucketName.CATALOGUE: 0.005,
+    BucketName.POLICY: 0.005,
 }
-"""JetStream takes three quarters of the disk and sets aside what streams may fill: half for these,
-the rest for the buckets, which have no limit of their own."""
+"""JetStream takes three quarters of the disk and sets aside what streams and buckets may fill: half
+of the disk for the streams, not quite a quarter for the buckets. So none takes another's room."""
 
 MOST_PER_SUBJECT: Final = 10_000
 """Tasks that may wait for one Agent, and calls of one Agent for one Tool: nobody fills it alone."""
@@ -61,13 +67,14 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
 
 
 def desired_buckets(stack: Stack, site: Site) -> tuple[Bucket, ...]:
-    """The key-value buckets of `stack`."""
+    """The key-value buckets of `stack`; a full one refuses what is new and drops nothing."""
     subjects = StackSubjects(key_of(stack).object_name)
     return tuple(
         Bucket(
             name=subjects.bucket(bucket),
             owner=str(key_of(stack)),
             ttl=bucket_ttl(bucket, stack.spec.retention),
+            max_bytes=_bytes(stack, bucket),
             replicas=copies(stack, site),
         )
         for bucket in BucketName
@@ -80,6 +87,9 @@ def bucket_ttl(bucket: BucketName, kept: Kept) -> timedelta:
     A task ends within `taskSeconds` (no Agent may have a longer timeout), and a run record is
     written when it is accepted, starts and ends. Twice that is therefore longer than any wait, and
     keeps the record for at least `taskSeconds` after the end.
+
+    The older turns of a conversation are written once while its head is written each turn: an age
+    would take them from a conversation that goes on.
     """
     match bucket:
         case BucketName.RUNS | BucketName.CHECKPOINTS | BucketName.EFFECTS:
@@ -148,7 +158,7 @@ def _history(
     )
 
 
-def _bytes(stack: Stack, name: StreamName) -> int:
+def _bytes(stack: Stack, name: StreamName | BucketName) -> int:
     managed = stack.spec.messaging.managed
     space = amount(managed.storage) if managed else None
-    return int(float(space or ASSUMED_BYTES) * SHARE_BY_STREAM[name])
+    return int(float(space or ASSUMED_BYTES) * SHARES[name])

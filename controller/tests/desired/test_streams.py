@@ -68,8 +68,12 @@ def test_advisories_of_both_queues_are_kept_for_the_dispatcher() -> None:
     assert consumer.max_deliver == -1
 
 
-def test_streams_leave_room_on_the_disk() -> None:
-    assert sum(stream.max_bytes for stream in STREAMS.values()) <= 1024**3 / 2
+def test_streams_and_buckets_fit_into_what_jetstream_takes() -> None:
+    streams = [stream.max_bytes for stream in STREAMS.values()]
+    buckets = [bucket.max_bytes for bucket in desired_buckets(STACK, SITE)]
+
+    assert min(*streams, *buckets) > 0
+    assert sum(streams + buckets) < 1024**3 * 3 / 4
 
 
 def test_there_are_at_most_three_copies() -> None:
