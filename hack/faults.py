@@ -63,7 +63,7 @@ def known() -> dict[str, dict[str, Any]]:
     for file in sorted(RESULTS.glob("*.json")):
         newest |= json.loads(file.read_text())
     now = commit(ROOT)
-    return {name: result for name, result in newest.items() if result["commit"] == now}
+    return {name: result for name, result in newest.items() if result.get("commit") == now}
 
 
 def existing() -> set[str]:
