@@ -32,6 +32,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether it still runs; one that nobody has buried yet does not."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 @contextmanager
 def plain(port: int, log: Path) -> Iterator[psutil.Process]:
     """The agent behind FastAPI, serving.
@@ -94,7 +102,10 @@ def started(command: Sequence[str], log: Path, stop: signal.Signals) -> Iterator
         family = tree(process)
         if popen.poll() is None:
             popen.send_signal(stop)
-        left = psutil.wait_procs(family, timeout=STOP_SECONDS)[1]
+        end = time.monotonic() + STOP_SECONDS
+        while (left := [one for one in family if lives(one)]) and time.monotonic() < end:
+            popen.poll()
+            time.sleep(0.05)
         for one in left:
             one.kill()
         popen.wait()

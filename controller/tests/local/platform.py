@@ -89,7 +89,7 @@ def running(folder: Path, place: Path, *options: str) -> Iterator[Platform]:
         below = _descendants(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(STOP_SECONDS) == 0, platform.said
-        assert not [pid for pid in below if Path(f"/proc/{pid}").exists()], platform.said
+        assert not [pid for pid in below if _lives(pid)], platform.said
     finally:
         process.kill()
         process.wait()
@@ -106,6 +106,14 @@ def _descendants(pid: int) -> list[int]:
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found[1:]
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process runs; one that nobody has buried yet does not."""
+    with contextlib.suppress(OSError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"
+    return False
 
 
 def _command_line(pid: int) -> str:
