@@ -57,7 +57,7 @@ faults: ## which fault is shown by which test, and how its last run ended
 
 .PHONY: bench
 bench: ## measure side by side in one run; writes docs/bench.md
-	@$(dev) && $$python hack/bench/run.py
+	@$(kube) && $(dev) && $$python hack/bench/run.py
 
 ##@ Cluster
 

@@ -40,8 +40,9 @@ class Emitter:
         return self._seq + 1
 
     async def started(self, worker: str) -> None:
-        """A worker has begun."""
-        await self._emit(Started(**self._place(), worker=worker))
+        """A worker has begun, for those who read along; the run record says it to the others."""
+        if self._task.options.stream:
+            await self._emit(Started(**self._place(), worker=worker))
 
     async def text(self, text: str) -> None:
         """A piece of the answer, for those who read along."""
