@@ -32,6 +32,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _hear_interrupts() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C; what we start must not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def lives(process: psutil.Process) -> bool:
     """Whether it still runs; one that nobody has buried yet does not."""
     try:
@@ -94,6 +99,7 @@ def started(command: Sequence[str], log: Path, stop: signal.Signals) -> Iterator
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us; we pass it on, once
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one system call, no lock is taken
         )
     process = psutil.Process(popen.pid)
     try:
