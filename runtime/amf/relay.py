@@ -99,7 +99,8 @@ class Following:
             await self._until_due()
             batch, self._ready = self._ready, []
             yield batch
-            if self._sequence.has_ended:
+            # More may have come while the reader was busy with this, the end among it.
+            if self._sequence.has_ended and not self._ready:
                 return
 
     @property
