@@ -185,3 +185,17 @@ async def test_garbage_on_the_subject_is_passed_over() -> None:
 
     assert isinstance(told[0], Started)
     assert told == EVENTS
+
+
+async def test_an_end_that_comes_while_the_reader_is_busy_is_handed_on() -> None:
+    place = Place()
+    for event in EVENTS[:2]:
+        place.following.push(event)
+    batches = place.following.batches()
+    told = await anext(batches)
+
+    for event in EVENTS[2:]:
+        place.following.push(event)
+    told += [event async for batch in batches for event in batch]
+
+    assert told == EVENTS
