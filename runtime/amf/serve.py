@@ -6,7 +6,6 @@ OpenAI's shape, an access log that can be switched off, and a start that waits f
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ from runtime.amf import sdk
 from runtime.amf.errors import ApiError
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
+from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
 from runtime.settings import Settings
 
@@ -144,9 +144,7 @@ def _with_desk(lifespan: Lifespan, shared: SharedDesk, settings: Settings) -> Li
         try:
             async with lifespan(app):
                 await shared.get()
-                # What is here stays, a million objects: no need to look through them now and then.
-                gc.collect()
-                gc.freeze()
+                spare_what_is_loaded()
                 yield
         finally:
             health.cancel()

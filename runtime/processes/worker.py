@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from runtime import health
 from runtime.contract.agent_config import Execution, Queue
 from runtime.contract.subjects import Stream
+from runtime.garbage import spare_what_is_loaded
 from runtime.processes.process import Readiness, prover, stop_signal, unless
 from runtime.settings import Settings
 from runtime.transport.jetstream import Link, connect
@@ -36,6 +37,7 @@ class Host:
         self, stream: Stream, durable: str, execution: Execution, handler: Handler
     ) -> None:
         """Let `handler` work on what the durable delivers; cancelled, it drains."""
+        spare_what_is_loaded()
         inbox = await self.link.inbox(
             self.keeper, stream, durable, slots=execution.concurrency, hold_seconds=HOLD_SECONDS
         )
