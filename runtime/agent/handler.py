@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from runtime.adapters.port import Adapter, AgentFailure, Answer, BudgetExceeded, Run, Text, Used
 from runtime.agent.before import GiveUp, Refuse, Repeat, Start, before
+from runtime.agent.deferred import Deferred
 from runtime.agent.emitter import Emitter
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.messages import (
@@ -121,7 +122,7 @@ class TaskHandler:
         # Known before anything is said of it: who hears that it has begun may cancel it at once.
         running = asyncio.create_task(self._answer(task, record, emitter), name=task.id)
         self._under_way[task.id] = running
-        watching = asyncio.create_task(self._watch(record, running), name=f"watch {task.id}")
+        watching = Deferred(WATCH_SECONDS, lambda: self._watch(record, running))
         try:
             async with asyncio.timeout(max(0, task.deadline - time.time())):
                 return await running
@@ -131,8 +132,7 @@ class TaskHandler:
         except asyncio.CancelledError:
             # Of the two, only the run was cancelled: a client wants it to end, or it has moved on.
             if running.cancelled() and not stopping():
-                if watching.done():
-                    watching.result()
+                watching.check()
                 return Cancelled(task=task.id, attempt=record.attempt, seq=emitter.next_seq)
             raise
         finally:
@@ -147,17 +147,16 @@ class TaskHandler:
             StaleAttempt: the run has moved on without this attempt.
         """
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
             with contextlib.suppress(TransportError):
                 held = await self.runs.get(record.task.agent, record.task.id)
-                if held is None:
-                    continue
-                if (held.record.attempt, held.record.state) != (record.attempt, record.state):
+                now = record if held is None else held.record
+                if (now.attempt, now.state) != (record.attempt, record.state):
                     running.cancel()
                     raise StaleAttempt(f"run {record.task.id} has moved on")
-                if held.record.cancel_requested:
+                if now.cancel_requested:
                     running.cancel()
                     return
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _answer(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
         await emitter.started(self.worker)

@@ -103,14 +103,15 @@ class Generation:
             Unavailable: no reply in time, nobody listens, or the connection broke.
             PayloadTooLarge: the server would not take it.
         """
+        loop = asyncio.get_running_loop()
         reply = f"{self.prefix}.r.{next(self._numbers)}"
-        waiting = self._waiting[reply] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting[reply] = loop.create_future()
+        late = loop.call_later(timeout, _too_late, waiting, subject, timeout)
         try:
             await self.publish(subject, data, reply=reply, headers=headers)
-            message: Msg = await asyncio.wait_for(waiting, timeout)
-        except TimeoutError as error:
-            raise Unavailable(f"no answer on {subject} within {timeout:g} s") from error
+            message = await waiting
         finally:
+            late.cancel()
             self._waiting.pop(reply, None)
         if not message.data and (message.headers or {}).get("Status") == "503":
             raise Unavailable(f"nobody answers on {subject}")
@@ -170,6 +171,11 @@ class Generation:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unavailable(f"the connection to {self._queue.url} broke"))
+
+
+def _too_late(waiting: asyncio.Future[Msg], subject: str, timeout: float) -> None:
+    if not waiting.done():
+        waiting.set_exception(Unavailable(f"no answer on {subject} within {timeout:g} s"))
 
 
 class Attached(Protocol):

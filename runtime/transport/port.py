@@ -104,7 +104,10 @@ class Delivery(Protocol):
         ...
 
     async def ack(self) -> None:
-        """Done: it is never delivered again. Returns once the queue has confirmed it."""
+        """Done. The queue's word is not waited for: if ours gets lost the message comes again.
+
+        So what was done has to be written down before, where the next delivery finds it.
+        """
         ...
 
     async def nak(self, delay_seconds: float = 0) -> None:

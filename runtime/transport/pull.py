@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 LONGEST_PULL_SECONDS = 20
 GRACE_SECONDS = 5
 CONSUMER_GONE_SECONDS = 1.0
+BUNDLE = 4  # free slots wait for each other until they are one to so many that are asked for
 ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
 
 
@@ -50,8 +51,8 @@ class JetStreamDelivery:
         self._held.until = until
 
     async def ack(self) -> None:
-        """Done. Returns once the queue has confirmed it."""
-        await self._settle(ACK, confirmed=True)
+        """Done; the queue's word is not waited for."""
+        await self._settle(ACK)
 
     async def nak(self, delay_seconds: float = 0) -> None:
         """Again, to any worker, after the delay."""
@@ -182,8 +183,10 @@ class PullInbox:
         return not any(reply.startswith(generation.prefix) for reply in self._open)
 
     async def _pull(self, generation: Generation) -> None:
-        wanted = self._slots - self._held - sum(self._open.values())
-        if wanted <= 0 or self._stopped:
+        open_ = sum(self._open.values())
+        wanted = self._slots - self._held - open_
+        # As long as enough are asked for, the slots that get free are bundled into one request.
+        if wanted <= 0 or self._stopped or wanted < open_ // BUNDLE:
             return
         reply = f"{generation.prefix}.p.{next(self._numbers)}"
         self._open[reply] = wanted
