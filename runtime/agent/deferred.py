@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 
 
 class Deferred:
-    """Begins `work` after `seconds`, unless it is called off before; until then it costs a timer."""
+    """Begins `work` after `seconds`, unless called off before; until then it costs a timer."""
 
     def __init__(self, seconds: float, work: Callable[[], Coroutine[object, object, None]]) -> None:
         self._work = work

@@ -21,7 +21,7 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.runs import REVISION, RunRecord, RunState
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
@@ -64,16 +64,11 @@ class TaskHandler:
             return Lost()  # our signs of life came late; the attempt that is under way goes on
         delivery.hold_until(task.deadline + GRACE_SECONDS)
         try:
-            held = await self.runs.get(task.agent, task.id)
-            if held is None:
-                # Of several servers the one that answered may lag behind; else nobody waits for it.
-                return Later(delivery.number) if delivery.number <= LOOKS else Done()
-            return await self._with_record(task, held)
+            return await self._begin(task, delivery)
         except Busy:
             return Later(delivery.number)  # nothing was begun
         except StaleAttempt:
-            log.warning("stale attempt", extra={"task": task.id, "worker": self.worker})
-            return Lost()
+            return self._stale(task)
         except TransportError as error:
             log.warning("out of reach", extra={"task": task.id, "error": str(error)})
             return Lost()
@@ -82,6 +77,16 @@ class TaskHandler:
         """End the run of `task`, if it is under way here."""
         if (running := self._under_way.get(task)) is not None:
             running.cancel()
+
+    async def _begin(self, task: Task, delivery: Delivery) -> Outcome:
+        if (accepted := _as_accepted(task, delivery)) is not None:
+            with contextlib.suppress(StaleAttempt):  # somebody has asked for its end meanwhile
+                return await self._with_record(task, accepted)
+        held = await self.runs.get(task.agent, task.id)
+        if held is None:
+            # Of several servers the one that answered may lag behind; else nobody waits for it.
+            return Later(delivery.number) if delivery.number <= LOOKS else Done()
+        return await self._with_record(task, held)
 
     async def _with_record(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
@@ -101,6 +106,12 @@ class TaskHandler:
                     return await self._attempt(task, await self.runs.begin(held, self.worker))
 
     async def _attempt(self, task: Task, held: Held) -> Outcome:
+        try:
+            return await self._to_its_end(task, held)
+        except StaleAttempt:
+            return self._stale(task)
+
+    async def _to_its_end(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
         try:
             end = await self._run(task, held.record, emitter)
@@ -203,6 +214,10 @@ class TaskHandler:
             await self.runs.end(held, end)
         await emitter.end(end)
 
+    def _stale(self, task: Task) -> Outcome:
+        log.warning("stale attempt", extra={"task": task.id, "worker": self.worker})
+        return Lost()
+
     def _failed(
         self, record: RunRecord, emitter: Emitter, reason: FailureReason, message: str
     ) -> Failed:
@@ -213,6 +228,14 @@ class TaskHandler:
             reason=reason,
             message=message,
         )
+
+
+def _as_accepted(task: Task, delivery: Delivery) -> Held | None:
+    """The record of a task that is delivered for the first time, as its server has written it."""
+    revision = delivery.headers.get(REVISION, "")
+    if delivery.number > 1 or not revision.isdecimal():
+        return None
+    return Held(RunRecord(task=task), int(revision))
 
 
 def _repeated(record: RunRecord) -> Outcome:

@@ -106,7 +106,7 @@ class Conversing:
     async def _after(self, response: str, user: str, room: int) -> Before:
         task = task_of(response)
         record = await self._desk.find(task) if task else None
-        if record is None or record.task.user != user or not record.store:
+        if record is None or record.task.user != user or not record.task.response.store:
             raise NotFound(
                 f"There is no response {response} that an agent could go on with.",
                 param="previous_response_id",

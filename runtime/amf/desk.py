@@ -15,7 +15,7 @@ from runtime.amf.relay import Following, Kept, Relay
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Cancelled, Task
-from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.runs import REVISION, RunRecord, RunState
 from runtime.contract.subjects import Bucket, StackSubjects, Stream, run_key
 from runtime.contract.value import ObjectName
 from runtime.state.conversations import Conversations
@@ -123,10 +123,14 @@ class Desk:
         task = record.task
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
-                await self._runs.accept(record)
+                held = await self._runs.accept(record)
                 if record.state is RunState.QUEUED:
-                    subject = self.subjects.tasks(task.agent)
-                    await self._outbox.publish(subject, task.encode(), msg_id=task.id)
+                    await self._outbox.publish(
+                        self.subjects.tasks(task.agent),
+                        task.encode(),
+                        msg_id=task.id,
+                        headers={REVISION: str(held.revision)},
+                    )
         except QueueFull as error:
             self.beside(self.withdraw(task))
             raise Full(

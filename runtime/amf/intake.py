@@ -9,7 +9,7 @@ from runtime.amf.conversing import Before
 from runtime.amf.desk import Desk
 from runtime.amf.errors import Conflict
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import Task
+from runtime.contract.messages import ResponseOptions, Task
 from runtime.contract.runs import RunRecord, RunState
 
 
@@ -58,14 +58,16 @@ class Intake:
             input=self.asked.input,
             history=before.history,
             options=self.asked.options,
+            response=ResponseOptions(
+                background=self.asked.background,
+                store=self.asked.store,
+                metadata=self.asked.metadata,
+                previous=before.previous,
+            ),
+            created=self.now,
             deadline=self.now + self.agent.timeout_seconds,
         )
         return RunRecord(
             task=task,
             state=RunState.WAITING if before.waits else RunState.QUEUED,
-            created=self.now,
-            background=self.asked.background,
-            store=self.asked.store,
-            metadata=self.asked.metadata,
-            previous=before.previous,
         )

@@ -87,7 +87,7 @@ class KeptRuns:
 
     async def _record(self, task: str) -> RunRecord:
         record = await self._desk.find(task)
-        if record is None or record.task.user != self._user or not record.store:
+        if record is None or record.task.user != self._user or not record.task.response.store:
             raise no_response(f"resp_{task}")
         return record
 

@@ -42,26 +42,27 @@ def model_name(record: RunRecord) -> str:
 
 def response_object(record: RunRecord) -> Wire:
     """The response object as it stands when the run is accepted."""
-    task, options = record.task, record.task.options
+    task = record.task
+    options, asked = task.options, task.response
     return {
         "id": f"resp_{task.id}",
         "object": "response",
-        "created_at": int(record.created),
+        "created_at": int(task.created),
         "completed_at": None,
         "status": STATUS.get(record.state, "in_progress"),
-        "background": record.background,
+        "background": asked.background,
         "conversation": {"id": task.conversation} if task.conversation else None,
         "error": None,
         "incomplete_details": None,
         "instructions": options.instructions,
         "max_output_tokens": options.max_output_tokens,
         "max_tool_calls": None,
-        "metadata": record.metadata,
+        "metadata": asked.metadata,
         "model": model_name(record),
         "output": [],
         "parallel_tool_calls": True,
-        "previous_response_id": f"resp_{record.previous}" if record.previous else None,
-        "store": record.store,
+        "previous_response_id": f"resp_{asked.previous}" if asked.previous else None,
+        "store": asked.store,
         "temperature": options.temperature,
         "text": {"format": {"type": "text"}},
         "tool_choice": "auto",
@@ -91,7 +92,7 @@ async def frames(
 ) -> AsyncGenerator[list[Wire]]:
     """The response as streaming events, as many at a time as there are; `at_end` as in `whole`."""
     answer = Answer(response_object(record), task=record.task.id, streaming=True)
-    answer.begin("queued" if record.background else "in_progress")
+    answer.begin("queued" if record.task.response.background else "in_progress")
     yield answer.frames()
     try:
         async for events in following.batches():

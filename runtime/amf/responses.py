@@ -129,7 +129,7 @@ class Answering:
         await self._conversing.leave(self._record)
 
     async def _left(self) -> None:
-        if not self._record.background:
+        if not self._record.task.response.background:
             task = self._record.task
             self._desk.beside(self._desk.cancel(task.agent, task.id))
 

@@ -51,6 +51,21 @@ class Options(Value):
     max_output_tokens: int | None = None
 
 
+class ResponseOptions(Value):
+    """What the client asked of the response object; no agent needs it.
+
+    Shape:
+        background  the client does not wait for it.
+        store       whether the client may retrieve it later.
+        previous    the task whose response this one goes on with.
+    """
+
+    background: bool = False
+    store: bool = True
+    metadata: dict[str, str] = Field(default_factory=dict)
+    previous: str | None = None
+
+
 class Task(Versioned):
     """One unit of work for an Agent.
 
@@ -63,6 +78,7 @@ class Task(Versioned):
         traceparent   W3C trace context of the request.
 
     Units:
+        created       seconds since the epoch.
         deadline      seconds since the epoch; the run has ended by then, one way or another.
     """
 
@@ -76,6 +92,8 @@ class Task(Versioned):
     input: tuple[Message, ...]
     history: tuple[Message, ...] = ()
     options: Options = Options()
+    response: ResponseOptions = ResponseOptions()
+    created: float
     deadline: float
     grant: str | None = None
     traceparent: str | None = None

@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-from pydantic import Field
-
 from runtime.contract.messages import (
     Cancelled,
     Completed,
@@ -14,6 +12,12 @@ from runtime.contract.messages import (
     TokenUsage,
     Versioned,
 )
+
+REVISION = "K8gentai-Run-Revision"
+"""Header of a task on the queue: the revision at which its run was accepted.
+
+A worker that begins over exactly this revision needs not read the record before.
+"""
 
 
 class RunState(StrEnum):
@@ -44,10 +48,9 @@ class RunRecord(Versioned):
         cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
                          dispatcher writes that end.
         text, usage      of a Completed run. `reason`, `message`: of a Failed one.
-        store            whether the client may retrieve it later.
 
     Units:
-        created, started, ended   seconds since the epoch.
+        started, ended   seconds since the epoch.
     """
 
     task: Task
@@ -56,17 +59,12 @@ class RunRecord(Versioned):
     returned: int = 0
     worker: str | None = None
     cancel_requested: bool = False
-    created: float
     started: float | None = None
     ended: float | None = None
     text: str | None = None
     usage: TokenUsage = TokenUsage()
     reason: FailureReason | None = None
     message: str | None = None
-    background: bool = False
-    store: bool = True
-    metadata: dict[str, str] = Field(default_factory=dict)
-    previous: str | None = None
 
     @property
     def spent(self) -> int:

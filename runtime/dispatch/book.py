@@ -141,7 +141,7 @@ class Book:
                 # Whoever led before may have died before he published it.
                 self.put(Conversation(conversation), now)
             elif conversation is not None and record.state is RunState.QUEUED:
-                self._put_by(Conversation(conversation), record.created + UNPUBLISHED_SECONDS)
+                self._put_by(Conversation(conversation), record.task.created + UNPUBLISHED_SECONDS)
         agent = record.task.agent
         needed = due(
             record,

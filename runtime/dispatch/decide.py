@@ -106,7 +106,7 @@ def next_in_line(place: Place, record: RunRecord | None, now: float) -> NextInLi
         return Release()
     if record.state is not RunState.QUEUED:
         return Rest()
-    appears = record.created + UNPUBLISHED_SECONDS
+    appears = record.task.created + UNPUBLISHED_SECONDS
     return LookAgain(appears) if now < appears else Repeat()
 
 
@@ -133,7 +133,7 @@ def lost_call(call: str, found: CallResult | None, deliveries: int) -> CallResul
 
 
 def _timed_out(record: RunRecord) -> Failed:
-    seconds = round(record.task.deadline - record.created)
+    seconds = round(record.task.deadline - record.task.created)
     why = {
         RunState.WAITING: "its conversation was busy all the time",
         RunState.QUEUED: f"no worker of {record.task.agent} took it",

@@ -88,7 +88,7 @@ class Turns:
         held = await self._ends.get(place.agent, place.task)
         if held is None or not isinstance(next_in_line(place, held.record, now), Repeat):
             return now
-        if last is not None and now > held.record.created + KNOWN_SECONDS:
+        if last is not None and now > held.record.task.created + KNOWN_SECONDS:
             return now + CROWDED_SECONDS
         await self._release(conversation, place, held)
         return None

@@ -109,7 +109,7 @@ class Generation:
         late = loop.call_later(timeout, _too_late, waiting, subject, timeout)
         try:
             await self.publish(subject, data, reply=reply, headers=headers)
-            message = await waiting
+            message: Msg = await waiting
         finally:
             late.cancel()
             self._waiting.pop(reply, None)

@@ -30,10 +30,11 @@ def record(scene: Scene, task: str, state: RunState) -> EntryRef:
         agent=NAME,
         origin="api",
         input=(),
+        created=0,
         deadline=0,
     )
     ref = EntryRef("team_default_runs", f"team.math.{task}")
-    scene.queue.entries[ref] = RunRecord(task=sent, state=state, created=0).encode()
+    scene.queue.entries[ref] = RunRecord(task=sent, state=state).encode()
     return ref
 
 

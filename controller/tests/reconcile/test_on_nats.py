@@ -192,6 +192,7 @@ def waiting_record() -> bytes:
         agent=ObjectName(namespace="team", name="math"),
         origin="api",
         input=(),
+        created=0,
         deadline=0,
     )
-    return RunRecord(task=task, state=RunState.WAITING, created=0).encode()
+    return RunRecord(task=task, state=RunState.WAITING).encode()

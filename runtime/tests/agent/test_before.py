@@ -17,12 +17,13 @@ TASK = Task(
     agent=NAME,
     origin="o",
     input=(Message(role=Role.USER, text="hi"),),
+    created=1,
     deadline=100,
 )
 
 
 def record(**facts: Any) -> RunRecord:
-    return RunRecord(task=TASK, created=1, **facts)
+    return RunRecord(task=TASK, **facts)
 
 
 @pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED])

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, override
 
 import pytest
 
@@ -34,7 +34,7 @@ from runtime.contract.messages import (
     TokenUsage,
     decode_event,
 )
-from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.runs import REVISION, RunRecord, RunState
 from runtime.contract.subjects import Bucket, Stream, run_key
 from runtime.contract.value import ObjectName
 from runtime.state.runs import Held, Runs, StaleAttempt
@@ -107,14 +107,19 @@ class Place:
             origin="o",
             input=(Message(role=Role.USER, text=text),),
             options=Options(stream=True),
+            created=time.time(),
             deadline=time.time() + seconds,
         )
-        await self.runs.accept(RunRecord(task=task, created=time.time(), **record))
-        await self.publish(task.encode(), task.id)
+        held = await self.runs.accept(RunRecord(task=task))
+        if record:  # what has become of it since
+            now = held.record.model_copy(update=record)
+            await self.link.store(Bucket.RUNS).put(run_key(MATH, task.id), now.encode())
+        await self.publish(task.encode(), task.id, str(held.revision))
         return task
 
-    async def publish(self, data: bytes, msg_id: str | None = None) -> None:
-        await self.link.outbox.publish(self.queue.subjects.tasks(MATH), data, msg_id=msg_id)
+    async def publish(self, data: bytes, msg_id: str | None = None, revision: str = "") -> None:
+        subject, headers = self.queue.subjects.tasks(MATH), {REVISION: revision}
+        await self.link.outbox.publish(subject, data, msg_id=msg_id, headers=headers)
 
     async def delivery(self) -> MemoryDelivery:
         return await asyncio.wait_for(self.inbox.next(), 1)
@@ -328,6 +333,51 @@ async def test_a_task_without_a_record_is_looked_at_again_and_then_let_go() -> N
     assert await place.handler.handle(delivery) == Later(1)
     delivery.number = 4
     assert await place.handler.handle(delivery) == Done()
+    assert not place.adapter.runs
+
+
+class Unread(Runs):
+    """Records that may be written and not read."""
+
+    @override
+    async def get(self, agent: ObjectName, task: str) -> Held | None:
+        raise AssertionError(f"the record of {agent}'s {task} was read")
+
+
+async def test_a_new_task_is_begun_over_the_revision_it_names_without_reading_its_record() -> None:
+    place = Place()
+    task = await place.accept()
+    place.handler.runs = Unread(place.link.store(Bucket.RUNS))
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    record = await place.record(task)
+    assert (record.state, record.attempt, record.task) == (RunState.COMPLETED, 1, task)
+
+
+@pytest.mark.parametrize("revision", ["", "none", "-1", "999"])
+async def test_whatever_revision_a_task_names_its_record_decides(revision: str) -> None:
+    place = Place()
+    task = await place.accept()
+    delivery = await place.delivery()
+    delivery.headers = {REVISION: revision}
+
+    assert await place.handler.handle(delivery) == Done()
+
+    assert (await place.record(task)).attempt == 1
+
+
+async def test_a_run_cancelled_before_its_first_delivery_is_not_begun() -> None:
+    place = Place()
+    task = await place.accept()
+    held = await place.runs.get(MATH, task.id)
+    assert held is not None
+    asked = held.record.model_copy(update={"cancel_requested": True})
+    await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), asked.encode())
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    assert (await place.record(task)).state is RunState.CANCELLED
     assert not place.adapter.runs
 
 

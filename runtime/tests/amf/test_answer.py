@@ -48,9 +48,10 @@ def record() -> RunRecord:
         agent=MATH,
         origin="here",
         input=(Message(role=Role.USER, text="2+3?"),),
+        created=NOW,
         deadline=NOW + 600,
     )
-    return RunRecord(task=task, created=NOW)
+    return RunRecord(task=task)
 
 
 def told(events: list[Event], *, one_by_one: bool = True) -> tuple[list[dict[str, Any]], Answer]:

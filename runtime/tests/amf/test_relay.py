@@ -38,13 +38,14 @@ class Place:
             agent=MATH,
             origin="here",
             input=(Message(role=Role.USER, text="?"),),
+            created=time.time(),
             deadline=time.time() + self.seconds,
         )
         kept = Kept(self.queue.subjects, self.link.reader(Stream.EVENTS))
         self.following = Following(self.task, self.runs, kept, whole=self.whole)
 
     async def accept(self) -> Held:
-        return await self.runs.accept(RunRecord(task=self.task, created=time.time()))
+        return await self.runs.accept(RunRecord(task=self.task))
 
     async def publish(self, *events: Event) -> None:
         subject = self.queue.subjects.events(MATH, "here", TASK)

@@ -85,7 +85,7 @@ class Scene:
 
     async def accept(self, task: Task, state: RunState = RunState.QUEUED, **fields: object) -> Held:
         """Write the run record of a task."""
-        record = RunRecord(task=task, state=state, created=time.time())
+        record = RunRecord(task=task, state=state)
         return await self.runs.accept(record.model_copy(update=fields))
 
     async def publish(self, task: Task) -> None:
@@ -218,6 +218,7 @@ def new_task(text: str = "1 + 1", *, seconds: float = 60, conversation: str | No
         user=USER,
         conversation=conversation,
         input=(Message(role=Role.USER, text=text),),
+        created=time.time(),
         deadline=time.time() + seconds,
     )
 

@@ -45,11 +45,11 @@ def note(
             origin="api",
             conversation=conversation,
             input=(Message(role=Role.USER, text="1 + 1"),),
+            created=0,
             deadline=deadline,
         ),
         state=state,
         cancel_requested=cancel,
-        created=0,
         ended=ended,
     )
     book.note(Entry(run_key(MATH, task), run.encode(), 1), now, inherited=inherited)

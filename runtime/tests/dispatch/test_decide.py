@@ -46,11 +46,10 @@ def record(state: RunState, *, cancel: bool = False, attempt: int = 0) -> RunRec
         agent=MATH,
         origin="api",
         input=(Message(role=Role.USER, text="1 + 1"),),
+        created=0,
         deadline=DEADLINE,
     )
-    return RunRecord(
-        task=task, state=state, cancel_requested=cancel, attempt=attempt, created=0, worker="w"
-    )
+    return RunRecord(task=task, state=state, cancel_requested=cancel, attempt=attempt, worker="w")
 
 
 def timed_out(why: str, attempt: int = 1) -> Write:

@@ -28,8 +28,8 @@ async def admit(scene: Scene, created: float) -> Task:
         deadline=task.deadline,
     )
     assert isinstance(admission, Admitted)
-    task = task.model_copy(update={"sequence": admission.sequence})
-    await scene.accept(task, created=created)
+    task = task.model_copy(update={"sequence": admission.sequence, "created": created})
+    await scene.accept(task)
     return task
 
 

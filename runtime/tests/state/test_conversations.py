@@ -81,11 +81,11 @@ def record(
             origin="api",
             conversation="c",
             input=(user(said or f"{task}?"),),
+            created=0,
             deadline=600,
         ),
         state=state,
         text=text if state is RunState.COMPLETED else None,
-        created=0,
     )
 
 

@@ -28,9 +28,10 @@ async def begun(runs: Runs) -> Held:
         agent=MATH,
         origin="here",
         input=(Message(role=Role.USER, text="?"),),
+        created=1.0,
         deadline=time.time() + 60,
     )
-    return await runs.begin(await runs.accept(RunRecord(task=task, created=1.0)), "w1")
+    return await runs.begin(await runs.accept(RunRecord(task=task)), "w1")
 
 
 async def wish_to_cancel(store: Store, held: Held) -> None:

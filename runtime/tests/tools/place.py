@@ -103,8 +103,16 @@ def tool_config(
 
 def task(task_id: str = "t1", seconds: float = 30) -> Task:
     said = Message(role=Role.USER, text="2+3?")
-    deadline = time.time() + seconds
-    return Task(id=task_id, stack=STACK, agent=MATH, origin="o", input=(said,), deadline=deadline)
+    now = time.time()
+    return Task(
+        id=task_id,
+        stack=STACK,
+        agent=MATH,
+        origin="o",
+        input=(said,),
+        created=now,
+        deadline=now + seconds,
+    )
 
 
 def call(a: int = 2, b: int = 3, *, index: int = 0, seconds: float = 30, **facts: Any) -> Call:
