@@ -23,8 +23,9 @@ type Progress = Started | TextDelta | ToolCalled | ToolReturned | UsageReported
 class Emitter:
     """Publishes what one attempt does.
 
-    Only the end waits for the queue's word. What comes before is in order on one connection, and
-    the end repeats all of the answer, so a reader can tell a gap and fill it.
+    Nothing waits for the queue's word. Events are in order on one connection, and the end repeats
+    all of the answer, so a reader can tell a gap and fill it; should the end itself get lost, the
+    run record has it.
     """
 
     def __init__(self, outbox: Outbox, task: Task, attempt: int) -> None:
@@ -69,8 +70,8 @@ class Emitter:
             await self._emit(UsageReported(**self._place(), usage=usage))
 
     async def end(self, end: End) -> None:
-        """The end, kept for sure; told again after a crash, it is kept once."""
-        await self._outbox.publish(self._subject, end.encode(), msg_id=f"{self._task.id}-end")
+        """The end, which the run record has already; told again after a crash, it is kept once."""
+        await self._outbox.signal(self._subject, end.encode(), msg_id=f"{self._task.id}-end")
 
     def _place(self) -> dict[str, Any]:
         self._seq += 1

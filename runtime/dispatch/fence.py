@@ -83,9 +83,9 @@ class FencedOutbox(Outbox):
         return await self.outbox.publish(subject, data, msg_id=msg_id, headers=headers)
 
     @override
-    async def signal(self, subject: str, data: bytes = b"") -> None:
+    async def signal(self, subject: str, data: bytes = b"", *, msg_id: str | None = None) -> None:
         self.check()
-        await self.outbox.signal(subject, data)
+        await self.outbox.signal(subject, data, msg_id=msg_id)
 
     @override
     async def listen(self, subject: str, on_signal: OnSignal) -> Subscription:

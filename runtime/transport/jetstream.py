@@ -20,6 +20,7 @@ from runtime.transport.pull import PullInbox
 from runtime.transport.replies import Refused, published
 
 PUBLISH_ATTEMPTS = 3
+MSG_ID = "Nats-Msg-Id"
 NOT_FOUND = frozenset({10037, 10043})  # no message found; deleting what is not there
 
 
@@ -86,7 +87,7 @@ class JetStreamOutbox:
         Raises:
             QueueFull, PayloadTooLarge, Unavailable: see `port.Outbox`.
         """
-        every = {**(headers or {}), **({"Nats-Msg-Id": msg_id} if msg_id else {})}
+        every = {**(headers or {}), **({MSG_ID: msg_id} if msg_id else {})}
         # With a message id the stream drops what it has already, so asking again is harmless.
         for _ in range(PUBLISH_ATTEMPTS - 1 if msg_id else 0):
             with contextlib.suppress(Unavailable):
@@ -97,9 +98,10 @@ class JetStreamOutbox:
         generation = await self._connection.current()
         return published((await generation.request(subject, data, headers=headers)).data)
 
-    async def signal(self, subject: str, data: bytes = b"") -> None:
+    async def signal(self, subject: str, data: bytes = b"", *, msg_id: str | None = None) -> None:
         """A core message: whoever listens hears it; a stream of that subject gives no word."""
-        await (await self._connection.current()).publish(subject, data)
+        headers = {MSG_ID: msg_id} if msg_id else None
+        await (await self._connection.current()).publish(subject, data, headers=headers)
 
     async def listen(self, subject: str, on_signal: OnSignal) -> "Listening":
         """Call `on_signal(subject, data)` for each core message, across reconnects."""

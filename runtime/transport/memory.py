@@ -288,10 +288,10 @@ class MemoryOutbox:
         """Keep `data` in the stream of `subject`."""
         return await self.queue.publish(subject, data, msg_id, headers or {})
 
-    async def signal(self, subject: str, data: bytes = b"") -> None:
+    async def signal(self, subject: str, data: bytes = b"", *, msg_id: str | None = None) -> None:
         """A core message; a stream of that subject keeps it without a word."""
         try:
-            await self.queue.publish(subject, data, None, {})
+            await self.queue.publish(subject, data, msg_id, {})
         except LookupError:
             await self.queue.signal(subject, data)
 

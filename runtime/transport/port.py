@@ -172,8 +172,15 @@ class Outbox(Protocol):
         """
         ...
 
-    async def signal(self, subject: str, data: bytes = b"") -> None:
-        """A core message: whoever listens hears it; a stream of that subject gives no word."""
+    async def signal(self, subject: str, data: bytes = b"", *, msg_id: str | None = None) -> None:
+        """A core message: whoever listens hears it; a stream of that subject gives no word.
+
+        With a `msg_id` the stream keeps it once.
+
+        Raises:
+            PayloadTooLarge: it is over the queue's limit.
+            Unavailable: the connection is down.
+        """
         ...
 
     async def listen(self, subject: str, on_signal: OnSignal) -> "Subscription":
