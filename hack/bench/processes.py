@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped]  # its stubs are not in the lock
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+STAND_IN = "hack/model/server.py"
 MIB = 1024 * 1024
 READY = "ready http://"
 PLAIN_SECONDS = 60.0
@@ -159,6 +160,8 @@ def role(command: Sequence[str], *, is_root: bool, listens: bool) -> str:
     if "runtime" in command:
         words = command[command.index("runtime") + 1 :]
         return "worker" if words[:1] == ["worker"] else " ".join(words[:1]) or "runtime"
+    if any(word.endswith(STAND_IN) for word in command):
+        return "stand-in model"
     return Path(command[0]).name if command else "unknown"
 
 

@@ -1,6 +1,6 @@
-"""Measures k8gentai beside the same agent in plain FastAPI, in one run, and keeps the table.
+"""Measures k8gentai beside the same agent in plain FastAPI, in one run, and keeps the tables.
 
-    python hack/bench/run.py                 everything, into docs/bench.md
+    python hack/bench/run.py                 everything, into docs/bench.md and the README
     python hack/bench/run.py --calibrate     plain against plain: what the harness itself makes
                                              of equal servers; prints, keeps nothing
 
@@ -27,10 +27,12 @@ import load
 import manifests
 import processes
 import psutil  # type: ignore[import-untyped]  # its stubs are not in the lock
+import summary
 import uvloop
 from figures import By, Measure, Pair, Result, by_process, comparison
 
 DOCUMENT = processes.ROOT / "docs" / "bench.md"
+README = processes.ROOT / "README.md"
 MODEL = "bench"
 CONCURRENCY = 32
 STREAMS = 100
@@ -291,7 +293,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(f"error: {error}")
     if not chosen.calibrate:
         found = replace(found, results=[*found.results, in_cluster(CLUSTER_ROUNDS)])
-        chosen.document.write_text(document(found, size, ours.target.name))
+        page = document(found, size, ours.target.name)
+        chosen.document.write_text(page)
+        if chosen.document == DOCUMENT:
+            README.write_text(summary.into(README.read_text(), page))
     print(document(found, size, ours.target.name))
 
 

@@ -17,6 +17,7 @@ import pytest
         (["python", "-m", "runtime", "dispatch", "default/bench"], False, False, "dispatch"),
         (["python", "-m", "runtime"], False, False, "runtime"),
         (["/opt/bin/nats-server", "-c", "nats.conf"], False, False, "nats-server"),
+        (["python", "/k/hack/model/server.py", "--port", "1"], False, False, "stand-in model"),
         ([], False, False, "unknown"),
     ],
 )
