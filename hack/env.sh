@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints the Python of one environment of this project, made from uv.lock on its first use.
 #   hack/env.sh dev                everything, for tests and tools, in .venv
-#   hack/env.sh NAME EXTRA...      just these extras, in a cache that all checkouts share
+#   hack/env.sh NAME EXTRA...      just these extras, in a cache that all checkouts share; +GROUP adds a group
 # Needs any Python 3 with venv, or uv. Python 3.12 or 3.13 itself is looked for on PATH and in
 # pyenv's versions, and fetched by uv if there is none; K8GENTAI_PYTHON names one to take.
 set -euo pipefail
@@ -58,10 +58,16 @@ export UV_PYTHON_DOWNLOADS=never UV_PYTHON=$python
 
 if [ "$name" = dev ]; then
   environment=$PWD/.venv
-  options=(--all-extras --all-groups)
+  # What cannot stand beside the rest (tool.uv.conflicts) has an environment of its own.
+  options=(--all-extras --no-extra crewai --no-extra beeai --all-groups)
 else
   options=(--no-default-groups --no-install-project)
-  for extra; do options+=(--extra "$extra"); done
+  for part; do
+    case $part in
+      +*) options+=(--group "${part#+}") ;;
+      *) options+=(--extra "$part") ;;
+    esac
+  done
   digest=$({ cat uv.lock pyproject.toml; "$python" --version; printf '%s ' "$@"; } | sha256sum | cut -c1-12)
   environment=$CACHE/envs/$name-$digest
 fi
