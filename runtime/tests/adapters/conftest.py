@@ -1,18 +1,9 @@
-"""The stand-in model as a process, and agents that use it."""
+"""A Llama Stack server before the stand-in model, and the clients of models closed again."""
 
-import asyncio
-import contextlib
 import gc
-import itertools
-import os
-import socket
-import subprocess
 import sys
-import textwrap
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openai
 import pytest
@@ -20,69 +11,11 @@ from langchain_openai.chat_models._client_utils import _cached_async_httpx_clien
 from llama_stack_client import AsyncLlamaStackClient, LlamaStackClient
 
 from runtime.adapters.llama_stack import client_of
-from runtime.adapters.port import Adapter, Answer, Run, Step, Text, Used
-from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module, Queue
-from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import Message, Options, Role, TokenUsage
-from runtime.contract.value import ObjectName
-from runtime.tools.port import ToolFunction
+from runtime.tests.agents import config, free_port, model_url, served
 
-MODEL = Path(__file__).parents[3] / "hack" / "model" / "server.py"
+__all__ = ["config", "model_url"]  # fixtures
+
 STACK = Path(__file__).with_name("stack.yaml")
-MATH = ObjectName(namespace="team", name="math")
-ADD = ObjectName(namespace="team", name="add")
-QUEUE = Queue(stack=MATH, url="nats://nowhere", token_file="none", service_account=MATH)
-NUMBERS = {
-    "type": "object",
-    "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
-    "required": ["a", "b"],
-}
-SPEC = FunctionSpec(name="add", description="Add two numbers.", input_schema=NUMBERS)
-COUNT = itertools.count()
-
-type Config = Callable[..., AgentConfig]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@contextlib.contextmanager
-def served(folder: Path, command: Sequence[object], port: int, **env: str) -> Iterator[None]:
-    """A server as a process, from its first connection on."""
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            env=os.environ | env,
-        )
-        try:
-            for _ in range(600):
-                assert process.poll() is None, (folder / "log").read_text()
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                time.sleep(0.1)
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:  # it waits for answers that never come
-                process.kill()
-                process.wait()
-
-
-@pytest.fixture(scope="session")
-def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a stand-in model."""
-    port = free_port()
-    command = [sys.executable, MODEL, "--port", str(port)]
-    with served(tmp_path_factory.mktemp("model"), command, port):
-        yield f"http://127.0.0.1:{port}/v1"
 
 
 @pytest.fixture(scope="session")
@@ -97,85 +30,6 @@ def stack_url(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Itera
         yield f"http://127.0.0.1:{port}/v1"
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Iterator[Config]:
-    """The configuration of an agent: of a module with this source, or of instructions."""
-    before = list(sys.path)
-
-    def made(
-        source: str | None = None,
-        entrypoint: str = "graph",
-        *,
-        url: str = "http://127.0.0.1:1/v1",
-        model: str = "stand-in",
-        framework: Framework = Framework.LANGGRAPH,
-        iterations: int = 10,
-        **facts: Any,
-    ) -> AgentConfig:
-        if source is None:
-            facts |= {
-                "declarative": Declarative(instructions="You do sums.", max_iterations=iterations)
-            }
-        else:
-            name = f"users_agent_{next(COUNT)}"
-            (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
-            module = Module(entrypoint=f"{name}:{entrypoint}", path=str(tmp_path))
-            facts |= {"module": module}
-        return AgentConfig(
-            agent=MATH,
-            queue=QUEUE,
-            durable="math-1",
-            framework=framework,
-            model=Model(id=model, base_url=url),
-            **facts,
-        )
-
-    yield made
-    sys.path[:] = before
-
-
-async def adding(arguments: dict[str, Any]) -> str:
-    return str(arguments["a"] + arguments["b"])
-
-
-def function(
-    call: Callable[[dict[str, Any]], Awaitable[str]] = adding, spec: FunctionSpec = SPEC
-) -> ToolFunction:
-    return ToolFunction(spec, ADD, call)
-
-
-def asking(text: str = "What is 12 + 30?", *tools: ToolFunction, **facts: Any) -> Run:
-    """A run that asks `text`; further facts are what the client wishes."""
-    attempt, history = facts.pop("attempt", 1), facts.pop("history", ())
-    return Run(
-        task="t1",
-        attempt=attempt,
-        input=(Message(role=Role.USER, text=text),),
-        history=history,
-        options=Options(**facts),
-        tools=tools,
-    )
-
-
-async def steps_of(adapter: Adapter, run: Run) -> list[Step]:
-    async with asyncio.timeout(60):
-        return [step async for step in adapter.run(run)]
-
-
-def answer(steps: list[Step]) -> str:
-    (last,) = [step for step in steps if isinstance(step, Answer)]
-    assert steps[-1] is last
-    return last.text
-
-
-def text(steps: list[Step]) -> str:
-    return "".join(step.text for step in steps if isinstance(step, Text))
-
-
-def cost(steps: list[Step]) -> TokenUsage:
-    return sum((step.usage for step in steps if isinstance(step, Used)), TokenUsage())
-
-
 async def close_clients() -> None:
     """Close the connections that the clients of models keep for as long as a process lives."""
     for made in (client_of, _cached_async_httpx_client):
@@ -185,9 +39,3 @@ async def close_clients() -> None:
         closing = client.close()
         if closing is not None:
             await closing
-
-
-@contextlib.asynccontextmanager
-async def no_model() -> AsyncIterator[str]:
-    """An address where nobody listens."""
-    yield f"http://127.0.0.1:{free_port()}/v1"

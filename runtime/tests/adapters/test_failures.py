@@ -4,7 +4,7 @@ import pytest
 
 from runtime.adapters.failures import telling
 from runtime.adapters.port import AgentFailure
-from runtime.tests.adapters.conftest import Config
+from runtime.tests.agents import Config
 from runtime.tools.port import ToolFailure
 from runtime.transport.port import TransportError, Unavailable
 

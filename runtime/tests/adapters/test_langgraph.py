@@ -23,13 +23,13 @@ from runtime.adapters.port import (
 from runtime.contract.agent_config import Budget, Execution
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Role
-from runtime.tests.adapters.conftest import (
+from runtime.tests.adapters.conftest import close_clients
+from runtime.tests.agents import (
     SPEC,
     Config,
     adding,
     answer,
     asking,
-    close_clients,
     cost,
     function,
     no_model,

@@ -18,12 +18,12 @@ from runtime.adapters.port import (
 )
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Role
-from runtime.tests.adapters.conftest import (
+from runtime.tests.adapters.conftest import close_clients
+from runtime.tests.agents import (
     SPEC,
     Config,
     answer,
     asking,
-    close_clients,
     cost,
     function,
     steps_of,

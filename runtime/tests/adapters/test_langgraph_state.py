@@ -10,7 +10,7 @@ from runtime.adapters.port import (
     BadAgent,
     Step,
 )
-from runtime.tests.adapters.conftest import (
+from runtime.tests.agents import (
     Config,
     answer,
     asking,

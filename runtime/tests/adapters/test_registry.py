@@ -7,7 +7,7 @@ from runtime.adapters.langgraph import LangGraphAdapter
 from runtime.adapters.port import BadAgent
 from runtime.adapters.registry import build, default_environment
 from runtime.contract.agent_config import Framework
-from runtime.tests.adapters.conftest import Config
+from runtime.tests.agents import Config
 
 GRAPH = """
     from langgraph.graph import START, MessagesState, StateGraph

@@ -9,7 +9,7 @@ import pytest
 from runtime.adapters import scope
 from runtime.adapters.langgraph_model import model_of
 from runtime.adapters.scope import call_tool, call_tool_from_thread, enter, opened, within
-from runtime.tests.adapters.conftest import Config, adding, asking, function
+from runtime.tests.agents import Config, adding, asking, function
 from runtime.tools.port import ToolFailure
 
 NUMBERS = {"a": 1, "b": 2}
