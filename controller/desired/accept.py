@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from controller.api.agent import Agent, Framework
+from controller.api.agent import Agent
 from controller.api.conditions import AcceptedReason, ResolvedRefsReason
 from controller.api.fields import ScalingEngine
 from controller.api.stack import Flavour, Stack
@@ -13,7 +13,6 @@ from controller.desired.references import missing_config_map, module_of, stack_o
 from controller.desired.server import PROVIDERS
 from controller.model import Problem, StackView, WorkloadView
 
-FRAMEWORKS: Final = (Framework.LANGGRAPH, Framework.LLAMA_STACK)
 ESCAPED: Final = "${"
 """With this the server's configuration refers to its environment."""
 
@@ -57,9 +56,6 @@ def _not_yet(field: str, what: str, way_out: str) -> Problem:
 
 def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
     spec = agent.spec
-    if spec.framework not in FRAMEWORKS:
-        choose = f"choose {' or '.join(FRAMEWORKS)}"
-        yield _not_yet("spec.framework", f"the framework {spec.framework}", choose)
     if spec.agents:
         yield _not_yet("spec.agents", "an agent as a tool of another one", "remove it")
     if spec.triggers:

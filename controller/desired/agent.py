@@ -47,6 +47,9 @@ from runtime.contract.value import ObjectName
 IMAGE_BY_FRAMEWORK: Final = {
     Framework.LANGGRAPH: Image.WORKER_LANGGRAPH,
     Framework.LLAMA_STACK: Image.WORKER_LLAMA_STACK,
+    Framework.CREWAI: Image.WORKER_CREWAI,
+    Framework.AG2: Image.WORKER_AG2,
+    Framework.BEEAI: Image.WORKER_BEEAI,
 }
 
 

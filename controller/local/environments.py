@@ -14,6 +14,9 @@ EXTRAS: Final = {
     Image.RUNTIME: ("tools", "trust"),
     Image.WORKER_LANGGRAPH: ("langgraph",),
     Image.WORKER_LLAMA_STACK: ("llama-stack",),
+    Image.WORKER_CREWAI: ("crewai",),
+    Image.WORKER_AG2: ("ag2",),
+    Image.WORKER_BEEAI: ("beeai",),
 }
 
 type Say = Callable[[str], None]

@@ -15,6 +15,7 @@ from typing import Final
 from controller.api.names import LABEL_OWNER_KIND, Kind
 from controller.clients.jetstream import JetStream
 from controller.clients.servers import HttpServers
+from controller.desired.agent import IMAGE_BY_FRAMEWORK
 from controller.local.aside import stand_in_model, trust_keys, trust_plane
 from controller.local.ask import NoAnswer, a_sum, ask
 from controller.local.cluster import LocalCluster
@@ -52,10 +53,6 @@ RECONCILE: Final = {
     Kind.AGENT: reconcile_agent,
     Kind.TOOL: reconcile_tool,
     Kind.IDENTITY_POLICY: reconcile_identity_policy,
-}
-WORKER_BY_FRAMEWORK: Final = {
-    "LangGraph": Image.WORKER_LANGGRAPH,
-    "LlamaStack": Image.WORKER_LLAMA_STACK,
 }
 
 
@@ -232,7 +229,7 @@ class _Platform:
             for key, body in self._manifests.objects.items()
             if key.kind is Kind.AGENT
         }
-        workers = [image for name, image in WORKER_BY_FRAMEWORK.items() if name in frameworks]
+        workers = [image for name, image in IMAGE_BY_FRAMEWORK.items() if name in frameworks]
         return [Image.SERVER, Image.RUNTIME, *workers]
 
     async def _reconcile(self, key: Key, now: datetime) -> Progress:

@@ -16,6 +16,9 @@ class Image(StrEnum):
     NATS = "nats"
     WORKER_LANGGRAPH = "worker-langgraph"
     WORKER_LLAMA_STACK = "worker-llama-stack"
+    WORKER_CREWAI = "worker-crewai"
+    WORKER_AG2 = "worker-ag2"
+    WORKER_BEEAI = "worker-beeai"
 
 
 @dataclass(frozen=True, slots=True)

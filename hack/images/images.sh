@@ -2,7 +2,8 @@
 # Builds the images whose inputs have changed, and brings all of them into the cluster if one is up.
 #
 #   images.sh           all of them
-#   images.sh NAME...   those of operator, server, runtime, worker-langgraph, worker-llama-stack, nats
+#   images.sh NAME...   those of operator, server, runtime, nats, worker-langgraph, worker-llama-stack, worker-crewai,
+#                       worker-ag2, worker-beeai
 #
 # With a container engine (CLUSTER=kind) they are built by it on python:3.13-slim, else by buildah on a base made here.
 # K8GENTAI_IMAGE_PREFIX (localhost/k8gentai) and K8GENTAI_IMAGE_TAG (dev) name them.
@@ -17,6 +18,9 @@ declare -A recipe=(
   [runtime]="runtime:tools trust:runtime"
   [worker-langgraph]="runtime:langgraph:runtime"
   [worker-llama-stack]="runtime:llama-stack:runtime"
+  [worker-crewai]="runtime:crewai:runtime"
+  [worker-ag2]="runtime:ag2:runtime"
+  [worker-beeai]="runtime:beeai:runtime"
   [nats]="nats:controller:"
 )
 
@@ -58,7 +62,7 @@ mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai"
 exec 9>"${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai/images.lock"
 flock 9
 
-[ $# -gt 0 ] || set -- operator server runtime worker-langgraph worker-llama-stack nats
+[ $# -gt 0 ] || set -- operator server runtime nats worker-langgraph worker-llama-stack worker-crewai worker-ag2 worker-beeai
 cluster=$(hack/cluster/cluster.sh which)
 base=python:3.13-slim-trixie
 if [ "$cluster" = source ]; then

@@ -370,9 +370,9 @@ async def test_an_edit_rolls_out_without_a_lost_request(up: Platform) -> None:
         ),
         pytest.param(
             "notyet",
-            declarative("notyet").replace("LangGraph", "CrewAI"),
-            ["UnsupportedValue", "spec.framework", "CrewAI"],
-            id="a framework of a later version",
+            declarative("notyet", more="{triggers: [{schedule: '@daily', input: go}]}"),
+            ["UnsupportedValue", "spec.triggers"],
+            id="a field of a later version",
         ),
     ],
 )

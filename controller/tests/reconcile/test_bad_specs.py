@@ -61,12 +61,6 @@ async def test_a_bad_edit_leaves_the_system_running_and_its_revert_restores_it(
 
 UNSUPPORTED = [
     pytest.param(
-        {"framework": "CrewAI"},
-        "spec.framework: the framework CrewAI is not in this version; "
-        "choose LangGraph or LlamaStack",
-        id="framework",
-    ),
-    pytest.param(
         {"agents": [{"agentRef": {"name": "other"}}]},
         "spec.agents: an agent as a tool of another one is not in this version; remove it",
         id="agents",

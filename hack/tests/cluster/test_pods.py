@@ -130,6 +130,9 @@ def ran(namespace: str, body: dict[str, Any]) -> str:
         ("runtime", "runtime"),
         ("worker-langgraph", "runtime"),
         ("worker-llama-stack", "runtime"),
+        ("worker-crewai", "runtime"),
+        ("worker-ag2", "runtime"),
+        ("worker-beeai", "runtime"),
     ],
 )
 def test_an_image_runs_sealed(namespace: str, image: str, package: str) -> None:
