@@ -50,6 +50,7 @@ check: ## format, lint, types, import rules, drift, pure tests
 .PHONY: test
 test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 2 --dist loadscope -m integration
+	@hack/frameworks.sh
 
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended
