@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Outcome, Task
 from runtime.contract.value import ObjectName
+from runtime.tools.numbering import Numbering
 
 
 class ToolFailure(Exception):
@@ -59,6 +60,8 @@ type Announce = Callable[[Called | Returned], Awaitable[None]]
 class Toolbox(Protocol):
     """What an agent may call."""
 
-    def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
-        """The functions of one attempt at one task; their calls are numbered from the start."""
+    def bind(
+        self, task: Task, announce: Announce, numbering: Numbering | None = None
+    ) -> tuple[ToolFunction, ...]:
+        """The functions of one attempt at one task; without `numbering` it begins at the start."""
         ...

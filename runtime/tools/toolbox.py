@@ -4,9 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from runtime.contract.subjects import effect_key, functions_entry
 from runtime.contract.value import ObjectName
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.errors import CallBudgetSpent, EffectUnknown
+from runtime.tools.numbering import Numbering
 from runtime.tools.offer import Offered, offers
 from runtime.tools.port import Announce, Called, Returned, ToolFailure, ToolFunction
 from runtime.transport.port import Store, TransportError
@@ -95,9 +95,13 @@ class CatalogueToolbox:
                 self._problem = str(error)
                 log.warning("the changed functions cannot be used", extra={"error": str(error)})
 
-    def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
-        """The functions of one attempt at one task; their calls are numbered from the start."""
-        attempt = _Attempt(task, announce, self._calls, self._config.budget.tool_calls)
+    def bind(
+        self, task: Task, announce: Announce, numbering: Numbering | None = None
+    ) -> tuple[ToolFunction, ...]:
+        """The functions of one attempt at one task; without `numbering` it begins at the start."""
+        numbers = Numbering() if numbering is None else numbering
+        budget = self._config.budget.tool_calls
+        attempt = _Attempt(task, announce, self._calls, budget, numbers)
         return tuple(
             ToolFunction(
                 spec=offered.spec, tool=offered.binding.tool, call=partial(attempt.call, offered)
@@ -113,8 +117,8 @@ class CatalogueToolbox:
             except TransportError as error:
                 log.warning("the catalogue is out of reach", extra={"error": str(error)})
                 continue
-            if entry is not None:
-                self._found[binding.tool] = ToolFunctions.decode(entry.value)
+            if entry is not None and (said := ToolFunctions.decode(entry.value)).is_known:
+                self._found[binding.tool] = said
         tools = (binding.tool for binding in self._config.tools)
         return next((tool for tool in tools if tool not in self._found), None)
 
@@ -131,8 +135,7 @@ class _Attempt:
     announce: Announce
     calls: Calls
     budget: int | None
-    made: int = 0
-    equal: Counter[str] = field(default_factory=Counter)
+    numbering: Numbering
 
     async def call(self, offered: Offered, arguments: dict[str, Any]) -> str:
         """Make one call; gives its result as text for the model.
@@ -141,7 +144,7 @@ class _Attempt:
             ToolFailure: with a sentence for the model.
             CallBudgetSpent: the task must not go on.
         """
-        self._count()
+        self._check_budget()
         plain: dict[str, Any] = json.loads(to_json(arguments, fallback=str, inf_nan_mode="null"))
         call = self._numbered(offered, plain)
         name = offered.spec.name
@@ -168,18 +171,16 @@ class _Attempt:
         offered.schema.check(call.arguments)
         return text_of(await self.calls.result(call))
 
-    def _count(self) -> None:
-        if self.budget is not None and self.made >= self.budget:
+    def _check_budget(self) -> None:
+        made = len(self.numbering)
+        if self.budget is not None and made >= self.budget:
             raise CallBudgetSpent(
-                f"the task made {self.made} tool calls, and spec.budget.toolCalls allows no more"
+                f"the task made {made} tool calls, and spec.budget.toolCalls allows no more"
             )
-        self.made += 1
 
     def _numbered(self, offered: Offered, arguments: dict[str, Any]) -> Call:
         tool, step = offered.binding.tool, step_of(offered.function, arguments)
-        first = effect_key(tool, self.calls.caller, self.task.id, step, 0)
-        index = self.equal[first]
-        self.equal[first] += 1
+        index = self.numbering.take(effect_key(tool, self.calls.caller, self.task.id, step, 0))
         return Call(
             id=effect_key(tool, self.calls.caller, self.task.id, step, index),
             task=self.task.id,
