@@ -11,6 +11,7 @@ from runtime.tools.errors import BadSpec
 
 MODULES: Mapping[Framework, str] = {
     Framework.LANGGRAPH: "runtime.adapters.langgraph",
+    Framework.AG2: "runtime.adapters.ag2",
     Framework.LLAMA_STACK: "runtime.adapters.llama_stack",
 }
 

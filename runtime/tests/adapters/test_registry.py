@@ -29,7 +29,11 @@ async def test_a_framework_has_an_adapter(config: Config) -> None:
     assert isinstance(await build(config(GRAPH), ()), LangGraphAdapter)
 
 
-async def test_a_framework_without_an_adapter_is_told(config: Config) -> None:
+async def test_a_framework_without_an_adapter_is_told(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {Framework.LANGGRAPH: "a", Framework.LLAMA_STACK: "b"}
+    monkeypatch.setattr(registry, "MODULES", known)
     with pytest.raises(BadAgent) as caught:
         await build(config(GRAPH, framework=Framework.BEEAI), ())
     assert str(caught.value) == (
