@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from runtime.adapters.ag2_errors import Way, Witness
 from runtime.adapters.ag2_events import HEARD, Listener, RunStream, prompts, trajectory
-from runtime.adapters.ag2_model import model_of, streaming
+from runtime.adapters.ag2_model import connected, model_of, streaming
 from runtime.adapters.ag2_tools import PlatformTool, clash_of
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
@@ -112,7 +112,7 @@ class AG2Adapter:
     ) -> None:
         self._agent = agent
         self._config = config
-        self._model: ModelConfig = agent.config or model_of(config)
+        self._model = connected(agent.config or model_of(config))
         self._streaming_model = streaming(self._model)
         self._most_turns = most_turns
 

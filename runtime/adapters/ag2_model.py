@@ -5,7 +5,7 @@ import os
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, override
 
-from ag2.config import OpenAIConfig
+from ag2.config import ModelConfig, OpenAIConfig, OpenAIResponsesConfig
 from ag2.config.openai.openai_client import OpenAIClient
 from openai import DefaultAsyncHttpxClient
 
@@ -29,8 +29,18 @@ def model_of(config: AgentConfig) -> "PlatformModel":
 
 @functools.lru_cache
 def connections() -> DefaultAsyncHttpxClient:
-    """The connections of this process; AG2 makes a client a turn, each with its own, otherwise."""
+    """The connections of this process to models."""
     return DefaultAsyncHttpxClient()
+
+
+def connected(model: ModelConfig) -> ModelConfig:
+    """The same model, asked over connections that are kept.
+
+    AG2 makes a client for each turn, otherwise one with connections of its own, and closes none.
+    """
+    if isinstance(model, OpenAIConfig | OpenAIResponsesConfig) and model.http_client is None:
+        return replace(model, http_client=connections())
+    return model
 
 
 class PlatformModel(OpenAIConfig):

@@ -1,6 +1,7 @@
 """A model that gives the answers it was told to give, and keeps what it was asked."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +18,18 @@ class Scripted:
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append(await request.json())
+        body = await request.json()
+        self.asked.append(body)
         message = self.messages[min(len(self.asked), len(self.messages)) - 1]
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-        whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "scripted"}
-        return web.json_response(whole | {"choices": [choice], "usage": usage})
+        whole: dict[str, Any] = {"id": "1", "created": 1, "model": "scripted"}
+        whole["usage"] = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+        choice = {"index": 0, "finish_reason": "stop"}
+        if not body.get("stream"):
+            return web.json_response(whole | {"choices": [choice | {"message": message}]})
+        calls = [{"index": i} | call for i, call in enumerate(message.get("tool_calls", []))]
+        whole["choices"] = [choice | {"delta": message | {"tool_calls": calls}}]
+        events = f"data: {json.dumps(whole)}\n\ndata: [DONE]\n\n"
+        return web.Response(text=events, content_type="text/event-stream")
 
 
 def saying(content: str) -> dict[str, Any]:
