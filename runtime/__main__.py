@@ -5,9 +5,11 @@
     python -m runtime dispatch stack/<namespace>/<name>
     python -m runtime serve stack/<namespace>/<name>
     python -m runtime trust
+    python -m runtime check [<module>:<object>] --framework <framework> …
 
 The object on the command line is for people who read `ps`; what to do stands in the configuration
-at K8GENTAI_CONFIG. Imports are lazy, since each image has only what its processes need.
+at K8GENTAI_CONFIG; `check` alone is a person's, and takes options. Imports are lazy, since each
+image has only what its processes need.
 """
 
 import logging
@@ -27,6 +29,10 @@ log = logging.getLogger("runtime")
 
 def main(arguments: list[str]) -> int:
     """Run one process; gives its exit code."""
+    if arguments[:1] == ["check"]:
+        from runtime.kit.command import main as check  # noqa: PLC0415 - as below
+
+        return check(arguments[1:])
     # As the first process of a container it would ignore the signal, and be waited for in vain.
     signal.signal(signal.SIGTERM, _stop_before_it_starts)
     log_as_json()

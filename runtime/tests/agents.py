@@ -23,6 +23,7 @@ from runtime.contract.value import ObjectName
 from runtime.tools.port import ToolFunction
 
 MODEL = Path(__file__).parents[2] / "hack" / "model" / "server.py"
+STACK = Path(__file__).with_name("stack.yaml")
 MATH = ObjectName(namespace="team", name="math")
 ADD = ObjectName(namespace="team", name="add")
 QUEUE = Queue(stack=MATH, url="nats://nowhere", token_file="none", service_account=MATH)
@@ -76,6 +77,18 @@ def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, MODEL, "--port", str(port)]
     with served(tmp_path_factory.mktemp("model"), command, port):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+@pytest.fixture(scope="session")
+def stack_url(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[str]:
+    """The address of a Llama Stack server that knows the stand-in model as `small/stand-in`."""
+    port, folder = free_port(), tmp_path_factory.mktemp("stack")
+    llama = Path(sys.prefix) / "bin" / "llama"
+    command = [llama, "stack", "run", STACK, "--port", str(port)]
+    # Its other format paints a traceback for each failed request, for seconds.
+    env = {"MODEL_URL": model_url, "DATA": str(folder), "LLAMA_STACK_LOG_FORMAT": "json"}
+    with served(folder, command, port, **env):
         yield f"http://127.0.0.1:{port}/v1"
 
 

@@ -1,0 +1,132 @@
+"""`python -m runtime check`: the kit on the command line.
+
+    python -m runtime check math_agent:graph --framework LangGraph --stand-in http://…:8000/v1
+
+Progress goes to standard error, the table to standard output. Exits with 0 when nothing failed,
+1 when something did, 2 when there is nothing to check it on.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvloop
+
+from runtime.adapters.port import BadAgent
+from runtime.contract.agent_config import Framework, Module
+from runtime.kit.check import Subject, check
+from runtime.kit.proxy import Endpoint, ModelProxy
+from runtime.kit.report import Report, Result, described
+
+BAD_INPUT = 2
+STAND_IN = "stand-in"
+
+
+class BadInput(Exception):
+    """An argument makes no sense; the message names it."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check one agent; gives the exit code."""
+    for chatty in ("httpx", "httpx2"):  # a line for every model call
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    given = parser().parse_args(arguments)
+    try:
+        proxy, subject = proxy_of(given), subject_of(given)
+        report = uvloop.run(_checked(subject, proxy, given.model or proxy.model.model or ""))
+    except (BadInput, BadAgent) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return BAD_INPUT
+    sys.stdout.write(f"{report.table()}\n")
+    if given.report is not None:
+        given.report.write_bytes(report.encode())
+    return 1 if report.failed else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be said on the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m runtime check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "entrypoint",
+        nargs="?",
+        metavar="module:object",
+        help="the agent; without it, one from instructions is checked",
+    )
+    top.add_argument("--framework", required=True, choices=[*Framework], help="its framework")
+    top.add_argument("--path", type=Path, default=Path(), help="folder with the module (this one)")
+    top.add_argument("--model-base-url", metavar="URL", help="a model to ask, with its /v1")
+    top.add_argument("--model", metavar="NAME", help="its name there")
+    top.add_argument("--stand-in", metavar="URL", help="the stand-in model, which fails at will")
+    top.add_argument(
+        "--stand-in-model", metavar="NAME", default=STAND_IN, help="its name there (%(default)s)"
+    )
+    top.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON")
+    return top
+
+
+def subject_of(given: argparse.Namespace) -> Subject:
+    """The agent to check.
+
+    Raises:
+        BadInput: the folder of its module is none.
+    """
+    framework = Framework(given.framework)
+    if given.entrypoint is None:
+        return Subject(framework=framework)
+    if not given.path.is_dir():
+        raise BadInput(f"--path {given.path} is no folder")
+    module = Module(entrypoint=given.entrypoint, path=str(given.path.resolve()))
+    return Subject(framework=framework, module=module)
+
+
+def proxy_of(given: argparse.Namespace) -> ModelProxy:
+    """What stands between the agent and the models given.
+
+    Raises:
+        BadInput: there is none, or its address or name makes no sense.
+    """
+    stand_in = None
+    if given.stand_in is not None:
+        stand_in = Endpoint(_url("--stand-in", given.stand_in), given.stand_in_model)
+    if given.model_base_url is None:
+        if stand_in is None:
+            raise BadInput("--model-base-url is missing: the agent needs a model to ask")
+        if given.model is not None:
+            raise BadInput("--model names a model of --model-base-url, which is missing")
+        return ModelProxy(stand_in, stand_in)
+    if given.model is None:
+        raise BadInput("--model is missing: which model of --model-base-url is the agent to ask")
+    return ModelProxy(Endpoint(_url("--model-base-url", given.model_base_url)), stand_in)
+
+
+def _url(field: str, given: str) -> str:
+    url = urlsplit(given)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise BadInput(f"{field} {given} is no address; give one like http://127.0.0.1:8000/v1")
+    return given.rstrip("/")
+
+
+async def _checked(subject: Subject, proxy: ModelProxy, model: str) -> Report:
+    async with proxy.serving():
+        _point_at(proxy.url)
+        return await check(subject, proxy, model, _tell)
+
+
+def _point_at(url: str) -> None:
+    """Let the usual clients of a user's own code find the proxy, whatever the shell says."""
+    os.environ["OPENAI_BASE_URL"] = url
+    os.environ.setdefault("OPENAI_API_KEY", "unused")
+    os.environ["LLAMA_STACK_CLIENT_BASE_URL"] = url.removesuffix("/v1")
+
+
+def _tell(result: Result) -> None:
+    sys.stderr.write("\n".join([*described(result), ""]))
+    sys.stderr.flush()
