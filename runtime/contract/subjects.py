@@ -196,6 +196,16 @@ def run_key(agent: ObjectName, task: str) -> str:
     return f"{_pair(agent)}.{token(task)}"
 
 
+def checkpoint_key(agent: ObjectName, task: str) -> str:
+    """The key in `checkpoints` of how far a run has come."""
+    return f"{_pair(agent)}.{token(task)}"
+
+
+def checkpoint_part(agent: ObjectName, task: str, attempt: int, place: int, part: int) -> str:
+    """The key in `checkpoints` of one part of a value that is too large for one."""
+    return f"{checkpoint_key(agent, task)}.{attempt}.{place}.{part}"
+
+
 def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call in `effects`: the same for every rerun of the same step."""
     return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
