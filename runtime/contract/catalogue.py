@@ -55,12 +55,19 @@ class ToolFunctions(Versioned):
     Shape:
         revision  of the worker's configuration; the operator shows only the current one.
         digest    `sha256:<hex>` over the functions, so that a drift is seen at a glance.
+        problem   what of the wanted cannot be called and why, in one sentence; null when all can.
     """
 
     tool: ObjectName
     revision: str
     digest: str
     functions: tuple[FunctionSpec, ...]
+    problem: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the worker has found out what the Tool can do: it may be out of reach so far."""
+        return bool(self.functions) or self.problem is None
 
 
 class ToolEntry(Versioned):

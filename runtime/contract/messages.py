@@ -156,7 +156,8 @@ class CallResult(Versioned):
     Shape:
         value     what the function returned, any JSON, when `outcome` is `Succeeded`.
         error     a sentence for the model, when it is `Failed` or `Unknown`.
-        reason    `DeadLettered` when a worker gave it up: its message is a dead letter, or will be.
+        reason    `DeadLettered` when a worker gave it up: its message is a dead letter, or will
+                  be; `ResultTooLarge` when it was carried out and its value could not be kept.
         attempt   how many times a worker reserved it, the first included.
         sequence  place in the stream of the message that reserved it; tells a crash of its worker
                   from a second message for the same call.

@@ -11,5 +11,9 @@ class CallBudgetSpent(Exception):
     """The task made more calls than `spec.budget.toolCalls` allows; nothing was called."""
 
 
+class ResultTooLarge(ToolFailure):
+    """The call was carried out, and what it returned is more than the queue takes."""
+
+
 class EffectUnknown(ToolFailure):
     """The call was begun and nobody can say how it ended."""

@@ -1,8 +1,15 @@
 """What a tool's worker does its calls with."""
 
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
 
 from runtime.contract.catalogue import FunctionSpec
+
+MAX_RESULT_BYTES: Final = 524288
+"""A result is one entry of the ledger, and so one message of the queue."""
+
+type Say = Callable[[tuple[FunctionSpec, ...], str | None], Awaitable[None]]
+"""Tells the catalogue what can be called, and what of the wanted cannot and why."""
 
 
 class Executor(Protocol):
@@ -25,6 +32,7 @@ class Executor(Protocol):
 
         Raises:
             EffectUnknown: it was begun, and nobody can say how it ended.
+            ResultTooLarge: it was carried out, but returned too much.
             ToolFailure: it did not work out.
         """
         ...

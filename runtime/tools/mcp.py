@@ -7,7 +7,7 @@ Source:
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, override
 
 import httpx
@@ -18,11 +18,11 @@ from mcp.shared.session import RequestResponder
 from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec
 from runtime.tools.errors import EffectUnknown
+from runtime.tools.executor import Say
 from runtime.tools.port import ToolFailure
 
 log = logging.getLogger(__name__)
 
-type OnFunctions = Callable[[tuple[FunctionSpec, ...]], Awaitable[None]]
 type FromServer = (
     RequestResponder[types.ServerRequest, types.ClientResult] | types.ServerNotification | Exception
 )
@@ -39,10 +39,10 @@ KEY_FIELD = "k8gentai.dev/idempotency-key"
 class McpTool:
     """An `Executor` of the tools that an MCP server offers."""
 
-    def __init__(self, server: McpServer, on_functions: OnFunctions) -> None:
+    def __init__(self, server: McpServer, say: Say) -> None:
         self.functions: tuple[FunctionSpec, ...] = ()
         self._server = server
-        self._on_functions = on_functions
+        self._say = say
         self._session: asyncio.Future[_Session] = asyncio.get_running_loop().create_future()
         self._failures = 0
         self._list_again = asyncio.Event()
@@ -101,6 +101,7 @@ class McpTool:
             except Exception as error:  # noqa: BLE001  # whatever the SDK met, try again
                 self._problem = self._out_of_reach(error)
                 log.warning(self._problem)
+                await self._say(self.functions, self._problem)
             delay = FIRST_DELAY_SECONDS * 2.0 ** min(self._failures, 10)
             self._failures += 1
             await asyncio.sleep(min(delay, LONGEST_DELAY_SECONDS))
@@ -157,7 +158,7 @@ class McpTool:
             _spec(tool) for tool in found if wanted is None or tool.name in wanted
         )
         self._problem = self._missing({tool.name for tool in found})
-        await self._on_functions(self.functions)
+        await self._say(self.functions, self._problem)
 
     def _missing(self, offered: set[str]) -> str | None:
         missing = sorted(set(self._server.tools or ()) - offered)

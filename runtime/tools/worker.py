@@ -14,8 +14,9 @@ from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
 from runtime.contract.subjects import StackSubjects, effect_key
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
 from runtime.tools.calls import step_of
-from runtime.tools.errors import EffectUnknown
-from runtime.tools.executor import Executor
+from runtime.tools.deadline import CALL_DEADLINE
+from runtime.tools.errors import EffectUnknown, ResultTooLarge
+from runtime.tools.executor import MAX_RESULT_BYTES, Executor
 from runtime.tools.port import ToolFailure
 from runtime.transport.port import Delivery, Outbox, TransportError
 from runtime.worker import outcomes
@@ -24,7 +25,6 @@ from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
 
-MAX_RESULT_BYTES = 524288
 # How long past its deadline a call may take to note its end before another worker may try.
 GRACE_SECONDS = 30.0
 
@@ -120,19 +120,22 @@ class CallHandler:
 
     async def _execute(self, call: Call, reserved: Noted) -> CallResult:
         limit = self.config.execution.timeout_seconds
+        CALL_DEADLINE.set(min(time.time() + limit, call.deadline))
         try:
             async with asyncio.timeout(min(limit, max(0, call.deadline - time.time()))):
                 value = await self.executor.call(call.function, call.arguments, call.id)
+            _check_size(call, value)
         except TimeoutError:
             late = f"{call.function} did not end in time (spec.execution.timeoutSeconds: {limit})"
             return _ended(reserved, call, self._when_begun, late)
         except EffectUnknown as failure:
             return _ended(reserved, call, self._when_begun, str(failure))
         except ToolFailure as failure:
-            return _ended(reserved, call, Outcome.FAILED, str(failure))
-        if (size := len(to_json(value))) > MAX_RESULT_BYTES:
-            large = f"{call.function} returned {size} bytes, more than {MAX_RESULT_BYTES}"
-            return _ended(reserved, call, Outcome.FAILED, large)
+            end = _ended(reserved, call, Outcome.FAILED, str(failure))
+            too_large = isinstance(failure, ResultTooLarge)
+            return end.model_copy(
+                update={"reason": FailureReason.RESULT_TOO_LARGE} if too_large else {}
+            )
         return _ended(reserved, call, Outcome.SUCCEEDED).model_copy(update={"value": value})
 
     @property
@@ -158,6 +161,14 @@ class CallHandler:
         subject = StackSubjects(self.config.queue.stack).wake(call.caller, call.worker)
         with contextlib.suppress(TransportError):  # the caller also looks by itself
             await self.outbox.signal(subject, call.id.encode())
+
+
+def _check_size(call: Call, value: Any) -> None:
+    if (size := len(to_json(value))) > MAX_RESULT_BYTES:
+        raise ResultTooLarge(
+            f"{call.function} was carried out, but returned {size} bytes, more than "
+            f"{MAX_RESULT_BYTES}; ask for less at once, if it lets you"
+        )
 
 
 def _attempt(noted: Noted) -> int:

@@ -73,9 +73,11 @@ class Heard:
 
     def __init__(self) -> None:
         self.said: list[tuple[FunctionSpec, ...]] = []
+        self.problems: list[str | None] = []
 
-    async def hear(self, functions: tuple[FunctionSpec, ...]) -> None:
+    async def hear(self, functions: tuple[FunctionSpec, ...], problem: str | None) -> None:
         self.said.append(functions)
+        self.problems.append(problem)
 
     def names(self) -> list[str]:
         return [function.name for function in self.said[-1]] if self.said else []
@@ -238,6 +240,6 @@ async def test_a_python_tool_is_opened_from_its_configuration(tmp_path: Path) ->
 
 
 async def test_a_tool_has_to_be_of_some_kind() -> None:
-    with pytest.raises(BadSpec, match=r"one of spec\.python and spec\.mcp must be set"):
+    with pytest.raises(BadSpec, match=r"one of spec\.python, spec\.mcp and spec\.http must be set"):
         async with opened(tool_config(), Place().catalogue):
             pass

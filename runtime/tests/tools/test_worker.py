@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runtime.contract.agent_config import SideEffects
-from runtime.contract.messages import Call, CallResult, Outcome
+from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
 from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.state.ledger import Noted
@@ -231,7 +231,6 @@ async def talks(_function: str, _arguments: dict[str, Any]) -> Any:
         (breaks_off, ONCE, Outcome.UNKNOWN, "the server was lost"),
         (hangs, SideEffects.NONE, Outcome.FAILED, "add did not end in time"),
         (hangs, ONCE, Outcome.UNKNOWN, "add did not end in time"),
-        (talks, ONCE, Outcome.FAILED, "add returned 600002 bytes, more than 524288"),
     ],
 )
 async def test_how_a_call_may_fail(
@@ -245,6 +244,21 @@ async def test_how_a_call_may_fail(
     assert record.outcome is outcome
     assert record.error is not None
     assert record.error.startswith(error)
+    assert record.reason is None
+
+
+async def test_a_result_that_the_queue_does_not_take_is_told() -> None:
+    place = Place(talks)
+    await place.publish(call())
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(call())
+    assert record is not None
+    assert (record.outcome, record.value) == (Outcome.FAILED, None)
+    assert record.reason is FailureReason.RESULT_TOO_LARGE
+    assert record.error == (
+        "add was carried out, but returned 600002 bytes, more than 524288; "
+        "ask for less at once, if it lets you"
+    )
 
 
 @pytest.mark.parametrize(
