@@ -141,8 +141,22 @@ class McpServer(Value):
     tools: tuple[str, ...] | None = None
 
 
+class HttpApi(Value):
+    """Operations of an HTTP API; exactly one of `url`, `path` says where its OpenAPI document is.
+
+    Shape:
+        base_url    in place of the addresses that the document gives.
+        operations  limits what is offered, by operationId; null offers all.
+    """
+
+    url: str | None = None
+    path: str | None = None
+    base_url: str | None = None
+    operations: tuple[str, ...] | None = None
+
+
 class ToolConfig(Versioned):
-    """Everything the worker of a Tool needs to know; exactly one of `python`, `mcp`.
+    """Everything the worker of a Tool needs to know; exactly one of `python`, `mcp`, `http`.
 
     Shape:
         input_schema  JSON schema that replaces the discovered one of a Python function.
@@ -155,6 +169,7 @@ class ToolConfig(Versioned):
     description: str = ""
     python: Module | None = None
     mcp: McpServer | None = None
+    http: HttpApi | None = None
     side_effects: SideEffects = SideEffects.IDEMPOTENT
     input_schema: dict[str, Any] | None = None
     execution: Execution = Execution()

@@ -27,9 +27,9 @@ async def opened(config: ToolConfig, catalogue: Store) -> AsyncIterator[Executor
         BadSpec: what the user gave cannot be loaded.
     """
 
-    async def say(functions: tuple[FunctionSpec, ...]) -> None:
+    async def say(functions: tuple[FunctionSpec, ...], problem: str | None) -> None:
         try:
-            await announce(config, functions, catalogue)
+            await announce(config, functions, catalogue, problem)
         except TransportError as error:
             log.warning("the catalogue is out of reach", extra={"error": str(error)})
 
@@ -49,8 +49,14 @@ async def opened(config: ToolConfig, catalogue: Store) -> AsyncIterator[Executor
             mcp = McpTool(server, say)
             async with mcp.running():
                 yield mcp
+        case ToolConfig(http=api) if api is not None:
+            from runtime.tools.http import HttpTool  # noqa: PLC0415
+
+            http = HttpTool(config, api, say)
+            async with http.running():
+                yield http
         case _:
-            raise BadSpec("one of spec.python and spec.mcp must be set")
+            raise BadSpec("one of spec.python, spec.mcp and spec.http must be set")
 
 
 async def _until_told(
@@ -65,11 +71,14 @@ async def _until_told(
 
 
 async def announce(
-    config: ToolConfig, functions: tuple[FunctionSpec, ...], catalogue: Store
+    config: ToolConfig,
+    functions: tuple[FunctionSpec, ...],
+    catalogue: Store,
+    problem: str | None = None,
 ) -> None:
-    """Write what the Tool can do to the catalogue, if that is news there."""
+    """Write what the Tool can do to the catalogue, and what it cannot, if that is news there."""
     key = functions_entry(config.tool)
-    said = said_of(config, functions)
+    said = said_of(config, functions).model_copy(update={"problem": problem})
     entry = await catalogue.get(key)
     if entry is None or entry.value != said.encode():
         await catalogue.put(key, said.encode())
