@@ -6,7 +6,8 @@ called for in a context variable.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ class Scope:
         usage   what each model call cost, by the id of its message.
         ended   whether nothing may happen for this run any more.
         spent   that the budget of tool calls is, which frameworks tell the model and go on.
+        waited  what threads of this run wait for at the moment.
     """
 
     run: Run
@@ -33,6 +35,13 @@ class Scope:
     usage: dict[str, TokenUsage] = field(default_factory=dict)
     ended: bool = False
     spent: CallBudgetSpent | None = None
+    waited: set[Future[Any]] = field(default_factory=set)
+
+    def end(self) -> None:
+        """Let nothing happen for this run any more; its threads wait no longer."""
+        self.ended = True
+        for future in tuple(self.waited):
+            future.cancel()
 
     def check(self) -> None:
         """Raise what must end the run, though the framework has swallowed it."""
@@ -109,4 +118,20 @@ def call_tool_from_thread(name: str, arguments: dict[str, Any]) -> str:
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
         raise ToolFailure(f"{name} was called without await from async code; use its async form")
-    return asyncio.run_coroutine_threadsafe(call_tool(name, arguments), scope.loop).result()
+    return wait(scope, call_tool(name, arguments))
+
+
+def wait[T](scope: Scope, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs in the run's loop; for a thread of its own.
+
+    Raises:
+        concurrent.futures.CancelledError: the run ended before.
+    """
+    future = asyncio.run_coroutine_threadsafe(work, scope.loop)
+    scope.waited.add(future)
+    if scope.ended:
+        future.cancel()
+    try:
+        return future.result()
+    finally:
+        scope.waited.discard(future)

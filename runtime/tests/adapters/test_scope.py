@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -42,6 +43,27 @@ async def test_blocking_code_in_the_loop_is_told_instead_of_stuck() -> None:
     enter(opened(asking("?", function())))
     with pytest.raises(ToolFailure, match="was called without await from async code"):
         call_tool_from_thread("add", NUMBERS)
+
+
+async def test_what_a_thread_waits_for_ends_with_the_run() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(_arguments: dict[str, Any]) -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return "too late"
+
+    run = opened(asking("?", function(endless)))
+    enter(run)
+    waiting = asyncio.create_task(asyncio.to_thread(call_tool_from_thread, "add", NUMBERS))
+    await begun.wait()
+    run.end()
+    with pytest.raises(CancelledError):
+        await asyncio.wait_for(waiting, 1)
+    assert ended.is_set()
 
 
 async def test_two_generators_read_in_turns_keep_their_runs_apart() -> None:
