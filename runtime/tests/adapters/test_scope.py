@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -61,7 +60,7 @@ async def test_what_a_thread_waits_for_ends_with_the_run() -> None:
     waiting = asyncio.create_task(asyncio.to_thread(call_tool_from_thread, "add", NUMBERS))
     await begun.wait()
     run.end()
-    with pytest.raises(CancelledError):
+    with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(waiting, 1)
     assert ended.is_set()
 
