@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import FailureReason, Message, Options, TokenUsage
+from runtime.tools.numbering import Numbering
 from runtime.tools.port import ToolFunction
 
 
@@ -69,9 +70,35 @@ class Answer:
 type Step = Text | Used | Answer
 
 
+class Checkpoint(Protocol):
+    """Where a run keeps how far it has come: whatever an adapter makes of that, as bytes.
+
+    No secret may be in it.
+    """
+
+    async def load(self) -> bytes | None:
+        """What was saved last, in an attempt before; None if nothing was.
+
+        Raises:
+            BadCheckpoint: it cannot be used; the adapter says so in the log and begins anew.
+            TransportError: the queue is away; the adapter lets it through.
+        """
+        ...
+
+    async def save(self, data: bytes) -> None:
+        """Keep `data` in place of what was saved before; a failure is logged and no more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One attempt at one task, as an adapter sees it."""
+    """One attempt at one task, as an adapter sees it.
+
+    Shape:
+        checkpoint  where attempts keep how far they have come; None if each begins anew.
+        numbering   of the calls of `tools`. Who goes on from a checkpoint has to restore what was
+                    taken up to there: it belongs into the checkpoint.
+    """
 
     task: str
     attempt: int
@@ -80,6 +107,8 @@ class Run:
     options: Options = field(default_factory=Options)
     user: str = "anonymous"
     tools: tuple[ToolFunction, ...] = ()
+    checkpoint: Checkpoint | None = None
+    numbering: Numbering = field(default_factory=Numbering)
 
 
 class Adapter(Protocol):
