@@ -17,6 +17,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import StreamMode
 
 from runtime.adapters.failures import telling
+from runtime.adapters.langgraph_resume import Graph, RunSaver, takes_steps
 from runtime.adapters.langgraph_state import Shape, answer_of, shape_of, spent
 from runtime.adapters.langgraph_tools import PlatformTool
 from runtime.adapters.made import called, said_of, users_object
@@ -35,8 +36,6 @@ from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
 from runtime.tools.entrypoint import kind_of
-
-type Graph = Pregel[Any, Any, Any, Any]
 
 
 async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "LangGraphAdapter":
@@ -107,6 +106,7 @@ class LangGraphAdapter:
         self._config = config
         self._shape = shape
         self._has_memory = bool(graph.checkpointer)
+        self._can_resume = graph.checkpointer is None and takes_steps(graph)
 
     async def run(self, run: Run) -> AsyncIterator[Step]:
         """Run the graph once.
@@ -136,9 +136,7 @@ class LangGraphAdapter:
         reader = _Reader()
         counted: set[str] = set()
         result: Any = None
-        stream = self._graph.astream(
-            given, self._settings(scope.run), stream_mode=TOLD if scope.run.options.stream else KEPT
-        )
+        stream = await self._begun(scope, given)
         async with contextlib.aclosing(within(scope, stream)) as parts:
             async for mode, part in parts:
                 scope.check()
@@ -157,6 +155,20 @@ class LangGraphAdapter:
         if not text.strip():
             raise EmptyAnswer("the agent ended without an answer")
         return Answer(text)
+
+    async def _begun(self, scope: Scope, given: Any) -> AsyncIterator[Any]:
+        """The graph at work: from the start, or from where the last attempt was."""
+        run = scope.run
+        mode = TOLD if run.options.stream else KEPT
+        if run.checkpoint is None or not self._can_resume:
+            return self._graph.astream(given, self._settings(run), stream_mode=mode)
+        saver = RunSaver(run.checkpoint, scope, self._graph)
+        graph, config = self._graph.copy(update={"checkpointer": saver}), saver.config
+        if run.attempt > 1 and (found := await saver.found()) is not None:
+            given = None
+            if (limit := (self._graph.config or {}).get("recursion_limit")) is not None:
+                config["recursion_limit"] = max(1, limit - found.metadata["step"] - 2)
+        return graph.astream(given, config, stream_mode=mode, durability="sync")
 
     def _settings(self, run: Run) -> RunnableConfig | None:
         if not self._has_memory:

@@ -11,7 +11,7 @@ from runtime.adapters.port import Adapter, AgentFailure, Answer, BudgetExceeded,
 from runtime.agent.before import GiveUp, Refuse, Repeat, Start, before
 from runtime.agent.deferred import Deferred
 from runtime.agent.emitter import Emitter
-from runtime.contract.agent_config import AgentConfig
+from runtime.contract.agent_config import AgentConfig, OnCrash
 from runtime.contract.messages import (
     Cancelled,
     Completed,
@@ -22,7 +22,9 @@ from runtime.contract.messages import (
     TokenUsage,
 )
 from runtime.contract.runs import REVISION, RunRecord, RunState
+from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
+from runtime.tools.numbering import Numbering
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
@@ -47,6 +49,7 @@ class TaskHandler:
     adapter: Adapter
     toolbox: Toolbox
     runs: Runs
+    checkpoints: Checkpoints
     outbox: Outbox
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
     _suspects: Suspects = field(default_factory=Suspects)
@@ -113,10 +116,11 @@ class TaskHandler:
 
     async def _to_its_end(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
+        checkpoint = await self._checkpoint(task, held.record.attempt)
         try:
-            end = await self._run(task, held.record, emitter)
+            end = await self._run(task, held.record, emitter, checkpoint)
         except asyncio.CancelledError:
-            # The worker stops, not the task: another one begins this attempt anew.
+            # The worker stops, not the task: another one goes on, or begins anew.
             with contextlib.suppress(TransportError, StaleAttempt):
                 await self.runs.hand_back(held, counts=False)
             raise
@@ -126,12 +130,28 @@ class TaskHandler:
                 return Again(held.record.spent)
             end = self._failed(held.record, emitter, failure.reason, str(failure))
         await self._end(held, emitter, end)
+        if checkpoint is not None:
+            await checkpoint.drop()
         return Done()
 
-    async def _run(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
+    async def _checkpoint(self, task: Task, attempt: int) -> Checkpoint | None:
+        """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew."""
+        checkpoint = self.checkpoints.of(task.agent, task.id, attempt)
+        if self.config.retry.on_crash is OnCrash.RESUME:
+            return checkpoint
+        if attempt > 1:  # what was kept while the Agent still said Resume
+            with contextlib.suppress(BadCheckpoint):
+                await checkpoint.load()
+            await checkpoint.drop()
+        return None
+
+    async def _run(
+        self, task: Task, record: RunRecord, emitter: Emitter, checkpoint: Checkpoint | None
+    ) -> End:
         """The agent's own end, a timeout or a cancellation; what stops the worker goes through."""
         # Known before anything is said of it: who hears that it has begun may cancel it at once.
-        running = asyncio.create_task(self._answer(task, record, emitter), name=task.id)
+        answering = self._answer(task, record, emitter, checkpoint)
+        running = asyncio.create_task(answering, name=task.id)
         self._under_way[task.id] = running
         watching = Deferred(WATCH_SECONDS, lambda: self._watch(record, running))
         try:
@@ -169,9 +189,11 @@ class TaskHandler:
                     return
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def _answer(self, task: Task, record: RunRecord, emitter: Emitter) -> End:
+    async def _answer(
+        self, task: Task, record: RunRecord, emitter: Emitter, checkpoint: Checkpoint | None
+    ) -> End:
         await emitter.started(self.worker)
-        used = TokenUsage()
+        used, numbering = TokenUsage(), Numbering()
         run = Run(
             task=task.id,
             attempt=record.attempt,
@@ -179,7 +201,9 @@ class TaskHandler:
             history=task.history,
             options=task.options,
             user=task.user,
-            tools=self.toolbox.bind(task, emitter.tool),
+            tools=self.toolbox.bind(task, emitter.tool, numbering),
+            checkpoint=checkpoint,
+            numbering=numbering,
         )
         async with _closing(self.adapter.run(run)) as steps:
             async for step in steps:

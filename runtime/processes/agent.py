@@ -14,6 +14,7 @@ from runtime.processes import worker
 from runtime.processes.process import CannotStart, Readiness
 from runtime.processes.worker import Host
 from runtime.settings import Settings
+from runtime.state.checkpoints import Checkpoints
 from runtime.state.runs import Runs
 from runtime.tools.calls import Calls
 from runtime.tools.errors import BadSpec
@@ -47,6 +48,7 @@ async def _work(on: Host, config: AgentConfig) -> None:
             adapter=await _adapter(config, toolbox, on.readiness),
             toolbox=toolbox,
             runs=Runs(link.store(Bucket.RUNS)),
+            checkpoints=Checkpoints(link.store(Bucket.CHECKPOINTS)),
             outbox=link.outbox,
         )
         on.readiness.parts.append(toolbox.why_not)

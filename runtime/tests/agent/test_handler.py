@@ -37,7 +37,9 @@ from runtime.contract.messages import (
 from runtime.contract.runs import REVISION, RunRecord, RunState
 from runtime.contract.subjects import Bucket, Stream, run_key
 from runtime.contract.value import ObjectName
+from runtime.state.checkpoints import Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
+from runtime.tools.numbering import Numbering
 from runtime.tools.port import Announce, ToolFunction
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
@@ -49,8 +51,10 @@ type Script = Callable[[Run], AsyncIterator[Step]]
 
 
 class NoTools:
-    def bind(self, task: Task, announce: Announce) -> tuple[ToolFunction, ...]:
-        del task, announce
+    def bind(
+        self, task: Task, announce: Announce, numbering: Numbering | None = None
+    ) -> tuple[ToolFunction, ...]:
+        del task, announce, numbering
         return ()
 
 
@@ -96,6 +100,7 @@ class Place:
             adapter=self.adapter,
             toolbox=NoTools(),
             runs=self.runs,
+            checkpoints=Checkpoints(self.link.store(Bucket.CHECKPOINTS)),
             outbox=self.link.outbox,
         )
 
