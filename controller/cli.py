@@ -7,6 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from controller.api.agent import Framework
+from controller.local.check import CannotCheck, CheckOptions, check
+from controller.local.environments import NoEnvironment
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
 from controller.local.up import Failed, Options, up
@@ -16,8 +19,10 @@ def main() -> None:
     """Run the command line; exits with 0, 1 if it did not work out, 2 for a wrong command."""
     arguments = parser().parse_args()
     try:
+        if arguments.verb == "check":
+            sys.exit(asyncio.run(check(check_options(arguments), say)))
         asyncio.run(up(options(arguments)))
-    except (BadManifest, Failed) as error:
+    except (BadManifest, CannotCheck, Failed, NoEnvironment) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -27,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
     """What can be said on the command line."""
     top = argparse.ArgumentParser(prog="k8gentai", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("up", help="run the manifests of a folder on this machine")
+    _add_up(verbs.add_parser("up", help="run the manifests of a folder on this machine"))
+    _add_check(verbs.add_parser("check", help="show what an agent of any framework can do"))
+    return top
+
+
+def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("-f", "--folder", type=Path, required=True, help="folder with manifests")
     verb.add_argument(
         "-p", "--port", type=int, default=8321, help="port of the first Stack's API (0: any)"
@@ -42,7 +52,20 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--state", type=Path, help="folder that outlives this run (queue, database, logs)"
     )
-    return top
+
+
+def _add_check(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "entrypoint",
+        nargs="?",
+        metavar="module:object",
+        help="the agent; without it, one from instructions is checked",
+    )
+    verb.add_argument("--framework", required=True, choices=[*Framework], help="its framework")
+    verb.add_argument("--path", type=Path, default=Path(), help="folder with the module (this one)")
+    verb.add_argument("--model-base-url", metavar="URL", help="a model to ask, with its /v1")
+    verb.add_argument("--model", metavar="NAME", help="its name there")
+    verb.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON")
 
 
 def options(arguments: argparse.Namespace) -> Options:
@@ -54,6 +77,24 @@ def options(arguments: argparse.Namespace) -> Options:
         model=model(os.environ),
         state=arguments.state,
     )
+
+
+def check_options(arguments: argparse.Namespace) -> CheckOptions:
+    """What `check` is to do; what makes no sense of it, the kit itself refuses."""
+    return CheckOptions(
+        framework=Framework(arguments.framework),
+        entrypoint=arguments.entrypoint,
+        path=arguments.path,
+        model_base_url=arguments.model_base_url,
+        model=arguments.model,
+        report=arguments.report,
+    )
+
+
+def say(words: str) -> None:
+    """A line of progress, apart from what was asked for."""
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
 
 
 def model(environment: Mapping[str, str]) -> ModelEndpoint | None:

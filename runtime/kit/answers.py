@@ -70,9 +70,11 @@ async def usage(trial: Trial) -> None:
         trial.proxy.calls.clear()
         steps = await trial.steps(question(f"Say the word {word()}.", stream=streaming))
         costs = [step.usage for step in steps if isinstance(step, Used)]
-        if len(costs) != len(trial.proxy.calls):
-            calls = len(trial.proxy.calls)
-            raise Unmet(f"{len(costs)} costs of {calls} model calls, streaming: {streaming}")
+        calls = trial.proxy.calls
+        if any(call.hides_usage for call in calls):
+            raise trial.undone("streaming, it does not ask for stream_options.include_usage")
+        if len(costs) != len(calls):
+            raise Unmet(f"{len(costs)} costs of {len(calls)} model calls, streaming: {streaming}")
         if not all(cost.input_tokens and cost.output_tokens for cost in costs):
             raise Unmet(f"a model call that cost nothing, streaming: {streaming}")
 

@@ -46,6 +46,12 @@ class ModelCall:
         """Whether the caller wants the answer in pieces."""
         return bool(self.body.get("stream"))
 
+    @property
+    def hides_usage(self) -> bool:
+        """Whether the model will not say what this costs: a streamed chat that does not ask."""
+        options = self.body.get("stream_options") or {}
+        return self.streams and "messages" in self.body and not options.get("include_usage")
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:

@@ -1,7 +1,5 @@
 """The agent from instructions of every framework that is installed here shows what it can do."""
 
-import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,11 +9,10 @@ from runtime.adapters.registry import MODULES
 from runtime.contract.agent_config import Framework
 from runtime.kit.check import DISTRIBUTIONS, SCENARIOS
 from runtime.kit.limits import LIMITS
-from runtime.kit.report import Report, Verdict
+from runtime.kit.report import Verdict
+from runtime.tests.kit.checking import report_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-
-ROOT = Path(__file__).parents[3]
 
 
 def is_installed(framework: Framework) -> bool:
@@ -38,18 +35,7 @@ def stand_in(framework: Framework, request: pytest.FixtureRequest) -> list[str]:
 def test_a_framework_can_all_but_its_known_limits(
     framework: Framework, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    file = tmp_path / "report.json"
-    options = ["--framework", framework, *stand_in(framework, request), "--report", str(file)]
-    done = subprocess.run(
-        [sys.executable, "-m", "runtime", "check", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-    report = Report.decode(file.read_bytes())
+    report = report_of(tmp_path, "--framework", framework, *stand_in(framework, request))
     limits = {name for of, name in LIMITS if of is framework}
     assert {result.scenario: result.verdict for result in report.results} == {
         scenario.name: Verdict.CANNOT if scenario.name in limits else Verdict.PROVED
