@@ -11,8 +11,10 @@ from runtime.tools.errors import BadSpec
 
 MODULES: Mapping[Framework, str] = {
     Framework.LANGGRAPH: "runtime.adapters.langgraph",
+    Framework.CREWAI: "runtime.adapters.crewai",
     Framework.AG2: "runtime.adapters.ag2",
     Framework.LLAMA_STACK: "runtime.adapters.llama_stack",
+    Framework.BEEAI: "runtime.adapters.beeai",
 }
 
 

@@ -1,0 +1,132 @@
+"""Models as CrewAI knows them, asked so that a run can end its calls."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, override
+
+from crewai.llms.base_llm import BaseLLM, call_stream_override
+from crewai.llms.providers.openai.completion import OpenAICompletion
+
+from runtime.adapters.crewai_events import current_told
+from runtime.adapters.port import EmptyAnswer, ModelFailure
+from runtime.adapters.scope import Scope, current, wait
+from runtime.contract.agent_config import AgentConfig
+
+NULL = {"type": "null"}
+RETRIES = 1  # for a server that has just gone; it tries a model several times itself
+
+
+def model_of(config: AgentConfig, **facts: Any) -> "PlatformModel":
+    """The model of `spec.modelRef`, asked through the Stack's server."""
+    return PlatformModel(
+        model=config.model.id,
+        base_url=config.model.base_url,
+        api_key="unused",
+        custom_openai=True,
+        timeout=config.execution.timeout_seconds,
+        max_retries=RETRIES,
+        **facts,
+    )
+
+
+class PlatformModel(OpenAICompletion):  # type: ignore[misc]  # the checker has no CrewAI
+    """An OpenAI-compatible model that does as the client of the run wished."""
+
+    @override
+    def is_context_window_overflowing_threshold(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether to shorten what was said: nobody knows the model's window but its server."""
+        return False
+
+    @override
+    def is_tool_result_overflowing_threshold(self, tool_result: str) -> tuple[bool, int]:
+        """Whether to keep a result from the model: the platform has limits of its own."""
+        return False, 0
+
+    @override
+    def _convert_tools_for_interference(self, tools: Any) -> list[dict[str, Any]]:
+        """The tools without OpenAI's strict mode, which makes a model fill every argument."""
+        converted: list[dict[str, Any]] = super()._convert_tools_for_interference(tools)
+        for tool in converted:
+            function = tool["function"]
+            function.pop("strict")
+            if (parameters := function.get("parameters")) and "required" in parameters:
+                parameters["required"] = [
+                    name
+                    for name in parameters["required"]
+                    if NULL not in parameters["properties"][name].get("anyOf", ())
+                ]
+        return converted
+
+    @override
+    def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        params: dict[str, Any] = super()._prepare_completion_params(*args, **kwargs)
+        if (scope := current()) is not None:
+            options = scope.run.options
+            if options.temperature is not None:
+                params["temperature"] = options.temperature
+            if options.max_output_tokens is not None:
+                params["max_completion_tokens"] = options.max_output_tokens
+        return params
+
+    @override
+    def _finalize_streaming_response(self, *args: Any, **kwargs: Any) -> Any:
+        """What a stream came to.
+
+        Raises:
+            ModelFailure: it stopped before the model has said that it has finished.
+        """
+        if kwargs.get("finish_reason") is None:
+            where = f"the model {self.model} at {self.base_url}"
+            raise ModelFailure(f"{where} broke off in the middle of its answer")
+        return super()._finalize_streaming_response(*args, **kwargs)
+
+
+def ask_in_the_loop(kind: type[BaseLLM]) -> None:
+    """Let models of this kind be asked in the event loop of the run, whoever asks.
+
+    CrewAI asks them in threads, even of a crew that is awaited, and nothing can end what a thread
+    waits for. Their asynchronous calls end with the run.
+    """
+    ask: Callable[..., Any] = kind.call
+
+    @wraps(ask)
+    def call(model: BaseLLM, *args: Any, **kwargs: Any) -> Any:
+        scope = current()
+        if scope is None or _is_in_a_loop():
+            return ask(model, *args, **kwargs)
+        return wait(scope, _asked(model, scope, *args, **kwargs))
+
+    kind.call = call  # one place instead of each model that a user makes
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _asked(model: BaseLLM, scope: Scope, *args: Any, **kwargs: Any) -> Any:
+    """What a model answers; its text is streamed if the client of the run wants that.
+
+    Raises:
+        EmptyAnswer: nothing.
+    """
+    scope.check()
+    told = current_told()
+    if told is not None:
+        told.turn()
+    streamed = scope.run.options.stream and kwargs.get("response_model") is None
+    with call_stream_override(model, stream=True) if streamed else contextlib.nullcontext():
+        answer = await model.acall(*args, **kwargs)
+    if answer is None or answer == "":
+        raise EmptyAnswer("the agent ended without an answer")
+    if told is not None:
+        await told.taken()
+    return answer
+
+
+ask_in_the_loop(OpenAICompletion)

@@ -1,0 +1,372 @@
+"""Users' own crews, agents and flows, unchanged, on the real framework."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from runtime.adapters.crewai import build
+from runtime.adapters.port import AgentFailure, EmptyAnswer, Step, Used
+from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.messages import Message, Role
+from runtime.tests.agents import (
+    SPEC,
+    Config,
+    answer,
+    asking,
+    cost,
+    function,
+    steps_of,
+    text,
+)
+
+# One event loop for all, as in a worker: the clients of models keep their connections in it.
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.asyncio(loop_scope="module"),
+    # CrewAI reads the fields that it has deprecated.
+    pytest.mark.filterwarnings("ignore:(.* is )?deprecated:DeprecationWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def environment(model_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker sets for a user's own code."""
+    monkeypatch.setenv("OPENAI_BASE_URL", model_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "unused")
+    monkeypatch.setenv("OPENAI_MODEL", "stand-in")
+
+
+async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
+    adapter = await build(config, specs)
+    return await steps_of(adapter, asked or asking())
+
+
+CREW = """
+    import os
+    from crewai import LLM, Agent, Crew, Flow, Task
+    from crewai.flow.flow import listen, start
+    from crewai.project import CrewBase, agent, crew, task
+    from crewai.tools import tool
+    from pydantic import BaseModel
+
+    llm = LLM(model=os.environ["OPENAI_MODEL"], custom_openai=True)
+
+    @tool
+    def multiply(a: int, b: int) -> int:
+        '''Multiply two numbers.'''
+        return a * b
+
+    def member(role, **facts):
+        return Agent(role=role, goal="Do it", backstory="You can.", **{"llm": llm} | facts)
+
+    def asked(description, agent, **facts):
+        return Task(description=description, expected_output="words", agent=agent, **facts)
+
+    solo = member("Solo", tools=[multiply])
+    made = Crew(agents=[solo], tasks=[asked("{input}", solo)])
+    def plain(): return made
+    async def later(): return made
+    def with_context(context): return made if context.config.agent.name == "math" else None
+
+    class Maker:
+        def crew(self): return made
+
+    class Sums(Flow):
+        @start()
+        def ask(self):
+            return llm.call(self.state["input"])
+
+        @listen(ask)
+        def reply(self, said):
+            return said
+
+    flow = Sums()
+    def make_flow(): return Sums()
+"""
+FORMS = ["made", "plain", "later", "with_context", "Maker", "solo", "flow", "Sums", "make_flow"]
+
+
+@pytest.mark.parametrize("entrypoint", FORMS)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_crew_an_agent_and_a_flow_run_in_whatever_form_they_are_given(
+    config: Config,
+    entrypoint: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    word = f"w{random.randrange(10**6)}"
+    steps = await run(config(CREW, entrypoint), asking(f"Say {word}", stream=stream))
+    assert word in answer(steps)
+    assert text(steps) == (answer(steps) if stream else "")
+    assert len([step for step in steps if isinstance(step, Used)]) == 1
+    assert cost(steps).input_tokens > 0
+
+
+@pytest.mark.parametrize("entrypoint", ["made", "solo"])
+async def test_a_tool_of_the_user_is_called(config: Config, entrypoint: str) -> None:
+    a, b = random.sample(range(11, 99), 2)
+    assert str(a * b) in answer(await run(config(CREW, entrypoint), asking(f"What is {a} * {b}?")))
+
+
+async def test_an_agent_that_names_no_model_asks_that_of_the_platform(
+    config: Config, model_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_MODEL_NAME", "restored afterwards")
+    monkeypatch.delenv("OPENAI_MODEL_NAME")
+    source = """
+        from crewai import Agent
+        agent = Agent(role="One", goal="Do it", backstory="You can.")
+    """
+    made = config(source, "agent", url=model_url, model="small/stand-in")
+    assert "walrus" in answer(await run(made, asking("Say walrus")))
+
+
+async def test_a_function_may_use_the_platforms_model_and_tools(
+    config: Config, model_url: str
+) -> None:
+    source = (
+        CREW
+        + """
+    def crew(context):
+        one = member("One", llm=context.model, tools=[*context.tools, multiply])
+        return Crew(agents=[one], tasks=[asked("{input}", one)])
+    """
+    )
+    made = config(source, "crew", url=model_url)
+    said = answer(await run(made, asking("What is 4 * 5? What is 100 + 11?", function()), (SPEC,)))
+    assert "20" in said
+    assert "111" in said
+
+
+TWO = (
+    CREW
+    + """
+    first, second = member("First"), member("Second")
+    two = Crew(
+        agents=[first, second],
+        tasks=[asked("Repeat: alpha {input}", first), asked("Repeat: omega", second)],
+    )
+"""
+)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_answer_is_what_the_last_task_came_to(
+    config: Config,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    steps = await run(config(TWO, "two"), asking("x", stream=stream))
+    said = answer(steps)
+    assert "omega" in said
+    assert "alpha" in said  # of the context, which is the answer of the first
+    assert text(steps) == (said if stream else "")
+    assert len([step for step in steps if isinstance(step, Used)]) == 2
+
+
+async def test_runs_at_the_same_time_are_kept_apart(config: Config) -> None:
+    adapter = await build(config(TWO, "two"), ())
+    words = [f"w{word}" for word in random.sample(range(10**6), 6)]
+    several = await asyncio.gather(
+        *(steps_of(adapter, asking(word, stream=True)) for word in words)
+    )
+    for word, steps in zip(words, several, strict=True):
+        assert word in answer(steps)
+        assert text(steps) == answer(steps)
+        assert not [other for other in words if other != word and other in answer(steps)]
+
+
+@pytest.mark.parametrize("entrypoint", ["made", "flow", "Sums"])
+async def test_a_run_finds_nothing_of_the_one_before(config: Config, entrypoint: str) -> None:
+    adapter = await build(config(CREW, entrypoint), ())
+    first = answer(await steps_of(adapter, asking("Say alpha")))
+    second = answer(await steps_of(adapter, asking("Say omega")))
+    assert "alpha" in first
+    assert "omega" in second
+    assert "alpha" not in second
+
+
+SHAPES = (
+    CREW
+    + """
+    def more(given):
+        return given | {"extra": "more"}
+
+    def of(description, **facts):
+        return Crew(agents=[solo], tasks=[asked(description, solo)], **facts)
+
+    topic = of("Repeat: {topic}")
+    unnamed = of("Repeat what you read.")
+    placed = of("Repeat: {input} after {history} with {instructions}")
+    filled = of("{input} {extra}", before_kickoff_callbacks=[more])
+    two_of_them = of("{topic} {year}")
+    asking_a_person = Crew(agents=[solo], tasks=[asked("{input}", solo, human_input=True)])
+
+    class Question(BaseModel):
+        question: str = ""
+
+    class Asked(Flow[Question]):
+        @start()
+        async def ask(self):
+            return {"asked": self.state.question}
+
+    class Two(BaseModel):
+        a: str = ""
+        b: str = ""
+
+    class Neither(Flow[Two]):
+        @start()
+        async def ask(self):
+            return "never"
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "said"),
+    [
+        ("topic", ["Repeat: walrus"]),
+        ("unnamed", ["Repeat what you read.", "walrus"]),
+        ("placed", ["walrus after user: Hello", "with Be kind."]),
+        ("filled", ["walrus more"]),
+        ("Asked", ['{"asked":"walrus"}']),
+    ],
+)
+async def test_the_input_finds_its_place(config: Config, entrypoint: str, said: list[str]) -> None:
+    history = (Message(role=Role.USER, text="Hello"),)
+    asked = asking("walrus", history=history, instructions="Be kind.")
+    found = answer(await run(config(SHAPES, entrypoint), asked))
+    assert [part for part in said if part not in found] == []
+
+
+async def test_what_no_placeholder_names_is_added(config: Config) -> None:
+    history = (Message(role=Role.USER, text="My cat is Tom."),)
+    asked = asking("walrus", history=history, instructions="Be kind.")
+    said = answer(await run(config(SHAPES, "topic"), asked))
+    assert "Tom" in said
+    assert "Be kind." in said
+
+
+@pytest.mark.parametrize(
+    ("source", "entrypoint", "said"),
+    [
+        ("crew = 5", "crew", "is a int, but spec.framework is CrewAI, which needs a Crew"),
+        ("class crew: ...", "crew", "but spec.framework is CrewAI, which needs a Crew"),
+        ("def crew(): return {}", "crew", "is a dict, but spec.framework is CrewAI"),
+        ("def crew(a, b): ...", "crew", "takes a, b; a function that makes an agent"),
+        ("def crew(): 1 / 0", "crew", "py:1 ZeroDivisionError: division by zero"),
+        ("crew = 5", "crw", "has no crw; did you mean crew?"),
+        ("from langgraph.graph import StateGraph", "crew", "ModuleNotFoundError"),
+        (SHAPES, "two_of_them", "have the placeholders topic, year; they need {input}"),
+        (SHAPES, "Neither", "has the fields a, b; it needs `input`"),
+        (SHAPES, "asking_a_person", "has human_input, and nobody can answer it yet"),
+        (SHAPES, "multiply", "is a crewai.tools.base_tool.Tool, but spec.framework is CrewAI"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_run_is_refused(
+    config: Config, source: str, entrypoint: str, said: str
+) -> None:
+    from runtime.adapters.registry import build as build_any  # noqa: PLC0415
+    from runtime.contract.agent_config import Framework  # noqa: PLC0415
+
+    with pytest.raises(Exception, match="users_agent_") as caught:
+        await build_any(config(source, entrypoint, framework=Framework.CREWAI), ())
+    assert said in str(caught.value)
+    assert str(caught.value).startswith('spec.source.module.entrypoint "users_agent_')
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_of_the_users_code_names_its_line(
+    config: Config,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    source = """
+        from crewai.flow.flow import Flow, start
+
+        class Wrong(Flow):
+            @start()
+            def go(self):
+                return 1 / 0
+    """
+    with pytest.raises(AgentFailure, match=r"users_agent_\d+\.py:7 ZeroDivisionError") as caught:
+        await run(config(source, "Wrong"), asking(stream=stream))
+    assert type(caught.value) is AgentFailure
+
+
+async def test_a_flow_without_a_word_is_told(config: Config) -> None:
+    source = """
+        from crewai.flow.flow import Flow, start
+
+        class Silent(Flow):
+            @start()
+            async def go(self):
+                return None
+    """
+    with pytest.raises(EmptyAnswer):
+        await run(config(source, "Silent"))
+
+
+async def test_a_task_that_fails_is_not_begun_again(config: Config) -> None:
+    called: list[dict[str, Any]] = []
+
+    async def add(arguments: dict[str, Any]) -> str:
+        called.append(arguments)
+        return "5"
+
+    source = (
+        CREW
+        + """
+    def after(answer):
+        raise RuntimeError("no good")
+
+    def crew(context):
+        one = member("One", tools=context.tools, step_callback=after)
+        return Crew(agents=[one], tasks=[asked("{input}", one)])
+    """
+    )
+    with pytest.raises(AgentFailure, match="no good"):
+        await run(config(source, "crew"), asking("2 + 3?", function(add)), (SPEC,))
+    assert len(called) == 1
+
+
+async def test_a_blocking_method_may_call_the_platforms_tools(config: Config) -> None:
+    source = """
+        from crewai.flow.flow import Flow, start
+
+        def flow(context):
+            (add,) = context.tools
+
+            class Adding(Flow):
+                @start()
+                def go(self):
+                    return add.run(a=1, b=2)
+
+            return Adding()
+    """
+    assert answer(await run(config(source, "flow"), asking("?", function()), (SPEC,))) == "3"
+
+
+@pytest.mark.parametrize("entrypoint", ["made", "solo", "flow"])
+async def test_cancelling_ends_the_models_calls_of_a_user(
+    config: Config, monkeypatch: pytest.MonkeyPatch, entrypoint: str
+) -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    async with await asyncio.start_server(hanging, "127.0.0.1", 0) as server, asyncio.timeout(30):
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+        adapter = await build(config(CREW, entrypoint), ())
+        running = asyncio.create_task(steps_of(adapter, asking()))
+        await asked.wait()
+        running.cancel()
+        async with asyncio.timeout(1):
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            await left.wait()
