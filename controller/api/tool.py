@@ -17,6 +17,7 @@ from controller.api.fields import (
     ExecutionSpec,
     HttpUrl,
     Image,
+    ObjectName,
     PodTemplate,
     PythonModule,
     Ref,
@@ -26,10 +27,18 @@ from controller.api.fields import (
 )
 from controller.api.names import Kind
 from controller.api.resource import AGE, READY, REASON, Column, Resource, name_rule
-from controller.api.schema import Fields, FreeForm, Integer, Keyed, exactly_one
+from controller.api.schema import Fields, Form, FreeForm, Integer, Keyed, exactly_one
 from controller.api.workload_status import WorkloadStatus
 
 Argument = Annotated[str, Field(max_length=4096)]
+ConfigMapKey = Annotated[
+    str,
+    Field(max_length=253),
+    Form("^[-._a-zA-Z0-9]+$", "a key of a ConfigMap: letters, digits, '-', '_' and '.'"),
+]
+OperationId = Annotated[
+    str, Field(max_length=128), Form("^[!-~]+$", "an operationId: ASCII without spaces")
+]
 
 
 class SideEffects(StrEnum):
@@ -69,18 +78,39 @@ class Mcp(Fields):
     )
 
 
+class DocumentRef(Fields):
+    """One key of a ConfigMap in the namespace of the object."""
+
+    name: ObjectName = Field(description="Name of a ConfigMap in the same namespace.")
+    key: ConfigMapKey = Field("openapi.yaml", description="Key whose value is the document.")
+
+
 class OpenApi(Fields):
     """The description of an HTTP API."""
 
-    url: HttpUrl = Field(description="Address of the OpenAPI document.")
+    rules = (exactly_one("url", "configMapRef"),)
+
+    url: HttpUrl | None = Field(
+        None, description="Address of the OpenAPI document; it is read again now and then."
+    )
+    config_map_ref: DocumentRef | None = Field(
+        None, description="A ConfigMap that holds the document."
+    )
 
 
 class Http(Fields):
     """Operations of an HTTP API."""
 
-    openapi: OpenApi = Field(description="The OpenAPI document that describes the API.")
-    operations: Annotated[tuple[ToolName, ...], Keyed()] = Field(
+    openapi: OpenApi = Field(
+        description="The OpenAPI document that describes the API: 3.0 or 3.1, JSON or YAML."
+    )
+    operations: Annotated[tuple[OperationId, ...], Keyed()] = Field(
         (), max_length=256, description="Only these operationIds; all when empty."
+    )
+    base_url: HttpUrl | None = Field(
+        None,
+        description="Address of the API, to which the paths of the document are added; when "
+        "absent what the document says, or the place where the document is.",
     )
 
 

@@ -9,7 +9,7 @@ from controller.api.fields import ScalingEngine
 from controller.api.stack import Flavour, Stack
 from controller.api.tool import Tool
 from controller.desired.claims import holders
-from controller.desired.references import missing_config_map, module_of, stack_of
+from controller.desired.references import config_map_of, config_map_problem, module_of, stack_of
 from controller.desired.server import PROVIDERS
 from controller.model import Problem, StackView, WorkloadView
 
@@ -29,8 +29,7 @@ def agent_problems(view: WorkloadView[Agent]) -> tuple[Problem, ...]:
 
 def tool_problems(view: WorkloadView[Tool]) -> tuple[Problem, ...]:
     """Everything that keeps a Tool from being what its spec says; empty if nothing does."""
-    http = _not_yet("spec.http", "an HTTP tool", "offer it by python or mcp")
-    return (*((http,) if view.owner.spec.http else ()), *_invalid(view))
+    return tuple(_invalid(view))
 
 
 def stack_problems(view: StackView) -> tuple[Problem, ...]:
@@ -112,11 +111,9 @@ def _invalid(view: WorkloadView[Any]) -> Iterator[Problem]:
             f"{view.stack.key} keeps a task ({stack.spec.retention.task_seconds}); lower it, or "
             "raise spec.retention.taskSeconds of the Stack",
         )
-    module = module_of(view.owner)
-    if module is not None and module.config_map_ref is not None and view.source is None:
-        field = "source.module" if isinstance(view.owner, Agent) else "python"
-        name = module.config_map_ref.name
-        yield missing_config_map(f"spec.{field}.configMapRef", view.key.namespace, name)
+    use = config_map_of(view.owner)
+    if use is not None and (problem := config_map_problem(use, view.key.namespace, view.source)):
+        yield problem
 
 
 def _tool_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:

@@ -73,7 +73,6 @@ def desired_agent(
         owner=view.owner,
         image=agent_image(view.owner, site),
         config=text,
-        module=module_of(view.owner),
         source=view.source,
         replicas=worker_replicas(view, stage),
     )

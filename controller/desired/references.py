@@ -1,7 +1,7 @@
 """What a spec refers to, and whether it may."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controller.api.agent import Agent
 from controller.api.conditions import ResolvedRefsReason
@@ -41,6 +41,27 @@ def module_of(owner: Agent | Tool) -> PythonModule | None:
     return owner.spec.source.module if isinstance(owner, Agent) else owner.spec.python
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigMapUse:
+    """A ConfigMap of the user's that a worker reads: `field` names it, `key` must be in it."""
+
+    field: str
+    name: str
+    key: str | None = None
+
+
+def config_map_of(owner: Agent | Tool) -> ConfigMapUse | None:
+    """The ConfigMap with the user's code or document, if the spec names one."""
+    module = module_of(owner)
+    if module is not None and module.config_map_ref is not None:
+        field = "spec.source.module" if isinstance(owner, Agent) else "spec.python"
+        return ConfigMapUse(f"{field}.configMapRef", module.config_map_ref.name)
+    http = owner.spec.http if isinstance(owner, Tool) else None
+    if http is not None and (ref := http.openapi.config_map_ref) is not None:
+        return ConfigMapUse("spec.http.openapi.configMapRef", ref.name, ref.key)
+    return None
+
+
 def references(resource: Resource) -> frozenset[ChildRef]:
     """Everything whose change may change what `resource` implies, ConfigMaps and Secrets too.
 
@@ -54,12 +75,11 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
     namespace = resource.metadata.namespace
     if isinstance(resource, Agent | Tool):
         yield stack_of(resource).ref
-        module = module_of(resource)
-        if module is not None and module.config_map_ref is not None:
-            yield ChildRef("v1", "ConfigMap", namespace, module.config_map_ref.name)
+        if (use := config_map_of(resource)) is not None:
+            yield ChildRef("v1", "ConfigMap", namespace, use.name)
     if isinstance(resource, Agent):
-        for use in resource.spec.tools:
-            yield key_of_ref(Kind.TOOL, use.tool_ref, namespace).ref
+        for bound in resource.spec.tools:
+            yield key_of_ref(Kind.TOOL, bound.tool_ref, namespace).ref
     if isinstance(resource, Stack):
         external = resource.spec.messaging.external
         for server in servers(external.url) if external else ():
@@ -112,10 +132,18 @@ def _missing(field: str, key: Key, *, is_deleting: bool) -> Problem:
     return Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
 
 
-def missing_config_map(field: str, namespace: str, name: str) -> Problem:
-    """The user's code is nowhere."""
-    message = f"{field}: there is no ConfigMap {name} in namespace {namespace}; create it"
-    return Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
+def config_map_problem(
+    use: ConfigMapUse, namespace: str, source: Mapping[str, str] | None
+) -> Problem | None:
+    """What is wrong with the ConfigMap, `source` being what it holds, None where there is none."""
+    if source is None:
+        what = f"there is no ConfigMap {use.name} in namespace {namespace}; create it"
+    elif use.key is not None and use.key not in source:
+        there = ", ".join(sorted(source)) or "nothing"
+        what = f"the ConfigMap {use.name} has no key {use.key}, it has {there}; name it by key"
+    else:
+        return None
+    return Problem(ResolvedRefsReason.REF_NOT_FOUND, f"{use.field}: {what}")
 
 
 def permits(allowed: AllowedNamespaces, labels: Labels) -> bool:

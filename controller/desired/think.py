@@ -30,6 +30,7 @@ from controller.model import (
     ToolView,
     WorkloadView,
 )
+from runtime.contract.catalogue import ToolFunctions
 from runtime.contract.subjects import StackSubjects
 
 GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
@@ -81,13 +82,22 @@ def think_tool(view: ToolView, site: Site, now: datetime) -> Thought:
     stage, problems = stage_of(view, now), tool_problems(view)
     health = _workers(view, Role.TOOL)
     desired = _desired_tool(view, site, stage, health, is_good=not problems)
+    functions = discovered(view, desired.revision) if desired else None
     return Thought(
         stage=stage,
         problems=problems,
-        health=health,
+        health=_explained(health, functions),
         desired=desired,
-        functions=discovered(view, desired.revision) if desired else None,
+        functions=functions,
     )
+
+
+def _explained(health: Health, functions: ToolFunctions | None) -> Health:
+    """Workers that are not ready have said why, if they run and it is not of their own making."""
+    if health.reason is not ReadyReason.PROGRESSING or not (functions and functions.problem):
+        return health
+    message = functions.problem
+    return replace(health, reason=ReadyReason.DEPENDENCY_NOT_READY, message=message)
 
 
 def _desired_tool(

@@ -19,11 +19,12 @@ from controller.desired.workload import (
     worker_retry,
 )
 from controller.model import Desired, EntryRef, Image, KvEntry, QueueFacts, Site, Stage, ToolView
-from runtime.contract.agent_config import McpServer, SideEffects, ToolConfig
+from runtime.contract.agent_config import HttpApi, McpServer, SideEffects, ToolConfig
 from runtime.contract.catalogue import ToolEntry, ToolFunctions
 from runtime.contract.subjects import Bucket, StackSubjects, functions_entry, tool_entry
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
+from runtime.contract.value import ObjectName
 
 MCP_PATH: Final = "/mcp"
 """Where an MCP server that is run for a tool answers, as the SDKs' servers do by default."""
@@ -41,7 +42,6 @@ def desired_tool(
         owner=view.owner,
         image=tool_image(view.owner, site),
         config=_text(config),
-        module=module_of(view.owner),
         source=view.source,
         sidecar=mcp.workload if mcp is not None else None,
         replicas=worker_replicas(view, stage),
@@ -83,6 +83,7 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
         durable=durable_of(view.owner),
         python=worker_module(site, view.owner, module_of(view.owner)),
         mcp=mcp_server(view.owner),
+        http=http_api(view.owner, site),
         side_effects=SideEffects(spec.side_effects),
         input_schema=spec.input_schema or None,
         execution=worker_execution(spec.execution),
@@ -97,6 +98,22 @@ def mcp_server(tool: Tool) -> McpServer | None:
         return None
     beside = f"http://127.0.0.1:{mcp.workload.port}{MCP_PATH}" if mcp.workload else ""
     return McpServer(url=mcp.url or beside, tools=mcp.tools or None)
+
+
+def http_api(tool: Tool, site: Site) -> HttpApi | None:
+    """Where the worker finds the document of its API, and what it offers of it."""
+    http = tool.spec.http
+    if http is None:
+        return None
+    namespace = tool.metadata.namespace
+    ref, url, base_url = http.openapi.config_map_ref, http.openapi.url, http.base_url
+    folder = ref and site.source_dir(ObjectName(namespace=namespace, name=ref.name))
+    return HttpApi(
+        url=url and site.reachable(url, namespace),
+        path=ref and f"{folder}/{ref.key}",
+        base_url=base_url and site.reachable(base_url, namespace),
+        operations=http.operations or None,
+    )
 
 
 def tool_workload(view: ToolView) -> Workload:

@@ -26,6 +26,7 @@ from controller.desired.parts import (
     with_pod_template,
     with_revision,
 )
+from controller.desired.references import config_map_of
 from controller.desired.render import manifest, yaml_quoted
 from controller.model import Child, Consumer, Manifest, Site, Stage, WorkloadView
 from runtime.contract.agent_config import Execution, Module, OnCrash, Retry
@@ -49,14 +50,13 @@ class Worker:
 
     Shape:
         config   text of its configuration, without the revision.
-        module   the user's code. `sidecar`: the MCP server that runs beside it.
+        source   what the user's ConfigMap holds. `sidecar`: the MCP server that runs beside it.
     """
 
     role: Role
     owner: Agent | Tool
     image: str
     config: str
-    module: PythonModule | None = None
     source: Mapping[str, str] | None = None
     sidecar: McpWorkload | None = None
     replicas: int
@@ -184,8 +184,8 @@ def _deployment(worker: Worker, site: Site) -> dict[str, Any]:
 
 
 def _source(worker: Worker, site: Site) -> dict[str, str] | None:
-    if worker.module is None or worker.module.config_map_ref is None:
+    use = config_map_of(worker.owner)
+    if use is None:
         return None
-    name = worker.module.config_map_ref.name
-    path = site.source_dir(ObjectName(namespace=worker.owner.metadata.namespace, name=name))
-    return {"path": path, "config_map": name}
+    path = site.source_dir(ObjectName(namespace=worker.owner.metadata.namespace, name=use.name))
+    return {"path": path, "config_map": use.name}

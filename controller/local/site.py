@@ -1,12 +1,13 @@
 """Where everything is in embedded mode: folders and ports of this machine."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.model import Image, Listen, TrustKeys
+from controller.model import SERVER_PORT, Image, Listen, TrustKeys
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -14,6 +15,12 @@ HOST: Final = "127.0.0.1"
 IMAGE_PREFIX: Final = "embedded/"
 STAND_IN_URL: Final = "http://model.k8gentai-system.svc:8000/v1"
 """Where the stand-in model is in a cluster; here this address, and no other, is replaced."""
+
+SERVER_SERVICE: Final = re.compile(
+    rf"http://stack-(?P<stack>[-a-z0-9]+)(\.(?P<namespace>[-a-z0-9]+)(\.svc(\.cluster\.local)?)?)?"
+    rf":{SERVER_PORT}(?=/|$)"
+)
+"""The Service of a Stack's server, as a pod of the namespace or of another one names it."""
 
 
 class Ports:
@@ -121,6 +128,14 @@ class EmbeddedSite:
     def data_dir(self, workload: ObjectName) -> str:
         """What survives the restart of a process."""
         return str(self._folder("data", workload))
+
+    def reachable(self, url: str, namespace: str) -> str:
+        """The given one, unless it is the Service of a Stack's server."""
+        found = SERVER_SERVICE.match(url)
+        if found is None:
+            return url
+        stack = ObjectName(namespace=found["namespace"] or namespace, name=found["stack"])
+        return self.server_url(stack) + url[found.end() :]
 
     def model_endpoint(self, base_url: str, model: str) -> tuple[str, str]:
         """The given one, unless it is the stand-in's."""

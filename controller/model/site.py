@@ -114,6 +114,14 @@ class Site(Protocol):
         """The folder of a workload that survives its restarts (`nats-<stack>`)."""
         ...
 
+    def reachable(self, url: str, namespace: str) -> str:
+        """Where an address that a spec of this namespace names is really asked.
+
+        In a cluster just there; in embedded mode there are no Services, so the one of a Stack's
+        server is replaced.
+        """
+        ...
+
     def model_endpoint(self, base_url: str, model: str) -> tuple[str, str]:
         """Where a model is really asked: (base URL, the provider's name of it).
 
@@ -187,6 +195,10 @@ class ClusterSite:
     def data_dir(self, workload: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
         """Where the volume is mounted."""
         return DATA_DIR
+
+    def reachable(self, url: str, namespace: str) -> str:  # noqa: ARG002 - DNS knows it by itself
+        """Just what was given."""
+        return url
 
     def model_endpoint(self, base_url: str, model: str) -> tuple[str, str]:
         """Just what was given."""

@@ -17,9 +17,9 @@ from controller.desired.claims import holders
 from controller.desired.identity import queue_url
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.references import (
+    config_map_of,
     found,
     key_of_ref,
-    module_of,
     stack_of,
     unreadable,
     without_queue,
@@ -146,10 +146,10 @@ async def _tools(world: World, owner: Agent | Tool) -> tuple[Reference[Tool], ..
 
 
 async def _source(world: World, owner: Agent | Tool) -> Mapping[str, str] | None:
-    module = module_of(owner)
-    if module is None or module.config_map_ref is None:
+    use = config_map_of(owner)
+    if use is None:
         return None
-    return await world.cluster.config_map(owner.metadata.namespace, module.config_map_ref.name)
+    return await world.cluster.config_map(owner.metadata.namespace, use.name)
 
 
 def workload_query(owner: Agent | Tool, subjects: StackSubjects) -> QueueQuery:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from controller.api.conditions import ReadyReason
 from controller.api.tool import Tool, ToolStatus
 from controller.desired.think import GOOD, think_tool
 from controller.model import Key, Progress, UnreadableView
@@ -23,4 +24,5 @@ async def reconcile_tool(key: Key, world: World, now: datetime) -> Progress:
     await report(view, world, status, changes.repairs)
     # What the worker writes into the catalogue wakes nobody.
     is_awaited = thought.desired is not None and thought.functions is None
-    return progress_of(thought, outcome, is_awaited=is_awaited and thought.health.reason in GOOD)
+    is_alive = thought.health.reason in (*GOOD, ReadyReason.PROGRESSING)
+    return progress_of(thought, outcome, is_awaited=is_awaited and is_alive)

@@ -342,6 +342,27 @@ _TOOL: Final = (
     ),
     Bad(
         Kind.TOOL,
+        "spec",
+        {
+            "stackRef": {"name": "d"},
+            "http": {"openapi": {"url": "http://w/o.json", "configMapRef": {"name": "w"}}},
+        },
+        "set exactly one of url and configMapRef",
+        field="spec.http.openapi",
+        rule=True,
+    ),
+    Bad(
+        Kind.TOOL,
+        "spec",
+        {
+            "stackRef": {"name": "d"},
+            "http": {"openapi": {"url": "http://w/o.json"}, "operations": ["get weather"]},
+        },
+        "must be an operationId: ASCII without spaces, not 'get weather'",
+        field="spec.http.operations[0]",
+    ),
+    Bad(
+        Kind.TOOL,
         "spec.sideEffects",
         "Many",
         "must be one of 'None', 'Idempotent' or 'AtMostOnce', not 'Many'",

@@ -238,7 +238,18 @@ ALSO_GOOD: Final[tuple[dict[str, Any], ...]] = (
         "weather",
         {
             "stackRef": {"name": "default"},
-            "http": {"openapi": {"url": "https://w.example/api.json"}, "operations": ["get"]},
+            "http": {"openapi": {"url": "https://w.example/api.json"}, "operations": ["a/get"]},
+        },
+    ),
+    resource(
+        Kind.TOOL,
+        "forecast",
+        {
+            "stackRef": {"name": "default"},
+            "http": {
+                "openapi": {"configMapRef": {"name": "forecast", "key": "api.json"}},
+                "baseUrl": "http://forecast:8080/v2",
+            },
         },
     ),
     resource(

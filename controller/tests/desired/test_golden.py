@@ -21,6 +21,14 @@ MCP = {
     "python": None,
     "mcp": {"workload": {"image": "example/mcp:1", "command": ["serve"], "port": 9000}},
 }
+HTTP = {
+    "python": None,
+    "http": {
+        "openapi": {"configMapRef": {"name": "weather", "key": "api.json"}},
+        "operations": ["getWeather"],
+        "baseUrl": "http://weather:8080/v1",
+    },
+}
 KEYED = {
     "name": "large",
     "provider": "remote::openai",
@@ -45,6 +53,7 @@ SAMPLES = {
     "agent-module": agent_of(source=MODULE, description="Does sums.", replicas=2),
     "tool": tool_of(),
     "tool-mcp": tool_of(**MCP),
+    "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
 }

@@ -101,22 +101,6 @@ async def test_what_this_version_cannot_do_is_refused_by_name(
     assert is_true(scene, tool, "Ready")
 
 
-@pytest.mark.fault(18)
-async def test_an_http_tool_is_refused_by_name(scene: Scene) -> None:
-    http = {"http": {"openapi": {"url": "http://weather/openapi.json"}}}
-    spec = {"stackRef": {"name": "default"}, **http}
-    scene.cluster.put(samples.stack())
-    tool = scene.cluster.put(samples.manifest("Tool", "weather", spec))
-
-    await scene.reconcile(tool)
-
-    assert told(scene, tool, "Accepted") == (
-        "False",
-        "UnsupportedValue",
-        "spec.http: an HTTP tool is not in this version; offer it by python or mcp",
-    )
-
-
 async def test_a_pod_that_kubernetes_refuses_is_the_podtemplates_fault(scene: Scene) -> None:
     with_code(scene)
     stack = scene.cluster.put(samples.stack())

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from controller.model import EntryRef
@@ -16,13 +18,19 @@ def config_of(scene: Scene) -> ToolConfig:
     return ToolConfig.decode(scene.cluster.child("ConfigMap", "tool-add")["data"]["tool.json"])
 
 
-def discovers(scene: Scene, *functions: FunctionSpec, revision: str | None = None) -> None:
+def discovers(
+    scene: Scene,
+    *functions: FunctionSpec,
+    revision: str | None = None,
+    problem: str | None = None,
+) -> None:
     """What the tool's worker does when it starts."""
     found = ToolFunctions(
         tool=NAME,
         revision=revision or config_of(scene).revision,
         digest="sha256:1",
         functions=functions,
+        problem=problem,
     )
     scene.queue.entries[FUNCTIONS] = found.encode()
 
@@ -112,6 +120,73 @@ async def test_an_mcp_server_runs_beside_the_worker(scene: Scene) -> None:
     config = ToolConfig.decode(text)
     assert config.mcp is not None
     assert config.mcp.url == "http://127.0.0.1:9000/mcp"
+
+
+HTTP: dict[str, Any] = {"python": None, "http": {"openapi": {"configMapRef": {"name": "weather"}}}}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (None, "there is no ConfigMap weather in namespace team; create it"),
+        (
+            {"a.json": "{}", "b.json": "{}"},
+            "the ConfigMap weather has no key openapi.yaml, it has a.json, b.json; name it by key",
+        ),
+    ],
+)
+async def test_a_missing_document_is_told_with_its_field(
+    scene: Scene, files: dict[str, str] | None, message: str
+) -> None:
+    scene.cluster.put(samples.stack())
+    tool = scene.cluster.put(samples.tool(**HTTP))
+    if files is not None:
+        scene.cluster.config_maps["team", "weather"] = files
+
+    await scene.reconcile(tool)
+
+    said = f"spec.http.openapi.configMapRef: {message}"
+    assert told(scene, tool, "ResolvedRefs") == ("False", "RefNotFound", said)
+
+
+async def test_a_document_in_a_config_map_is_mounted_and_a_new_one_is_a_new_revision(
+    scene: Scene,
+) -> None:
+    scene.cluster.config_maps["team", "weather"] = {"openapi.yaml": "openapi: 3.1.0"}
+    stack = scene.cluster.put(samples.stack())
+    tool = scene.cluster.put(samples.tool(**HTTP))
+    await scene.rest(stack, tool)
+
+    before = config_of(scene)
+    assert is_true(scene, tool, "Ready")
+    assert before.http is not None
+    assert before.http.path == "/opt/k8gentai/source/openapi.yaml"
+    pod = scene.cluster.child("Deployment", "tool-add")["spec"]["template"]["spec"]
+    assert pod["volumes"][-1] == {"name": "source", "configMap": {"name": "weather"}}
+
+    scene.cluster.config_maps["team", "weather"] = {"openapi.yaml": "openapi: 3.0.3"}
+    await scene.rest(tool)
+    assert config_of(scene).revision != before.revision
+
+
+async def test_what_a_worker_cannot_offer_is_told(scene: Scene) -> None:
+    await scene.rest(scene.cluster.put(samples.stack()))
+    http = {"openapi": {"url": "http://weather/openapi.json"}, "operations": ["getWeather"]}
+    tool = scene.cluster.put(samples.tool(python=None, http=http))
+    for _ in range(3):
+        await scene.reconcile(tool)
+        scene.cluster.settle(ready=False)
+    assert told(scene, tool, "Ready") == ("False", "Progressing", "0 of 1 worker ready")
+    assert (await scene.reconcile(tool)).again_in is not None
+
+    problem = "spec.http.openapi: the document at http://weather/openapi.json cannot be read: …"
+    discovers(scene, problem=problem)
+    await scene.reconcile(tool)
+
+    assert told(scene, tool, "Ready") == ("False", "DependencyNotReady", problem)
+    discovers(scene, ADD)
+    await scene.rest(tool)
+    assert is_true(scene, tool, "Ready")
 
 
 @pytest.mark.parametrize("policy", ["Drain", "Cancel"])
