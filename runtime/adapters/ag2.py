@@ -133,7 +133,6 @@ class AG2Adapter:
                     async for step in steps:
                         yield step
         finally:
-            scope.ended = True
             enter(None)
 
     async def _steps(self, scope: Scope) -> AsyncIterator[Step]:
@@ -143,14 +142,16 @@ class AG2Adapter:
         stream = RunStream()
         stream.where(HEARD).subscribe(listener.hear)
         asking = asyncio.create_task(self._ask(scope, stream, model))
+        asking.add_done_callback(_seen)
         asking.add_done_callback(lambda _: listener.end())
         try:
             async for step in listener.steps():
                 yield step
             reply = await asking
         finally:
+            scope.end()
             stream.close()
-            await _ended(asking)
+            await _broken_off(asking)
         scope.check()
         yield await self._answer(reply)
 
@@ -194,9 +195,12 @@ async def _check_schema(agent: Agent[Any], reply: AgentReply[Any]) -> None:
         ) from error
 
 
-async def _ended(asking: asyncio.Task[Any]) -> None:
-    """Break off what still goes on; it has a moment to clean up, and is left alone after that."""
+def _seen(asking: asyncio.Task[Any]) -> None:
+    if not asking.cancelled():
+        asking.exception()  # who waits is told; nobody waits for a run that was broken off
+
+
+async def _broken_off(asking: asyncio.Task[Any]) -> None:
+    """End what still goes on; it has a moment to clean up, and is left alone after that."""
     asking.cancel()
     await asyncio.wait([asking], timeout=GRACE_SECONDS)
-    if asking.done() and not asking.cancelled():
-        asking.exception()  # it was told already, or is no matter of a run that was broken off
