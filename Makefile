@@ -11,7 +11,8 @@ CLUSTER ?= auto
 export CLUSTER
 
 dev = python=$$(hack/env.sh dev)
-cli = python=$$(hack/env.sh controller controller) && PYTHONDONTWRITEBYTECODE= PYTHONPATH=$(CURDIR) exec "$$python" -P -m controller.cli
+controller = python=$$(hack/env.sh controller controller) && PYTHONDONTWRITEBYTECODE= PYTHONPATH=$(CURDIR) exec "$$python" -P
+cli = $(controller) -m controller.cli
 cluster = hack/cluster/cluster.sh
 kube = export KUBECONFIG=$$($(cluster) kubeconfig) PATH="$$($(cluster) path):$$PATH"
 
@@ -55,6 +56,10 @@ test: check ## check, and the tests with real servers
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended
 	@$(dev) && $$python -m hack.faults
+
+.PHONY: frameworks
+frameworks: ## what each framework can do, found out anew; writes docs/frameworks.md
+	@$(controller) -m hack.frameworks
 
 .PHONY: bench
 bench: ## measure side by side in one run; writes docs/bench.md

@@ -1,0 +1,145 @@
+"""`make frameworks`: run the kit in each framework's environment, keep the results, write the page.
+
+python -m hack.frameworks                 every framework that the runtime knows
+python -m hack.frameworks CrewAI AG2      these anew, the others as they were
+python -m hack.frameworks --page          no run: the page alone, from the results that are kept
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from controller.api.agent import Framework
+from controller.local.check import CheckOptions, check
+from runtime.adapters.registry import MODULES
+from runtime.kit.check import SCENARIOS
+from runtime.kit.report import Report, Result, Verdict
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "frameworks.json"
+PAGE = ROOT / "docs" / "frameworks.md"
+MARK_BY_VERDICT = {
+    Verdict.PROVED: "✓",
+    Verdict.CANNOT: "cannot",
+    Verdict.NOT_APPLICABLE: "not applicable",
+    Verdict.FAILED: "**failed**",
+}
+ABOVE = """\
+# Frameworks
+
+<!-- Generated from docs/frameworks.json by `make frameworks`; do not edit. -->
+
+Agents of every framework run behind one contract, and one kit of scenarios shows what they can do.
+This is what it found for an agent from instructions on each framework, in the framework's own
+environment and against the [stand-in model](../hack/model/server.py). `make frameworks` runs it
+again and writes this page.
+
+"""
+BELOW = """
+## Check an agent of your own
+
+```sh
+k8gentai check math_agent:graph --framework LangGraph --path ./agents
+```
+
+runs the same scenarios on your module, unchanged, in the environment of its framework. Between the
+agent and its model stands a proxy that sees each call, so that a call which goes on after its run
+was cancelled does not stay hidden. The agent has to ask its model where the platform says: by
+`AgentContext.model`, or by a client that reads `OPENAI_BASE_URL` (LlamaStack:
+`LLAMA_STACK_CLIENT_BASE_URL`) as those of OpenAI do by themselves. What your agent leaves undone in
+its own right is *cannot*, what it has nothing to show for is *not applicable*, each with the
+reason; only what the platform promises and does not come is *failed*.
+
+`--model-base-url URL --model NAME` lets it ask a model of your own; the scenarios in which a model
+goes wrong still ask the stand-in, since only that one fails at will. For LlamaStack the endpoint
+has to serve the Responses API. The command exits with 0 if nothing failed, 1 if something did, and
+2 if there was nothing to check, with a sentence that names what is wrong. `--report FILE` keeps the
+report as JSON. In an image of ours, without this checkout, `python -m runtime check` is the same.
+
+## What no framework is asked for
+
+Structured output: the platform has no field for it yet. Agents that call agents, and a run that
+goes on after a crash: they concern more than one process, which the kit does not start.
+"""
+
+
+def page(reports: Sequence[Report]) -> str:
+    """The page that shows `reports`."""
+    return ABOVE + "\n".join([*_matrix(reports), *_reasons(reports)]) + "\n" + BELOW
+
+
+def _matrix(reports: Sequence[Report]) -> Iterator[str]:
+    heads = [f"{report.framework} {report.version}" for report in reports]
+    yield _row(["scenario", "expected", *heads])
+    yield _row(["---"] * (2 + len(heads)))
+    for scenario in SCENARIOS:
+        found = (_result(report, scenario.name) for report in reports)
+        marks = [MARK_BY_VERDICT[one.verdict] if one else "not run" for one in found]
+        yield _row([scenario.name, scenario.expects, *marks])
+
+
+def _reasons(reports: Sequence[Report]) -> Iterator[str]:
+    """What stands behind each mark that is no ✓."""
+    told = [
+        f"- {report.framework}, {result.scenario}: "
+        + (result.reason or f"expected {result.expected}; seen: {result.seen}")
+        for report in reports
+        for result in report.results
+        if result.verdict is not Verdict.PROVED
+    ]
+    if told:
+        yield from ("", *told)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _result(report: Report, scenario: str) -> Result | None:
+    return next((one for one in report.results if one.scenario == scenario), None)
+
+
+def read() -> tuple[Report, ...]:
+    """The results that are kept, one report a framework."""
+    if not RESULTS.exists():
+        return ()
+    return tuple(Report.model_validate(one) for one in json.loads(RESULTS.read_text()))
+
+
+def write(reports: Sequence[Report]) -> None:
+    """Keep the results, and write the page."""
+    kept = [json.loads(report.encode()) for report in reports]
+    RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    PAGE.write_text(page(reports))
+
+
+async def run(framework: str) -> Report:
+    """The kit's report on an agent from instructions."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.json"
+        options = CheckOptions(framework=Framework(framework), report=file)
+        await check(options, lambda words: print(words, file=sys.stderr, flush=True))
+        return Report.decode(file.read_bytes())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("frameworks", nargs="*", metavar="framework", help="which to run anew")
+    parser.add_argument("--page", action="store_true", help="run nothing")
+    given = parser.parse_args()
+    kept = {report.framework: report for report in read()}
+    anew = () if given.page else given.frameworks or MODULES
+    ran = {report.framework: report for report in (asyncio.run(run(one)) for one in anew)}
+    reports = [(kept | ran)[one] for one in MODULES if one in kept | ran]
+    write(reports)
+    return 1 if any(report.failed for report in reports) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
