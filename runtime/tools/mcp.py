@@ -1,7 +1,8 @@
 """The tools of an MCP server, over one session that is made again whenever it was lost.
 
 Source:
-    Model Context Protocol 2025-06-18: lifecycle, streamable HTTP, tools, `_meta`.
+    Model Context Protocol 2025-06-18: lifecycle, streamable HTTP, tools, `_meta`;
+    draft-ietf-httpapi-idempotency-key-header-07.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
 TERMINATED = "Session terminated"
 KEY_FIELD = "k8gentai.dev/idempotency-key"
+KEY_HEADER = "Idempotency-Key"
 
 
 class McpTool:
@@ -65,7 +67,8 @@ class McpTool:
     async def call(self, function: str, arguments: dict[str, Any], key: str) -> Any:
         """Ask for one tool: its text, or its structured content if it has no text.
 
-        The server finds `key` in the request's `_meta`, under `KEY_FIELD`.
+        The server finds `key` in the request's `_meta`, under `KEY_FIELD`, and in the header
+        `Idempotency-Key`.
 
         Raises:
             EffectUnknown: the connection was lost in the middle.
@@ -228,7 +231,8 @@ class _Careful(httpx.AsyncHTTPTransport):
 
     A request that found nobody to connect to would take the session down, with every call under
     way: it gets what a server says that has forgotten the session. An answer that breaks off would
-    be waited for without end: the session is told.
+    be waited for without end: the session is told. The key of a call is in its body alone; whoever
+    stands before the server gets to know it by a header.
     """
 
     def __init__(self, on_broken: Callable[[], None]) -> None:
@@ -239,6 +243,8 @@ class _Careful(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "DELETE":  # a farewell, on the way out
             request.extensions["timeout"] = httpx.Timeout(FAREWELL_SECONDS).as_dict()
+        if request.method == "POST" and (key := _key_in(request.content)) is not None:
+            request.headers[KEY_HEADER] = f'"{key}"'
         try:
             response = await super().handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -273,6 +279,16 @@ class _Watched(httpx.AsyncByteStream):
     @override
     async def aclose(self) -> None:
         await self._body.aclose()
+
+
+def _key_in(content: bytes) -> str | None:
+    """The key of the call that this message of JSON-RPC makes, None if it makes none."""
+    if KEY_FIELD.encode() not in content:
+        return None
+    message = types.JSONRPCMessage.model_validate_json(content).root
+    params = getattr(message, "params", None) or {}
+    key = (params.get("_meta") or {}).get(KEY_FIELD)
+    return None if key is None else str(key)
 
 
 def _spec(tool: types.Tool) -> FunctionSpec:

@@ -33,6 +33,13 @@ def key(context: Context[ServerSession, None]) -> str:
 
 
 @server.tool()
+def header(context: Context[ServerSession, None]) -> str:
+    """Tell the idempotency key in the header of this call."""
+    request = context.request_context.request
+    return "none" if request is None else str(request.headers.get("idempotency-key"))
+
+
+@server.tool()
 def fail(why: str) -> str:
     """Fail."""
     raise ValueError(why)

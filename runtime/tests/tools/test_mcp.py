@@ -122,6 +122,8 @@ async def test_a_server_gets_the_key_of_each_call(server: Server) -> None:
     async with tool(server) as sums:
         calls = [sums.call("key", {}, key) for key in ("k1", "k2", "k1")]
         assert await asyncio.gather(*calls) == ["k1", "k2", "k1"]
+        headers = [sums.call("header", {}, key) for key in ("k1", "k2")]
+        assert await asyncio.gather(*headers) == ['"k1"', '"k2"']
 
 
 async def test_only_the_named_tools_are_offered(server: Server) -> None:
@@ -134,7 +136,7 @@ async def test_only_the_named_tools_are_offered(server: Server) -> None:
         assert heard.names() == ["add"]
         assert sums.why_not() == (
             f"spec.mcp.tools names sub, but the MCP server at {server.url} "
-            "offers add, die, fail, grow, key, picture, wait"
+            "offers add, die, fail, grow, header, key, picture, wait"
         )
 
 
