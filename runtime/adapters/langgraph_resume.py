@@ -34,7 +34,8 @@ def takes_steps(graph: Graph) -> bool:
     builder = graph.builder
     several = len(builder.nodes) > 1 or any(True for _ in graph.get_subgraphs())
     again = any(start in builder.nodes and end in builder.nodes for start, end in builder.edges)
-    return several or again or any(node in builder.branches for node in builder.nodes)
+    perhaps = any(node.ends or name in builder.branches for name, node in builder.nodes.items())
+    return several or again or perhaps
 
 
 class RunSaver(KeptSaver):
