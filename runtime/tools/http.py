@@ -141,7 +141,8 @@ class HttpTool:
             content_type = response.headers.get("content-type", "")
             packed = response.headers.get("content-encoding", "identity") != "identity"
             body, is_whole = None, True
-            if is_readable(content_type) and not packed:
+            is_empty = response.headers.get("content-length") == "0"
+            if is_empty or (is_readable(content_type) and not packed):
                 body, is_whole = await _beginning(response, MAX_RESULT_BYTES)
         finally:
             await response.aclose()
@@ -159,8 +160,8 @@ class HttpTool:
             try:
                 await self._look()
                 delay, failures = LOOK_AGAIN_SECONDS, 0
-            except _Unreadable as error:
-                problem = f"spec.http.openapi: {error}"
+            except Exception as error:  # noqa: BLE001 # whatever a document may hold, try again
+                problem = f"spec.http.openapi: {_sentence(error, self._where)}"
                 log.warning(problem)
                 delay = min(FIRST_DELAY_SECONDS * 2.0**failures, LONGEST_DELAY_SECONDS)
                 failures = min(failures + 1, 10)
@@ -199,6 +200,12 @@ class HttpTool:
         if not is_whole:
             raise _Unreadable(f"{self._where} is larger than {MAX_DOCUMENT_BYTES} bytes")
         return data.decode(errors="replace"), str(response.url)
+
+
+def _sentence(error: Exception, where: str) -> str:
+    if isinstance(error, _Unreadable):
+        return str(error)
+    return f"{where} cannot be used: {type(error).__name__}: {error}"
 
 
 def _client() -> httpx.AsyncClient:

@@ -24,9 +24,8 @@ class Answer:
     """A response that was read.
 
     Shape:
-        body  as it came, decoded as the content type says; null where it is larger than was read,
-              or nothing that could be read.
-        size  in bytes, as far as it was read.
+        content_type  as it was said, "" if nothing was.
+        body          its beginning, null where it is of a type that is not read at all.
     """
 
     status: int

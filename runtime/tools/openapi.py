@@ -63,12 +63,16 @@ def offer_of(text: str, api: HttpApi, *, where: str, url: str | None) -> Offer:
         document.check(wanted)
     except BadDocument as error:
         return Offer(problem=f"spec.http.openapi: {where} {error}")
+    except RecursionError:
+        return Offer(problem=f"spec.http.openapi: {where} is nested too deeply")
     endpoints: dict[str, Endpoint] = {}
     for found in wanted:
         try:
             endpoints[found.id] = _endpoint(document, found, api, url)
         except BadDocument as error:
             problems.append(f"{FIELD}: {_called(found)} {error}; {WAY_OUT}")
+        except RecursionError:
+            problems.append(f"{FIELD}: {_called(found)} is nested too deeply; {WAY_OUT}")
     size = sum(len(one.operation.spec.encode()) for one in endpoints.values())
     if size > MAX_SPEC_BYTES:
         many = f"{FIELD}: the {len(endpoints)} operations take {size} bytes to describe"
@@ -111,12 +115,15 @@ def _called(found: Found) -> str:
 
 def _endpoint(document: Document, found: Found, api: HttpApi, url: str | None) -> Endpoint:
     operation = operation_of(document, found)
-    base_url = api.base_url or _base_url(document, operation, url)
+    try:
+        base_url = checked_base_url(api.base_url or _base_url(document, operation, url))
+    except ValueError as error:
+        raise BadDocument(f"has no address: {error}; set spec.http.baseUrl") from error
     try:
         schema = Schema(operation.spec.input_schema, field="the schema of its arguments")
     except BadSpec as error:
         raise BadDocument(f"cannot be offered: {error}") from error
-    return Endpoint(operation, checked_base_url(base_url), schema)
+    return Endpoint(operation, base_url, schema)
 
 
 def _base_url(document: Document, operation: Operation, url: str | None) -> str:
@@ -141,9 +148,10 @@ def checked_base_url(url: str) -> str:
 
     Raises:
         BadDocument: it has another scheme than http and https, a password, a query or a fragment.
+        ValueError: it is no URL.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise BadDocument(f"is at {url}, which is no http address; set spec.http.baseUrl")
     if "@" in parts.netloc:
         raise BadDocument("has a password in its address; a Tool holds no credentials")

@@ -102,16 +102,20 @@ class Schemas:
         properties = schema.get("properties")
         if not isinstance(properties, dict):
             return made
-        hidden = {
+        hidden = [
             name
             for name, one in properties.items()
-            if isinstance(one, dict) and self._document.resolved(one).get("readOnly") is True
-        }
+            if isinstance(one, dict) and _is_read_only(self._document.resolved(one))
+        ]
         for name in hidden:
             del made["properties"][name]
-        if hidden and "required" in made:
-            made["required"] = [name for name in made["required"] if name not in hidden]
+        if hidden and isinstance(required := made.get("required"), list):
+            made["required"] = [name for name in required if name not in hidden]
         return made
+
+
+def _is_read_only(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("readOnly") is True
 
 
 def _readable(schema: dict[str, Any]) -> dict[str, Any]:

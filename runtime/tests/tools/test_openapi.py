@@ -1,5 +1,7 @@
 """From an OpenAPI document to functions: what is offered, and what is refused in which words."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -215,6 +217,10 @@ PICTURE = {"200": {"description": "Good.", "content": {"image/png": {}, "text/ev
          "valid under any of the given schemas")),
         ("get", {"servers": [{"url": "ftp://files.example"}]},
          "is at ftp://files.example, which is no http address; set spec.http.baseUrl"),
+        ("get", {"servers": [{"url": "http://[pets.example"}]},
+         "has no address: Invalid IPv6 URL; set spec.http.baseUrl"),
+        ("get", {"servers": [{"url": "http://pets.example:99999"}]},
+         "has no address: Port out of range 0-65535; set spec.http.baseUrl"),
         ("get", {"servers": [{"url": "http://me:secret@pets.example"}]},
          "has a password in its address; a Tool holds no credentials"),
         ("get", {"servers": [{"url": "http://pets.example/?a=b"}]},
@@ -309,3 +315,45 @@ def test_yaml_says_the_same_as_json() -> None:
 
     assert arguments_schema(text)["properties"] == {"day": {"enum": ["2026-01-01"]}}
     assert endpoint(text).base_url == URL.removesuffix("/v2/openapi.json")
+
+
+JUNK: tuple[Any, ...] = (None, 7, "x", [{}], {}, {"$ref": "#"})
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container below `node`, with each key or index of it."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in pairs:
+        yield node, key
+        if isinstance(value, dict | list):
+            yield from places(value)
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
+@pytest.mark.parametrize("junk", JUNK, ids=str)
+def test_a_document_with_junk_in_any_place_is_told_or_taken(version: str, junk: Any) -> None:
+    sound = document(
+        {
+            "parameters": [parameter("id", "path"), {"$ref": "#/components/parameters/Q"}],
+            "requestBody": json_body({"$ref": "#/components/schemas/Pet"}),
+            "servers": [{"url": "http://{a}", "variables": {"a": {"default": "b"}}}],
+            "security": [{}],
+            "responses": {"200": {"description": "x", "content": {"text/plain": {"schema": {}}}}},
+        },
+        path="/pets/{id}",
+        method="post",
+        version=version,
+        components={
+            "schemas": {"Pet": PET},
+            "parameters": {"Q": parameter("q", schema={"anyOf": [{"type": "string"}]})},
+        },
+    )
+    given = copy.deepcopy(sound)
+    assert endpoint(given).base_url == "http://b"
+    for container, key in list(places(given)):
+        before = container[key]
+        container[key] = junk
+        offer = offered(given, "op")  # raises nothing
+        assert offer.problem or list(offer.endpoints) == ["op"]
+        container[key] = before
