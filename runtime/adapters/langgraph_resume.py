@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, override
 
 from langchain_core.runnables import RunnableConfig
@@ -17,10 +18,11 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 
 from runtime.adapters import port
-from runtime.adapters.langgraph_saver import UNREADABLE, KeptSaver
+from runtime.adapters.langgraph_saver import UNREADABLE, KeptSaver, Thread
 from runtime.adapters.scope import Scope
 from runtime.contract.messages import TokenUsage
 from runtime.state.checkpoints import BadCheckpoint
+from runtime.tools.numbering import Numbered
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,14 @@ def takes_steps(graph: Graph) -> bool:
     return several or again or perhaps
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What of earlier attempts still counts: calls of work that is done, costs of model calls."""
+
+    calls: list[Numbered] = field(default_factory=list)
+    usage: dict[str, TokenUsage] = field(default_factory=dict)
+
+
 class RunSaver(KeptSaver):
     """The checkpointer of one attempt at a run.
 
@@ -52,11 +62,14 @@ class RunSaver(KeptSaver):
         self._scope = scope
         self._graph = graph
         self._made_for = sorted([*graph.nodes, *graph.channels])
+        self._before = Before()
         self._done: set[str] = set()  # ids of LangGraph's tasks
         self._is_over = False
+        if scope.run.attempt == 1:  # nothing can be there
+            self._threads[scope.run.task] = Thread(checkpoint, loaded=True)
 
     async def found(self) -> CheckpointTuple | None:
-        """Where the last attempt was; None if there is nothing to go on from.
+        """Where the last attempt was, whose calls and costs count; None if there is nothing.
 
         Beginning anew is safe where going on is not possible: calls of tools find their records.
 
@@ -64,12 +77,15 @@ class RunSaver(KeptSaver):
             TransportError: the queue is away.
         """
         try:
-            return await self.aget_tuple(self.config)
+            found = await self.aget_tuple(self.config)
         except (BadCheckpoint, *UNREADABLE) as error:
             self.delete_thread(self._scope.run.task)
             told = {"task": self._scope.run.task, "error": str(error)}
             log.warning("a checkpoint cannot be used; the run begins anew", extra=told)
             return None
+        self._scope.run.numbering.restore(self._before.calls)
+        self._scope.usage.update(self._before.usage)
+        return found
 
     @property
     def config(self) -> RunnableConfig:
@@ -106,11 +122,10 @@ class RunSaver(KeptSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        # What a task failed with may quote a key, and its next attempt does not ask for it.
         if self._is_over or all(channel == ERROR for channel, _ in writes):
-            return
+            return  # a task that failed is run again, whatever the reason was
         try:
-            super().put_writes(config, writes, task_id, task_path)
+            super().put_writes(config, _without_errors(writes), task_id, task_path)
         except UNREADABLE as error:
             self._stop(error)
         self._done.add(task_id)
@@ -179,6 +194,14 @@ class RunSaver(KeptSaver):
     def _take_note(self, noted: Mapping[str, Any]) -> None:
         if noted["graph"] != self._made_for:
             raise BadCheckpoint("it is of a graph with other nodes or channels")
-        costs = {key: TokenUsage(**cost) for key, cost in noted["usage"].items()}
-        self._scope.run.numbering.restore(tuple(call) for call in noted["calls"])
-        self._scope.usage.update(costs)
+        self._before = Before(
+            calls=[(call, number) for call, number in noted["calls"]],
+            usage={key: TokenUsage(**cost) for key, cost in noted["usage"].items()},
+        )
+
+
+def _without_errors(writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The writes with the kinds of errors alone: what an error says may quote a key."""
+    return [
+        (channel, type(value).__name__ if channel == ERROR else value) for channel, value in writes
+    ]

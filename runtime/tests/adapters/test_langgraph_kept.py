@@ -7,9 +7,11 @@ import pytest
 
 from runtime.adapters.langgraph import build
 from runtime.adapters.langgraph_resume import takes_steps
+from runtime.adapters.langgraph_saver import Serializer
 from runtime.adapters.port import AgentFailure
 from runtime.tests.adapters.resuming import Made, Scene, clients, scene
 from runtime.tests.agents import Config, answer, asking, steps_of
+from runtime.tools.numbering import Numbering
 
 __all__ = ["clients", "scene"]  # fixtures
 
@@ -179,6 +181,19 @@ async def test_a_state_that_cannot_be_kept_does_no_harm(
     graph.add_edge("b", "c")
     """, id="in an error"),
         pytest.param("""
+    async def failing(state):
+        raise ValueError("no such key: canary")
+
+    async def a(state):
+        return {"messages": [AIMessage("handled")]}
+
+    graph = line("b")
+    graph.add_node(failing, error_handler=a)
+    graph.add_edge(START, "failing")
+    graph.add_edge("failing", "b")
+    graph.add_edge(START, "b")
+    """, id="in an error that is handled"),
+        pytest.param("""
     from langchain_openai import ChatOpenAI
 
     MODEL = ChatOpenAI(model="m", api_key="canary", base_url="http://127.0.0.1:1/v1")
@@ -214,6 +229,23 @@ async def test_a_checkpoint_that_cannot_be_used_begins_the_run_anew(
     (record,) = caplog.records
     assert record.message == "a checkpoint cannot be used; the run begins anew"
     assert said in record.__dict__["error"]
+
+
+async def test_what_turns_out_to_be_damaged_late_leaves_no_trace(
+    scene: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls that count as made, in a run that begins anew, would be made twice."""
+    place = scene("graph = line('a', 'b')")
+    await place.cut("b")
+    content = Serializer().loads_typed(("msgpack", place.kept.saved[-1]))
+    content["noted"]["calls"] = [("add", 0)]
+    content["blobs"] = [(*key, (kind, b"\xc1")) for *key, (kind, _) in content["blobs"]]
+    place.kept.saved.append(Serializer().dumps_typed(content)[1])
+    numbering = Numbering()
+    assert answer(await place.run(numbering=numbering)) == "b"
+    assert place.done == ["a", "a", "b"]
+    assert len(numbering) == 0
+    assert "cannot be used" in caplog.records[0].message
 
 
 async def test_a_checkpoint_that_the_queue_damaged_begins_the_run_anew(

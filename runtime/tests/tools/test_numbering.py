@@ -1,3 +1,8 @@
+import pytest
+
+from runtime.contract.agent_config import Budget
+from runtime.tests.tools.place import Place, agent_config, task
+from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.numbering import Numbering, working_on
 
 
@@ -27,3 +32,25 @@ def test_what_was_restored_is_kept_by_the_attempt_after_the_next() -> None:
         numbering.take("roll")
     assert numbering.taken(lambda work: not work) == [("roll", 0)]
     assert len(numbering) == 2
+
+
+@pytest.mark.fault(1)
+async def test_a_run_that_goes_on_repeats_no_effect_and_leaves_none_out() -> None:
+    """Its first call is behind it; the one that was cut off is made again, an equal one follows."""
+    place, two = Place(), {"a": 1, "b": 1}
+    config = agent_config(budget=Budget(tool_calls=3))
+    async with place.working(), place.toolbox(config) as box:
+        lost = Numbering()
+        (add,) = box.bind(task(), place.tell, lost)
+        with working_on("done"):
+            await add.call(two)
+        await add.call(two)
+        numbering = Numbering()
+        numbering.restore(lost.taken(lambda work: work == "done"))
+        (add,) = box.bind(task(), place.tell, numbering)
+        await add.call(two)
+        assert len(place.executor.asked) == 2
+        await add.call(two)
+        assert len(place.executor.asked) == 3
+        with pytest.raises(CallBudgetSpent, match="made 3 tool calls"):
+            await add.call(two)
