@@ -7,6 +7,7 @@ Progress goes to standard error, the table to standard output. Exits with 0 when
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     try:
         proxy, subject = proxy_of(given), subject_of(given)
-        report = uvloop.run(_checked(subject, proxy, given.model or proxy.model.model or ""))
+        with contextlib.redirect_stdout(sys.stderr):  # what an agent prints is no part of a report
+            report = uvloop.run(_checked(subject, proxy, given.model or proxy.model.model or ""))
     except (BadInput, BadAgent) as error:
         sys.stderr.write(f"error: {error}\n")
         return BAD_INPUT

@@ -38,6 +38,7 @@ async def short_sighted(state: MessagesState):
 
 
 async def echo(state: MessagesState):
+    print("an agent may print")
     return {"messages": [("ai", state["messages"][-1].text)]}
 
 
