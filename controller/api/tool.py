@@ -132,7 +132,8 @@ class ToolSpec(Fields):
         "unknown fails.",
     )
     input_schema: FreeForm = Field(
-        default_factory=dict, description="JSON Schema of the arguments; discovered when absent."
+        default_factory=dict,
+        description="JSON Schema of the arguments of a Python function; discovered when absent.",
     )
     replicas: Integer | None = Field(None, ge=0, le=1000, description=REPLICAS_DESCRIPTION)
     scaling: ScalingSpec = Field(

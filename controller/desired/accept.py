@@ -29,7 +29,16 @@ def agent_problems(view: WorkloadView[Agent]) -> tuple[Problem, ...]:
 
 def tool_problems(view: WorkloadView[Tool]) -> tuple[Problem, ...]:
     """Everything that keeps a Tool from being what its spec says; empty if nothing does."""
-    return tuple(_invalid(view))
+    return (*_unused_schema(view.owner), *_invalid(view))
+
+
+def _unused_schema(tool: Tool) -> Iterator[Problem]:
+    if tool.spec.input_schema and tool.spec.python is None:
+        who = "the MCP server" if tool.spec.mcp is not None else "the OpenAPI document"
+        message = (
+            f"spec.inputSchema: only a Python function takes one, {who} has its own; remove it"
+        )
+        yield Problem(AcceptedReason.INVALID, message)
 
 
 def stack_problems(view: StackView) -> tuple[Problem, ...]:

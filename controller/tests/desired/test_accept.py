@@ -4,10 +4,15 @@ import pytest
 
 from controller.api.conditions import AcceptedReason, ResolvedRefsReason
 from controller.api.tool import Tool
-from controller.desired.accept import agent_problems, pod_template_problems, stack_problems
+from controller.desired.accept import (
+    agent_problems,
+    pod_template_problems,
+    stack_problems,
+    tool_problems,
+)
 from controller.model import Problem
 from controller.tests import samples
-from controller.tests.desired.views import agent_view, read, stack_view, the_stack
+from controller.tests.desired.views import agent_view, read, stack_view, the_stack, tool_view
 
 
 @pytest.mark.fault(18)
@@ -121,6 +126,24 @@ def test_a_tool_of_another_stack_cannot_be_called() -> None:
         AcceptedReason.INVALID,
         "spec.tools[0].toolRef: Tool team/add belongs to Stack team/other, not to "
         "Stack team/default; give both the same stackRef",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "who"),
+    [
+        ({"mcp": {"url": "http://m/mcp"}}, "the MCP server"),
+        ({"http": {"openapi": {"url": "http://w/openapi.json"}}}, "the OpenAPI document"),
+    ],
+)
+def test_a_schema_that_nobody_would_read_is_refused(source: dict[str, Any], who: str) -> None:
+    tool = read(Tool, samples.tool(python=None, inputSchema={"type": "object"}, **source), "uid")
+
+    (found,) = tool_problems(tool_view(tool))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        f"spec.inputSchema: only a Python function takes one, {who} has its own; remove it",
     )
 
 
