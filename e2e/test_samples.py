@@ -13,14 +13,17 @@ from e2e.manifests import sum_of_two
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 SAMPLES = "config/samples"
-ALL_READY = ("stack/default", "tool/add", "agent/math", "agent/triage", "agent/clerk")
+ALL_READY = (
+    *("stack/default", "tool/add", "agent/math", "agent/triage", "agent/clerk"),
+    *("tool/models", "agent/guide"),
+)
 
 
 @pytest.fixture(scope="module")
 def samples(module_namespace: Namespace) -> Iterator[tuple[Namespace, Asking]]:
     """All samples in one namespace: they share their Stack."""
     home = module_namespace
-    for folder in ("quickstart", "own-graph", "llama-stack"):
+    for folder in ("quickstart", "own-graph", "llama-stack", "http-tool"):
         home.apply_folder(f"{SAMPLES}/{folder}")
     home.wait_ready(*ALL_READY)
     with home.reached("stack-default", 8321) as address:
@@ -74,6 +77,16 @@ async def test_a_graph_of_the_user_s_own_runs_unchanged(
     assert answer.status == "completed"
     assert words.lower() in answer.output_text.lower()
     assert home.get("agent/triage")["status"]["type"] == "Module"
+
+
+async def test_an_operation_of_an_http_api_is_called_like_any_tool(
+    asking: Asking, home: Namespace
+) -> None:
+    answer = await asking.ask("guide", "Which models are there?")
+
+    assert "agents/guide" in answer.output_text
+    (found,) = home.get("tool/models")["status"]["tools"]
+    assert found["name"] == "openai_list_models_v1_models_get"
 
 
 async def test_agents_are_listed_beside_the_models(asking: Asking) -> None:

@@ -153,6 +153,9 @@ def up(tmp_path_factory: pytest.TempPathFactory, effects: Path) -> Iterator[Plat
     folder = tmp_path_factory.mktemp("manifests")
     for file in (ROOT / "config" / "samples" / "quickstart").glob("*.yaml"):
         shutil.copy(file, folder)
+    for name in ("tool", "agent"):
+        sample = ROOT / "config" / "samples" / "http-tool" / f"{name}.yaml"
+        shutil.copy(sample, folder / f"http-{name}.yaml")
     (folder / "stack.yaml").write_text(MODELS)
     (folder / "count.yaml").write_text(COUNT.format(log=str(effects)))
     tools = "[{toolRef: {name: count}}]"
@@ -211,6 +214,14 @@ def test_an_mcp_server_beside_the_workers_is_called_like_any_tool(client: openai
     response = client.responses.create(model="reader", input=f'Reverse the word "{word}"')
     assert word[::-1] in response.output_text
     assert response.output[0].type == "mcp_call"
+
+
+def test_an_operation_of_an_http_api_is_called_like_any_tool(client: openai.OpenAI) -> None:
+    response = client.responses.create(model="guide", input="Which models are there?")
+    assert "agents/guide" in response.output_text
+    call = response.output[0]
+    assert call.type == "mcp_call"
+    assert (call.server_label, call.name) == ("models", "openai_list_models_v1_models_get")
 
 
 def test_a_model_that_is_no_agent_is_answered_by_the_server(client: openai.OpenAI) -> None:
