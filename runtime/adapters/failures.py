@@ -13,7 +13,7 @@ from runtime.transport.port import TransportError
 
 # Their clients of models raise errors of the same names; and what else comes out of them was
 # raised over an answer that they could not read.
-SDKS = frozenset({"openai", "langchain_openai", "llama_stack_client"})
+SDKS = frozenset({"openai", "langchain_openai", "llama_stack_client", "litellm"})
 
 
 @contextlib.contextmanager
@@ -55,6 +55,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     """The error, what it was raised from, and what groups of errors hold."""
     seen: BaseException | None = error
     while seen is not None:
+        if _package(type(seen)) == "litellm" and seen.__context__ is not None:
+            # It puts an error with some other address in the place of the true one.
+            yield from _causes(seen.__context__)
         yield seen
         seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__
 
@@ -73,7 +76,7 @@ def _of_model(error: BaseException, config: AgentConfig) -> ModelFailure | None:
         return ModelBusy(f"{model} has no capacity at the moment: {said}")
     if "APITimeoutError" in names:
         return ModelFailure(f"{model} gave no answer in time")
-    if "APIConnectionError" in names:
+    if "APIConnectionError" in names or _broke_off(error):
         return ModelFailure(f"{model} cannot be reached: {_shortened(_root(error))}")
     if "APIStatusError" in names:
         return ModelFailure(f"{model} answered {getattr(error, 'status_code', '?')}: {said}")
@@ -83,6 +86,12 @@ def _of_model(error: BaseException, config: AgentConfig) -> ModelFailure | None:
         kind = type(error).__name__
         return ModelFailure(f"{model} answered with what is no completion: {kind}: {said}")
     return None
+
+
+def _broke_off(error: BaseException) -> bool:
+    """Whether a connection was lost in the middle of a stream, which they pass on as it is."""
+    kinds = {f"{_package(kind)}.{kind.__name__}" for kind in type(error).__mro__}
+    return "httpx.TransportError" in kinds and raised_in(error, SDKS)
 
 
 def _package(kind: type) -> str:

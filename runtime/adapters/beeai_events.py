@@ -1,0 +1,88 @@
+"""What a running agent tells, as steps of the run."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from beeai_framework.agents import BaseAgent
+from beeai_framework.agents.react import ReActAgent
+from beeai_framework.agents.react.events import ReActAgentUpdateEvent
+from beeai_framework.agents.requirement import RequirementAgent
+from beeai_framework.agents.requirement.events import RequirementAgentFinalAnswerEvent
+from beeai_framework.backend import (
+    ChatModelNewTokenEvent,
+    ChatModelStartEvent,
+    ChatModelSuccessEvent,
+)
+from beeai_framework.context import Run as BeeAIRun
+from beeai_framework.emitter import Emitter, EmitterOptions, EventMeta
+
+from runtime.adapters.port import Step, Text, Used
+from runtime.adapters.scope import Scope
+from runtime.contract.messages import TokenUsage
+
+
+class Told:
+    """The steps of one run, one at a time: the agent goes on when the last one was taken.
+
+    Shape:
+        said   the text told so far.
+    """
+
+    def __init__(self, agent: BaseAgent[Any], scope: Scope) -> None:
+        self.said = ""
+        self._scope = scope
+        self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
+        self._run_id = ""
+        # These know what of their model's text is the answer.
+        self._any_text = not isinstance(agent, RequirementAgent | ReActAgent)
+
+    async def listen_to(self, run: BeeAIRun[Any]) -> Any:
+        """Run the agent, and tell of it what is a step."""
+
+        async def listen(emitter: Emitter) -> None:
+            self._run_id = emitter.trace.run_id if emitter.trace else ""
+            emitter.on("*.*", self._heard, EmitterOptions(match_nested=True))
+
+        try:
+            return await run.observe(listen)
+        finally:
+            self._steps.put_nowait(None)
+
+    async def steps(self) -> AsyncGenerator[Step]:
+        """The steps, until the agent has ended."""
+        while (step := await self._steps.get()) is not None:
+            yield step
+            self._steps.task_done()
+
+    async def _heard(self, data: Any, meta: EventMeta) -> None:
+        match data:
+            case ChatModelStartEvent():
+                self._scope.check()
+                if self._scope.run.options.stream and data.input.stream is None:
+                    data.input.stream = True
+            case ChatModelSuccessEvent():
+                usage = data.value.usage
+                count = TokenUsage(
+                    input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
+                )
+                await self._tell(Used(count))
+            case _ if self._scope.run.options.stream and (text := self._text(data, meta)):
+                self.said += text
+                await self._tell(Text(text))
+
+    def _text(self, data: Any, meta: EventMeta) -> str:
+        """The text of an event that is for the client; a sub-agent's answer is not."""
+        if isinstance(data, ChatModelNewTokenEvent):
+            return str(data.value.get_text_content()) if self._any_text else ""
+        if meta.trace is None or meta.trace.run_id != self._run_id:
+            return ""
+        if isinstance(data, RequirementAgentFinalAnswerEvent):
+            return str(data.delta)
+        if isinstance(data, ReActAgentUpdateEvent) and meta.name == "partial_update":
+            return str(data.update.value) if data.update.key == "final_answer" else ""
+        return ""
+
+    async def _tell(self, step: Step) -> None:
+        self._steps.put_nowait(step)
+        await self._steps.join()

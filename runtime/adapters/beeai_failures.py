@@ -1,0 +1,61 @@
+"""What an error of BeeAI is about: it wraps each error in others that say nothing themselves."""
+
+from collections.abc import Iterator
+
+from beeai_framework.agents import AgentError
+from beeai_framework.backend import ChatModelError, ChatModelOutput
+from beeai_framework.backend.errors import ChatModelToolCallError, EmptyChatModelResponseError
+from beeai_framework.errors import FrameworkError
+from beeai_framework.tools import ToolError
+
+from runtime.adapters.port import AgentFailure, EmptyAnswer, ModelFailure
+from runtime.contract.agent_config import AgentConfig
+
+NO_ANSWER = "the agent ended without an answer"
+TOO_LONG = "Agent was not able to resolve the task in "  # an `AgentError` as any other
+
+
+def about(error: BaseException, config: AgentConfig) -> BaseException:
+    """The error that BeeAI's is about, or the failure of the run that it stands for."""
+    wrappers = list(_wrappers(error))
+    innermost = wrappers[-1] if wrappers else error
+    if (cause := _cause(innermost)) is not None:
+        return cause
+    match innermost:
+        case EmptyChatModelResponseError():
+            return EmptyAnswer(NO_ANSWER)
+        case ChatModelToolCallError(response=ChatModelOutput() as said) if _is_nothing(said):
+            return EmptyAnswer(NO_ANSWER)
+        case ToolError():
+            return AgentFailure(f"tools failed too often, at last with: {innermost}")
+        case ChatModelError():
+            why = " ".join(innermost.message.split())
+            return ModelFailure(f"the model's answer is of no use to the agent: {why}")
+        case AgentError() if str(innermost).startswith(TOO_LONG):
+            return AgentFailure(_too_long(innermost, config))
+        case _:
+            return innermost
+
+
+def _wrappers(error: BaseException | None) -> Iterator[BaseException]:
+    while isinstance(error, FrameworkError | BaseExceptionGroup):
+        yield error
+        error = _cause(error)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+
+
+def _is_nothing(said: ChatModelOutput) -> bool:
+    return not said.get_tool_calls() and not said.get_text_content().strip()
+
+
+def _too_long(error: AgentError, config: AgentConfig) -> str:
+    if config.declarative is None:
+        return str(error)
+    most = config.declarative.max_iterations
+    return (
+        f"no answer after {most} turns of the model "
+        "(spec.source.declarative.maxIterations); allow more, or ask for less"
+    )
