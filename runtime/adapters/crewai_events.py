@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from crewai.events import LLMCallCompletedEvent, LLMStreamChunkEvent
+from crewai.events import LLMCallCompletedEvent, LLMStreamChunkEvent, crewai_event_bus
 from crewai.events.base_events import BaseEvent
 from crewai.events.stream_context import add_stream_sink
 from crewai.types.usage_metrics import UsageMetrics
@@ -38,9 +38,11 @@ class Told:
     def listen(self) -> None:
         """Hear all that happens in this context from here on.
 
-        CrewAI also paints it on the terminal, of all runs at once; here that is a log.
+        CrewAI also paints it on the terminal, of all runs at once; here that is a log. And it keeps
+        it all, in a record that began where the user's objects were made, were it not a new one.
         """
         _CURRENT.set(self)
+        crewai_event_bus.reset_runtime_state()
         add_stream_sink(self._hear)
         set_suppress_console_output(suppress=True)
 

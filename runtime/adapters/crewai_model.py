@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, override
@@ -16,6 +17,9 @@ from runtime.contract.agent_config import AgentConfig
 
 NULL = {"type": "null"}
 RETRIES = 1  # for a server that has just gone; it tries a model several times itself
+
+# It warns at each call of a model whose tokens it cannot count, and it can count those of none.
+logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)
 
 
 def model_of(config: AgentConfig, **facts: Any) -> "PlatformModel":
