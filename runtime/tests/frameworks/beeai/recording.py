@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,20 +24,31 @@ class Recording:
     left: int = 0
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append(await request.json())
+        asked = await request.json()
+        self.asked.append(asked)
         message = self.messages[min(len(self.asked), len(self.messages)) - 1]
         if message is None:
             await self._never()
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        said = "delta" if asked.get("stream") else "message"
+        choice = {"index": 0, said: message, "finish_reason": "stop"}
         usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-        whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "recording"}
-        return web.json_response(whole | {"choices": [choice], "usage": usage})
+        whole = {"id": "1", "created": 1, "model": "recording", "choices": [choice]}
+        if not asked.get("stream"):
+            return web.json_response(whole | {"object": "chat.completion", "usage": usage})
+        piece = json.dumps(whole | {"object": "chat.completion.chunk"})
+        return web.Response(
+            text=f"data: {piece}\n\ndata: [DONE]\n\n", content_type="text/event-stream"
+        )
 
     async def _never(self) -> None:
         try:
             await asyncio.Event().wait()
         finally:
             self.left += 1
+
+
+def saying(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
 
 
 def calling(*calls: tuple[str, str]) -> dict[str, Any]:
