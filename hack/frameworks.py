@@ -17,6 +17,7 @@ from controller.api.agent import Framework
 from controller.local.check import CheckOptions, check
 from runtime.adapters.registry import MODULES
 from runtime.kit.check import SCENARIOS
+from runtime.kit.limits import LIMITS
 from runtime.kit.report import Report, Result, Verdict
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,6 @@ Agents of every framework run behind one contract, and one kit of scenarios show
 This is what it found for an agent from instructions on each framework, in the framework's own
 environment and against the [stand-in model](../hack/model/server.py). `make frameworks` runs it
 again and writes this page.
-
 """
 BELOW = """
 ## Check an agent of your own
@@ -60,6 +60,10 @@ has to serve the Responses API. The command exits with 0 if nothing failed, 1 if
 2 if there was nothing to check, with a sentence that names what is wrong. `--report FILE` keeps the
 report as JSON. In an image of ours, without this checkout, `python -m runtime check` is the same.
 
+Known limits of agents of your own:
+
+LIMITS
+
 ## What no framework is asked for
 
 Structured output: the platform has no field for it yet. Agents that call agents, and a run that
@@ -69,7 +73,8 @@ goes on after a crash: they concern more than one process, which the kit does no
 
 def page(reports: Sequence[Report]) -> str:
     """The page that shows `reports`."""
-    return ABOVE + "\n".join([*_matrix(reports), *_reasons(reports)]) + "\n" + BELOW
+    lines = [*_matrix(reports), *_reasons(reports)]
+    return "\n".join([ABOVE, *lines, BELOW.replace("LIMITS\n", "\n".join(_own_limits()))])
 
 
 def _matrix(reports: Sequence[Report]) -> Iterator[str]:
@@ -93,6 +98,17 @@ def _reasons(reports: Sequence[Report]) -> Iterator[str]:
     ]
     if told:
         yield from ("", *told)
+
+
+def _own_limits() -> Iterator[str]:
+    """What is known of users' own agents, each reason once."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for (framework, scenario), limit in LIMITS.items():
+        if limit.own:
+            names.setdefault((framework, limit.reason), []).append(scenario)
+    for (name, reason), scenarios in names.items():
+        yield f"- {name}, {', '.join(scenarios)}: {reason}"
+    yield ""
 
 
 def _row(cells: Iterable[str]) -> str:

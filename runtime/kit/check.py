@@ -63,7 +63,7 @@ async def check(subject: Subject, proxy: ModelProxy, model: str, tell: Tell) -> 
     """
     adapter = await build(config_of(subject, proxy, model), (ADD,))
     trial = Trial(adapter=adapter, proxy=proxy, own=subject.module is not None)
-    results = await proved(trial, tell, _limits(subject.framework))
+    results = await proved(trial, tell, _limits(subject))
     return Report(
         framework=subject.framework,
         version=version(DISTRIBUTIONS[subject.framework]),
@@ -162,5 +162,10 @@ def config_of(subject: Subject, proxy: ModelProxy, model: str) -> AgentConfig:
     )
 
 
-def _limits(framework: Framework) -> dict[str, Limit]:
-    return {name: limit for (of, name), limit in LIMITS.items() if of is framework}
+def _limits(subject: Subject) -> dict[str, Limit]:
+    own = subject.module is not None
+    return {
+        name: limit
+        for (framework, name), limit in LIMITS.items()
+        if framework is subject.framework and (own or not limit.own)
+    }

@@ -13,17 +13,36 @@ class Limit:
     Shape:
         reason  why, for the user who chooses a framework.
         seen    what the scenario shows in that case; anything else is a failure all the same.
+        own     whether it is one of users' own agents alone, not of those from instructions.
     """
 
     reason: str
     seen: str
+    own: bool = False
 
+
+_BLOCKING = (
+    "A blocking llama_stack_client.Agent runs in a thread, which nothing can end from outside: the "
+    "run ends at once, its call of the model when the server has answered. An AsyncAgent has no "
+    "such limit."
+)
+_OPEN = "the call of the model was still open"
 
 LIMITS: Mapping[tuple[Framework, str], Limit] = {
     (Framework.LLAMA_STACK, "model answers 429"): Limit(
         reason="The Responses API of llama-stack 0.7.3 answers 500 where its model answers 429, so "
         "a model without capacity cannot be told from a broken one; the run is not tried again.",
         seen="answered 500",
+    ),
+    (Framework.LLAMA_STACK, "cancel"): Limit(_BLOCKING, _OPEN, own=True),
+    (Framework.LLAMA_STACK, "cancel amid text"): Limit(_BLOCKING, _OPEN, own=True),
+    (Framework.LLAMA_STACK, "timeout"): Limit(_BLOCKING, _OPEN, own=True),
+    (Framework.LLAMA_STACK, "budget of tokens"): Limit(
+        reason="A blocking llama_stack_client.Agent tells what its turns have cost when the last "
+        "one is over, so that spec.budget.tokens is seen to be exceeded only then. An AsyncAgent "
+        "tells it turn by turn.",
+        seen="the first cost was told when",
+        own=True,
     ),
 }
 """By framework and the name of the scenario."""

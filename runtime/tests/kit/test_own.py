@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from runtime.contract.agent_config import Framework
 from runtime.kit.check import SCENARIOS
+from runtime.kit.limits import LIMITS
 from runtime.kit.report import Report, Verdict
 from runtime.tests.kit.checking import checked, report_of
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(find_spec("langgraph") is None, reason="they are written in LangGraph"),
+    pytest.mark.skipif(
+        find_spec("langgraph") is None, reason="they are written in LangGraph and on Llama Stack"
+    ),
 ]
 
 AGENTS = """
@@ -47,6 +51,16 @@ async def broken(state: MessagesState):
 
 
 alone, parrot, failing = graph_of(short_sighted), graph_of(echo), graph_of(broken)
+"""
+BLOCKING = """
+import os
+
+from llama_stack_client import Agent, LlamaStackClient
+
+
+def agent(context):
+    client = LlamaStackClient(base_url=os.environ["LLAMA_STACK_CLIENT_BASE_URL"])
+    return Agent(client, model=context.model, instructions="", tools=context.tools)
 """
 CALLING = {
     "tool call",
@@ -107,6 +121,23 @@ def test_without_a_stand_in_nothing_goes_wrong_at_will(folder: Path, model_url: 
     faults = {scenario.name for scenario in SCENARIOS if scenario.fault is not None}
     assert set(reasons(found, Verdict.NOT_APPLICABLE)) == faults
     assert set(reasons(found, Verdict.PROVED)) == ALL - faults
+
+
+def test_a_blocking_agent_has_the_limits_that_are_known(tmp_path: Path, stack_url: str) -> None:
+    (tmp_path / "blocking_agent.py").write_text(BLOCKING)
+    own = ["blocking_agent:agent", "--framework", "LlamaStack", "--path", tmp_path]
+    found = report_of(tmp_path, *own, "--stand-in", stack_url, "--stand-in-model", "small/stand-in")
+    limits = {
+        name: limit.reason
+        for (framework, name), limit in LIMITS.items()
+        if framework is Framework.LLAMA_STACK
+    }
+    undone = reasons(found, Verdict.CANNOT)
+    assert undone == limits | {
+        "parallel tool calls": "the second call of a turn began only when the first had ended",
+        "model answers 429": undone["model answers 429"],
+    }
+    assert set(reasons(found, Verdict.PROVED)) == ALL - set(undone)
 
 
 def test_who_fails_hears_what_was_expected_and_seen(folder: Path, model_url: str) -> None:
