@@ -56,7 +56,7 @@ faults: ## which fault is shown by which test, and how its last run ended
 	@$(dev) && $$python -m hack.faults
 
 .PHONY: bench
-bench: ## measure side by side in one run; writes docs/bench.md
+bench: ## measure side by side in one run; writes docs/bench.md and the figures of the README
 	@$(kube) && $(dev) && $$python hack/bench/run.py
 
 ##@ Cluster
