@@ -102,10 +102,11 @@ import time
 from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-def block(state):
-    time.sleep({3 * ACK_WAIT_SECONDS})
-    with open(state["messages"][-1].content, "a") as log:
-        log.write("ran\\n")
+async def block(state):
+    log, *briefly = state["messages"][-1].content.split()
+    with open(log, "a") as ran:
+        ran.write("ran\\n")
+    time.sleep(0.1 if briefly else {3 * ACK_WAIT_SECONDS})  # in the event loop itself
     return {{"messages": [AIMessage("awake")]}}
 
 graph = StateGraph(MessagesState)
@@ -277,11 +278,17 @@ def test_a_worker_killed_in_the_middle_of_a_run_costs_nothing(
 def test_an_agent_that_blocks_its_loop_keeps_its_delivery(
     client: openai.OpenAI, tmp_path: Path
 ) -> None:
-    log = tmp_path / "runs"
-    response = client.responses.create(model="blocker", input=str(log))
-    assert response.output_text == "awake"
+    """Nor are tasks run twice that came meanwhile and lay unread all that time."""
+    log, others = tmp_path / "runs", [tmp_path / f"other{n}" for n in range(3)]
+    blocking = in_background(client, "blocker", str(log))
+    end = time.monotonic() + 10
+    while not log.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    came = [in_background(client, "blocker", f"{other} briefly") for other in others]
+    assert [ended(client, one).output_text for one in (blocking, *came)] == ["awake"] * 4
     time.sleep(ACK_WAIT_SECONDS)
-    assert log.read_text() == "ran\n"
+    assert [each.read_text() for each in (log, *others)] == ["ran\n"] * 4
 
 
 def test_work_is_kept_while_there_are_no_workers(
