@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
 from controller.local.up import Failed, Options, up
+
+LAST_PORT: Final = 65535
 
 
 def main() -> None:
@@ -30,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("up", help="run the manifests of a folder on this machine")
     verb.add_argument("-f", "--folder", type=Path, required=True, help="folder with manifests")
     verb.add_argument(
-        "-p", "--port", type=int, default=8321, help="port of the first Stack's API (0: any)"
+        "-p", "--port", type=_port, default=8321, help="port of the first Stack's API (0: any)"
     )
     verb.add_argument(
         "--ask",
@@ -54,6 +57,12 @@ def options(arguments: argparse.Namespace) -> Options:
         model=model(os.environ),
         state=arguments.state,
     )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; choose one from 0 to {LAST_PORT}")
+    return int(text)
 
 
 def model(environment: Mapping[str, str]) -> ModelEndpoint | None:

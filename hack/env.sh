@@ -34,9 +34,12 @@ find_uv() {
 }
 
 find_python() {
-  hack/python.sh && return
+  local status=0
+  hack/python.sh || status=$?
+  [ "$status" != 0 ] || return 0
+  [ "$status" = 1 ] || exit "$status" # it has said why
   say "no Python 3.12 or 3.13 on PATH or in pyenv's versions; asking uv for one"
-  "$1" python install --quiet 3.12 >&2 && "$1" python find 3.12 ||
+  "$1" python install 3.12 >&2 && "$1" python find 3.12 ||
     die "install Python 3.12 or 3.13 (Debian: python3.13; or pyenv install 3.12), or name one in K8GENTAI_PYTHON"
 }
 

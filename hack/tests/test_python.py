@@ -65,6 +65,21 @@ def test_the_named_one_comes_first(machine: Path) -> None:
     assert found(machine, K8GENTAI_PYTHON=str(machine / "mine")) is not None
 
 
+def test_a_named_one_that_does_not_fit_is_not_passed_over(machine: Path) -> None:
+    program(machine / "bin" / "python3", FITS)
+    program(machine / "mine", TOO_OLD)
+    known = {"PATH": str(machine / "bin"), "HOME": str(machine)}
+    done = subprocess.run(
+        [SCRIPT],
+        env=known | {"K8GENTAI_PYTHON": str(machine / "mine")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "K8GENTAI_PYTHON" in done.stderr
+
+
 def test_without_any_nothing_is_printed(machine: Path) -> None:
     program(machine / "bin" / "python3", TOO_OLD)
     assert found(machine) is None

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +61,52 @@ def folder(tmp_path: Path) -> Path:
     (made / "stack.yaml").write_text((QUICKSTART / "stack.yaml").read_text())
     (made / "later.yaml").write_text(declarative("later", more="{replicas: 0}"))
     return made
+
+
+def test_a_state_folder_in_use_is_refused(folder: Path, tmp_path: Path) -> None:
+    with running(folder, tmp_path) as up:
+        command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), "--port", "0"]
+        second = subprocess.run(
+            [*command, "--state", str(tmp_path / "state")],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert second.returncode == 1
+        assert "is in use by another `up`" in second.stderr
+        assert "--state" in second.stderr
+        assert up.process.poll() is None
+
+
+def test_who_is_stopped_early_does_not_say_that_it_is_ready(folder: Path, tmp_path: Path) -> None:
+    log = tmp_path / "early.log"
+    with log.open("w") as screen:
+        early = subprocess.Popen(
+            [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), "--port", "0"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=screen,
+            stderr=screen,
+        )
+    while "stand-in" not in log.read_text():
+        time.sleep(0.02)
+    early.send_signal(signal.SIGINT)
+    assert early.wait(30) == 0
+    assert "everything is stopped" in log.read_text()
+    assert "ready http" not in log.read_text()
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_what_is_no_port_is_refused(folder: Path, port: str) -> None:
+    command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), f"--port={port}"]
+    refused = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert refused.returncode == 2
+    assert "is no port; choose one from 0 to 65535" in refused.stderr
 
 
 def test_accepted_work_outlives_the_platform(folder: Path, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def effects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory, effects: Path) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("manifests")
-    for file in (ROOT / "config" / "samples" / "quickstart").glob("*.yaml"):
+    for file in (ROOT / "config" / "samples" / "quickstart").glob("[!k]*.yaml"):
         shutil.copy(file, folder)
     (folder / "stack.yaml").write_text(MODELS)
     (folder / "count.yaml").write_text(COUNT.format(log=str(effects)))
@@ -437,3 +437,25 @@ def test_a_removed_agent_is_not_found_and_leaves_no_process(
         return response.status_code in {404, 409}
 
     up.until(refused, 15)
+
+
+def test_an_agent_that_was_edited_and_removed_may_come_back(
+    up: Platform, client: openai.OpenAI
+) -> None:
+    text = declarative("leaving")
+    up.write(leaving=text)
+    up.until_said("✓ Agent leaving  Ready")
+    for number in range(2):
+        up.write(leaving=text.replace("Answer.", f"Answer {number}."))
+        up.until_said(f"{number + 1} of 1|Agent leaving")
+        up.until(lambda: client.responses.create(model="leaving", input="hi").status == "completed")
+    up.remove("leaving")
+    up.until_said("- Agent leaving  gone")
+    up.write(leaving=text)
+
+    def answers() -> bool:
+        body = {"model": "leaving", "input": "hi"}
+        response = httpx.post(f"{up.url}/v1/responses", json=body, timeout=30)
+        return response.status_code == 200
+
+    up.until(answers)
