@@ -53,13 +53,18 @@ def marked(mark: str) -> Iterator[Path]:
                 yield process
 
 
+def patient(name: str, more: str = "{}") -> str:
+    """An agent whose tasks may wait for as long as two platforms take to start."""
+    return declarative(name, more=more).replace("timeoutSeconds: 60", "timeoutSeconds: 600")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the quickstart's Stack and an agent without workers."""
     made = tmp_path / "manifests"
     made.mkdir()
     (made / "stack.yaml").write_text((QUICKSTART / "stack.yaml").read_text())
-    (made / "later.yaml").write_text(declarative("later", more="{replicas: 0}"))
+    (made / "later.yaml").write_text(patient("later", more="{replicas: 0}"))
     return made
 
 
@@ -115,6 +120,6 @@ def test_accepted_work_outlives_the_platform(folder: Path, tmp_path: Path) -> No
 
     with running(folder, tmp_path) as up, client(up) as asking:
         response = in_background(asking, "later", "Repeat after me: heliotrope")
-    (folder / "later.yaml").write_text(declarative("later"))
+    (folder / "later.yaml").write_text(patient("later"))
     with running(folder, tmp_path) as up, client(up) as asking:
         assert "heliotrope" in ended(asking, response).output_text
