@@ -62,7 +62,7 @@ frameworks: ## what each framework can do, found out anew; writes docs/framework
 	@$(controller) -m hack.frameworks
 
 .PHONY: bench
-bench: ## measure side by side in one run; writes docs/bench.md
+bench: ## measure side by side in one run; writes docs/bench.md and the figures of the README
 	@$(kube) && $(dev) && $$python hack/bench/run.py
 
 ##@ Cluster

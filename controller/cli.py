@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from controller.api.agent import Framework
 from controller.local.check import CannotCheck, CheckOptions, check
@@ -13,6 +14,8 @@ from controller.local.environments import NoEnvironment
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
 from controller.local.up import Failed, Options, up
+
+LAST_PORT: Final = 65535
 
 
 def main() -> None:
@@ -40,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("-f", "--folder", type=Path, required=True, help="folder with manifests")
     verb.add_argument(
-        "-p", "--port", type=int, default=8321, help="port of the first Stack's API (0: any)"
+        "-p", "--port", type=_port, default=8321, help="port of the first Stack's API (0: any)"
     )
     verb.add_argument(
         "--ask",
@@ -95,6 +98,12 @@ def say(words: str) -> None:
     """A line of progress, apart from what was asked for."""
     sys.stderr.write(f"{words}\n")
     sys.stderr.flush()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; choose one from 0 to {LAST_PORT}")
+    return int(text)
 
 
 def model(environment: Mapping[str, str]) -> ModelEndpoint | None:

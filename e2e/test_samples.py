@@ -1,6 +1,7 @@
 """The samples, as the README tells a user to try them."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -87,6 +88,16 @@ async def test_an_operation_of_an_http_api_is_called_like_any_tool(
     assert "agents/guide" in answer.output_text
     (found,) = home.get("tool/models")["status"]["tools"]
     assert found["name"] == "openai_list_models_v1_models_get"
+
+
+def test_the_overlay_points_the_stack_at_ollama(home: Namespace) -> None:
+    """The cluster's own rules accept it; no model is asked."""
+    command = ["apply", "--dry-run=server", "-o=json", "-k", f"{SAMPLES}/ollama"]
+    applied = json.loads(home.kubectl(*command))["items"]
+    (stack,) = [one for one in applied if one["kind"] == "Stack"]
+    assert [model["baseUrl"] for model in stack["spec"]["models"]] == [
+        "http://ollama.ollama.svc:11434/v1"
+    ]
 
 
 async def test_agents_are_listed_beside_the_models(asking: Asking) -> None:

@@ -12,9 +12,6 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-# fits PYTHON: it runs and is of a version we can use. pyenv's shims exist without running.
-fits() { "$1" -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
-
 find_uv() {
   local own=$CACHE/uv-$UV_VERSION
   if [ ! -x "$own/bin/uv" ]; then
@@ -37,16 +34,12 @@ find_uv() {
 }
 
 find_python() {
-  local candidate
-  for candidate in ${K8GENTAI_PYTHON:-} python3.13 python3.12 python3 \
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[23]*/bin/python3; do
-    if fits "$candidate"; then
-      "$candidate" -c 'import sys; print(sys.executable)'
-      return
-    fi
-  done
+  local status=0
+  hack/python.sh || status=$?
+  [ "$status" != 0 ] || return 0
+  [ "$status" = 1 ] || exit "$status" # it has said why
   say "no Python 3.12 or 3.13 on PATH or in pyenv's versions; asking uv for one"
-  "$1" python install --quiet 3.12 >&2 && "$1" python find 3.12 ||
+  "$1" python install 3.12 >&2 && "$1" python find 3.12 ||
     die "install Python 3.12 or 3.13 (Debian: python3.13; or pyenv install 3.12), or name one in K8GENTAI_PYTHON"
 }
 

@@ -261,7 +261,12 @@ class Agent(Resource):
         READY,
         REASON,
         Column("Replicas", ".status.replicas", "Workers that exist.", "integer"),
-        Column("Backlog", ".status.backlog", "Tasks that wait or run.", "integer"),
+        Column(
+            "Backlog",
+            ".status.backlog",
+            "Tasks that wait or run, a minute old.",
+            "integer",
+        ),
         AGE,
         Column("SpiffeID", ".status.spiffeID", "Identity of its workers.", priority=1),
         Column("URL", ".status.url", "Where it is asked.", priority=1),

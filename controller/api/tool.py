@@ -172,7 +172,12 @@ class Tool(Resource):
         READY,
         REASON,
         Column("Replicas", ".status.replicas", "Workers that exist.", "integer"),
-        Column("Backlog", ".status.backlog", "Calls that wait or run.", "integer"),
+        Column(
+            "Backlog",
+            ".status.backlog",
+            "Calls that wait or run, a minute old.",
+            "integer",
+        ),
         Column("Tools", ".status.toolCount", "Functions it offers.", "integer"),
         AGE,
     )

@@ -51,7 +51,7 @@ class WorkloadStatus(Status):
     selector: str | None = Field(
         None, max_length=1024, description="Labels of the workers' pods, for the scale subresource."
     )
-    backlog: Integer = Field(0, ge=0, description="Pieces of work that wait or run.")
+    backlog: Integer = Field(0, ge=0, description="Pieces of work that wait or run, a minute old.")
     spiffe_id: str | None = Field(
         None, alias="spiffeID", max_length=2048, description="Identity of the workers."
     )

@@ -49,6 +49,7 @@ class LocalCluster:
         self._on_change = on_change
         self._on_report = on_report
         self._objects: dict[Key, Manifest] = {}
+        self._generations: dict[Key, int] = {}
         self._manifests: Manifests | None = None
         self._children: dict[ChildRef, Manifest] = {}
         self._workloads: dict[ChildRef, Workload] = {}
@@ -61,7 +62,7 @@ class LocalCluster:
         """Be as the folder says; gives every object there is, those on their way out included."""
         before, self._manifests = self._objects, manifests
         self._objects = {
-            key: self._with_generation(body, before.get(key))
+            key: self._with_generation(key, body, before.get(key))
             for key, body in manifests.objects.items()
         }
         for key in before.keys() - self._objects.keys():
@@ -75,11 +76,12 @@ class LocalCluster:
         self._objects.pop(key, None)
         self._statuses.pop(key, None)
 
-    def _with_generation(self, body: Manifest, before: Manifest | None) -> Manifest:
-        was = before["metadata"]["generation"] if before else 0
-        changed = before is None or before.get("spec") != body.get("spec")
-        generation = was + 1 if changed else was
-        return {**body, "metadata": {**body["metadata"], "generation": generation}}
+    def _with_generation(self, key: Key, body: Manifest, before: Manifest | None) -> Manifest:
+        if before is None or before.get("spec") != body.get("spec"):
+            # One that was deleted and put back keeps its uid, so it must not begin at 1 again:
+            # whoever has seen it before would take it for an old view.
+            self._generations[key] = self._generations.get(key, 0) + 1
+        return {**body, "metadata": {**body["metadata"], "generation": self._generations[key]}}
 
     # The port
 

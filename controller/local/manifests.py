@@ -18,7 +18,9 @@ from runtime.contract.value import ObjectName
 
 DEFAULT_NAMESPACE: Final = "default"
 PLAIN_KINDS: Final = ("ConfigMap", "Secret", "Namespace")
-IGNORED_KINDS: Final = ("Kustomization",)
+KUSTOMIZATION: Final = ("kustomization.yaml", "kustomization.yml")
+UNDERSTOOD: Final = frozenset({"apiVersion", "kind", "metadata", "resources"})
+"""What embedded mode honours of a kustomization; overlays are kubectl's business."""
 _NAMES: Final = uuid.UUID("6f1c5a0e-97f2-4a2b-9d0a-3f1b2c4d5e6f")
 
 
@@ -49,11 +51,7 @@ def read_manifests(folder: Path, now: datetime | None = None) -> Manifests:
     Raises:
         BadManifest: a file is not readable, no YAML, or not what an API server would take.
     """
-    files = (
-        [folder] if folder.is_file() else sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    )
-    if not files:
-        raise BadManifest(f"{folder}: there is no YAML file; name a folder with manifests")
+    files = _files(folder)
     texts = {file: _text(file) for file in files}
     found = _Found(now or datetime.now(UTC))
     for file, text in texts.items():
@@ -82,8 +80,6 @@ class _Found:
         if not isinstance(document, dict) or "kind" not in document:
             raise BadManifest(f"{file}: a document has no kind; every object needs one")
         kind, metadata = document["kind"], document.get("metadata") or {}
-        if kind in IGNORED_KINDS:
-            return
         name, namespace = metadata.get("name"), metadata.get("namespace", DEFAULT_NAMESPACE)
         if not isinstance(name, str):
             raise BadManifest(f"{file}: {kind}: metadata.name is required")
@@ -133,6 +129,41 @@ class _Found:
             "creationTimestamp": self._now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         self.objects[key] = {**document, "metadata": metadata}
+
+
+def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise BadManifest(f"{folder}: there is no such folder; name a folder with manifests")
+    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    files = [file for file in found if file.name not in KUSTOMIZATION]
+    for plan in found:
+        if plan.name in KUSTOMIZATION:
+            _check_plan(plan, {file.name for file in files})
+    if not files:
+        raise BadManifest(f"{folder}: there is no YAML file; name a folder with manifests")
+    return files
+
+
+def _check_plan(plan: Path, files: set[str]) -> None:
+    """Refuse a kustomization that means something else than all the files beside it."""
+    said = next(_documents(plan, _text(plan)), None)
+    if not isinstance(said, dict):
+        raise BadManifest(f"{plan}: is no kustomization; delete it, or list the files as resources")
+    beyond = sorted(said.keys() - UNDERSTOOD)
+    resources = set(said.get("resources") or ())
+    elsewhere = sorted(resources - files)
+    if beyond or elsewhere:
+        raise BadManifest(
+            f"{plan}: {beyond[0] if beyond else f'resources: {elsewhere[0]}'}: embedded mode reads "
+            "the files of one folder and applies no overlay; use kubectl apply -k on a cluster, or "
+            "a folder with the manifests themselves"
+        )
+    if left_out := sorted(files - resources):
+        raise BadManifest(
+            f"{plan}: resources: {left_out[0]} is not among them; add it, or move the file away"
+        )
 
 
 def _text(file: Path) -> str:

@@ -49,6 +49,12 @@ class Screen:
         elif ready["reason"] not in ON_THE_WAY:
             self.say(f"✗ {key.kind} {key.name}  {now[1]}")
 
+    def gone(self, key: Key) -> None:
+        """Show that nothing is left of an object."""
+        self._shown.pop(key, None)
+        self._conditions.pop(key, None)
+        self.say(f"- {key.kind} {key.name}  gone")
+
     def waiting(self, keys: Iterable[Key]) -> None:
         """Every now and then, say what is being waited for and why."""
         if time.monotonic() - self._told < PATIENCE_SECONDS:

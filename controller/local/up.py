@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from controller.local.site import (
     is_free,
     server_port,
 )
+from controller.logs import JsonLines
 from controller.model import Child, ChildRef, Image, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
 from controller.reconcile.identity_policy import reconcile_identity_policy
@@ -93,6 +95,7 @@ async def up(options: Options) -> None:
         root = options.state or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="k8gentai-"))
         )
+        stack.enter_context(held(root))
         _log_to(root / "logs")
         async with _Platform(options, manifests, screen, root.resolve()).running() as platform:
             await platform.until_ready()
@@ -130,7 +133,7 @@ class _Platform:
             on_report=self._report,
         )
         self._wakes = Wakes(self._reconcile, resync=RESYNC_SECONDS)
-        self._keeping = Keeping(self._wakes, self._cluster.forget)
+        self._keeping = Keeping(self._wakes, self._gone)
         self._world: World | None = None
 
     @contextlib.asynccontextmanager
@@ -187,6 +190,8 @@ class _Platform:
 
     async def until_stopped(self) -> None:
         """Say how to use it, and wait for Ctrl-C."""
+        if self._stop.is_set():
+            return  # it was asked to stop before it was ready
         for key in self._manifests.objects:
             if key.kind is Kind.AGENT:
                 self._screen.show_curl(self._url(key), key.name)
@@ -245,6 +250,10 @@ class _Platform:
             for key in self._manifests.objects:
                 self._wakes.wake(key)
 
+    def _gone(self, key: Key) -> None:
+        self._cluster.forget(key)
+        self._screen.gone(key)
+
     def _report(self, key: Key, body: Manifest) -> None:
         self._screen.report(key, body["status"])
         self._wakes.seen(key, body)
@@ -261,6 +270,8 @@ class _Platform:
                     self._screen.say(f"{error}; what runs stays as it is")
                 told = str(error)
                 continue
+            if told:
+                self._screen.say(f"{self._options.folder} can be used again")
             told = ""
             if found.digest != self._manifests.digest:
                 self._manifests = found
@@ -272,10 +283,31 @@ class _Platform:
         return self._site.server_url(ObjectName(namespace=namespace, name=ref["name"]))
 
 
+@contextlib.contextmanager
+def held(state: Path) -> Iterator[None]:
+    """Keep a state folder for ourselves: two queues on one store would destroy it.
+
+    Raises:
+        Failed: somebody else holds it.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Failed(
+                f"{state} is in use by another `up`; stop that one, or choose another folder with "
+                "--state (make: STATE=)"
+            ) from error
+        yield
+
+
 def _log_to(folder: Path) -> None:
     """What this process itself has to say beside the screen."""
     folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=folder / "up.log", level=logging.INFO, force=True)
+    file = logging.FileHandler(folder / "up.log")
+    file.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[file], level=logging.INFO, force=True)
 
 
 def _goes_last(ref: ChildRef) -> bool:

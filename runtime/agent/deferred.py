@@ -12,11 +12,6 @@ class Deferred:
         self._task: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(seconds, self._begin)
 
-    def check(self) -> None:
-        """Raise what the work has raised, if it has come to that."""
-        if self._task is not None and self._task.done():
-            self._task.result()
-
     def cancel(self) -> None:
         """Call it off, wherever it is."""
         self._timer.cancel()

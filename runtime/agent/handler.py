@@ -51,6 +51,7 @@ class TaskHandler:
     runs: Runs
     checkpoints: Checkpoints
     outbox: Outbox
+    _taken: set[str] = field(default_factory=set)
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
     _suspects: Suspects = field(default_factory=Suspects)
 
@@ -63,8 +64,20 @@ class TaskHandler:
         if task.agent != self.config.agent or (self.config.require_grant and task.grant is None):
             log.warning("unsigned", extra={"subject": delivery.subject, "task": task.id})
             return Malformed("unsigned")
-        if task.id in self._under_way:
+        if task.id in self._taken:
             return Lost()  # our signs of life came late; the attempt that is under way goes on
+        self._taken.add(task.id)
+        try:
+            return await self._take(task, delivery)
+        finally:
+            self._taken.discard(task.id)
+
+    def cancel(self, task: str) -> None:
+        """End the run of `task`, if it is under way here."""
+        if (running := self._under_way.get(task)) is not None:
+            running.cancel()
+
+    async def _take(self, task: Task, delivery: Delivery) -> Outcome:
         delivery.hold_until(task.deadline + GRACE_SECONDS)
         try:
             return await self._begin(task, delivery)
@@ -76,11 +89,6 @@ class TaskHandler:
             log.warning("out of reach", extra={"task": task.id, "error": str(error)})
             return Lost()
 
-    def cancel(self, task: str) -> None:
-        """End the run of `task`, if it is under way here."""
-        if (running := self._under_way.get(task)) is not None:
-            running.cancel()
-
     async def _begin(self, task: Task, delivery: Delivery) -> Outcome:
         if (accepted := _as_accepted(task, delivery)) is not None:
             with contextlib.suppress(StaleAttempt):  # somebody has asked for its end meanwhile
@@ -89,6 +97,9 @@ class TaskHandler:
         if held is None:
             # Of several servers the one that answered may lag behind; else nobody waits for it.
             return Later(delivery.number) if delivery.number <= LOOKS else Done()
+        if held.record.state is RunState.RUNNING and delivery.number == 1:
+            # Whoever has begun it got it later than we did: it was delivered again meanwhile.
+            return self._stale(task)
         return await self._with_record(task, held)
 
     async def _with_record(self, task: Task, held: Held) -> Outcome:
@@ -163,7 +174,6 @@ class TaskHandler:
         except asyncio.CancelledError:
             # Of the two, only the run was cancelled: a client wants it to end, or it has moved on.
             if running.cancelled() and not stopping():
-                watching.check()
                 return Cancelled(task=task.id, attempt=record.attempt, seq=emitter.next_seq)
             raise
         finally:
@@ -172,19 +182,12 @@ class TaskHandler:
             running.cancel()
 
     async def _watch(self, record: RunRecord, running: asyncio.Task[End]) -> None:
-        """Cancel a run whose record asks for it, or is not this attempt's any more.
-
-        Raises:
-            StaleAttempt: the run has moved on without this attempt.
-        """
+        """Cancel a run whose record asks for it, or is not this attempt's any more."""
         while True:
-            with contextlib.suppress(TransportError):
+            # Whatever comes in the way of one look must not end the others.
+            with contextlib.suppress(TransportError, ValueError):
                 held = await self.runs.get(record.task.agent, record.task.id)
-                now = record if held is None else held.record
-                if (now.attempt, now.state) != (record.attempt, record.state):
-                    running.cancel()
-                    raise StaleAttempt(f"run {record.task.id} has moved on")
-                if now.cancel_requested:
+                if held is not None and not _goes_on(record, held.record):
                     running.cancel()
                     return
             await asyncio.sleep(WATCH_SECONDS)
@@ -255,11 +258,14 @@ class TaskHandler:
 
 
 def _as_accepted(task: Task, delivery: Delivery) -> Held | None:
-    """The record of a task that is delivered for the first time, as its server has written it."""
+    """The record of a task as its server has written it, if the message names its revision."""
     revision = delivery.headers.get(REVISION, "")
-    if delivery.number > 1 or not revision.isdecimal():
-        return None
-    return Held(RunRecord(task=task), int(revision))
+    return Held(RunRecord(task=task), int(revision)) if revision.isdecimal() else None
+
+
+def _goes_on(begun: RunRecord, now: RunRecord) -> bool:
+    """Whether an attempt still holds its run and nobody wants that to end."""
+    return (now.attempt, now.state) == (begun.attempt, begun.state) and not now.cancel_requested
 
 
 def _repeated(record: RunRecord) -> Outcome:

@@ -1,6 +1,7 @@
 """What travels on the queue: tasks, calls, their results, and the events of a run.
 
-Each carries the version of its schema; golden files in the tests keep every version readable.
+Each carries the version of its schema; golden files in the tests keep every
+released version readable. Version 1 is not released yet and may still change.
 """
 
 from enum import StrEnum

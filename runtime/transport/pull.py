@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 
 import orjson
 from nats.aio.msg import Msg
@@ -18,6 +19,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from runtime.transport.connection import Connection, Generation
 from runtime.transport.keeper import Keeper
+from runtime.transport.outstanding import Outstanding
 from runtime.transport.port import Stopped, TransportError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ LONGEST_PULL_SECONDS = 20
 GRACE_SECONDS = 5
 CONSUMER_GONE_SECONDS = 1.0
 BUNDLE = 4  # free slots wait for each other until they are one to so many that are asked for
+LEFT = "Nats-Pending-Messages"
 ACK, NAK, TERM = b"+ACK", b"-NAK", b"+TERM"
 
 
@@ -72,7 +75,7 @@ class JetStreamDelivery:
 
 
 class PullInbox:
-    """An `Inbox` that keeps as many requests open as it has free slots."""
+    """An `Inbox` that asks for as many messages as it has free slots, a few of them at a time."""
 
     def __init__(
         self,
@@ -92,8 +95,6 @@ class PullInbox:
         # so it has to be over before that message's ack wait is.
         self._pull_seconds = max(1, min(LONGEST_PULL_SECONDS, int(keeper.ack_wait_seconds / 2)))
         self._slots = slots
-        self._open: dict[str, int] = {}  # reply subject → messages still asked for
-        self._asked_at = 0.0
         self._held = 0
         self._ready: deque[JetStreamDelivery] = deque()
         self._arrived = asyncio.Event()
@@ -101,6 +102,7 @@ class PullInbox:
         self._numbers = itertools.count()
         self._generation: Generation | None = None
         self._subscriptions: dict[Generation, NatsSubscription] = {}
+        self._outstanding: dict[Generation, Outstanding] = {}
         self._watching: asyncio.Task[None] | None = None
         self.keeper = keeper
         self.hold_seconds = hold_seconds
@@ -165,43 +167,42 @@ class PullInbox:
         """Pull on `generation` from now on; older ones may still deliver what they were asked."""
         if self._stopped:
             return
+        outstanding = Outstanding(self._pull_seconds + GRACE_SECONDS)
         subject = f"{generation.prefix}.p.*"
-        subscription = await generation.subscribe(subject, self._on_message)
-        self._subscriptions = {
-            one: sub for one, sub in self._subscriptions.items() if not one.closed.is_set()
-        } | {generation: subscription}
+        subscription = await generation.subscribe(subject, partial(self._on_message, outstanding))
+        alive = [one for one in self._subscriptions if not one.closed.is_set()]
+        self._subscriptions = {one: self._subscriptions[one] for one in alive}
+        self._outstanding = {one: self._outstanding[one] for one in alive}
+        self._subscriptions[generation] = subscription
+        self._outstanding[generation] = outstanding
         self._generation = generation
-        self._open = {
-            reply: left
-            for reply, left in self._open.items()
-            if any(reply.startswith(one.prefix) for one in self._subscriptions)
-        }
         await self._pull(generation)
 
     def is_idle_on(self, generation: Generation) -> bool:
         """Whether no request is open on `generation`."""
-        return not any(reply.startswith(generation.prefix) for reply in self._open)
+        outstanding = self._outstanding.get(generation)
+        return outstanding is None or outstanding.owed(time.monotonic()) == 0
 
     async def _pull(self, generation: Generation) -> None:
-        open_ = sum(self._open.values())
-        wanted = self._slots - self._held - open_
+        now = time.monotonic()
+        owed = sum(outstanding.owed(now) for outstanding in self._outstanding.values())
+        wanted = self._slots - self._held - owed
         # As long as enough are asked for, the slots that get free are bundled into one request.
-        if wanted <= 0 or self._stopped or wanted < open_ // BUNDLE:
+        if wanted <= 0 or self._stopped or wanted < owed // BUNDLE:
             return
         reply = f"{generation.prefix}.p.{next(self._numbers)}"
-        self._open[reply] = wanted
-        self._asked_at = time.monotonic()
+        self._outstanding[generation].ask(wanted, now)
         await generation.publish(
             self._next,
             b'{"batch":%d,"expires":%d000000000}' % (wanted, self._pull_seconds),
             reply=reply,
         )
 
-    async def _on_message(self, message: Msg) -> None:
+    async def _on_message(self, outstanding: Outstanding, message: Msg) -> None:
         if not (message.reply.startswith("$JS.ACK.") and self._acks in message.reply):
-            await self._on_status(message)
+            await self._on_status(outstanding, message)
             return
-        self._count_down()
+        outstanding.came()
         self._held += 1
         delivery = JetStreamDelivery(self, message)
         if self._stopped:
@@ -210,20 +211,12 @@ class PullInbox:
         self._ready.append(delivery)
         self._arrived.set()
 
-    def _count_down(self) -> None:
-        # A message does not say which request it answers; the oldest is served first.
-        for reply, left in self._open.items():
-            if left > 1:
-                self._open[reply] = left - 1
-            else:
-                del self._open[reply]
-            return
-
-    async def _on_status(self, message: Msg) -> None:
-        status = (message.headers or {}).get("Status")
+    async def _on_status(self, outstanding: Outstanding, message: Msg) -> None:
+        headers = message.headers or {}
+        status, left = headers.get("Status"), headers.get(LEFT)
         if status == "100":  # an idle heartbeat
             return
-        self._open.pop(message.subject, None)
+        outstanding.ran_out(int(left) if left else None)
         if status == "409":
             log.warning("the queue ended a pull", extra={"why": message.headers})
         if status not in {"404", "408"} and not self._stopped:
@@ -231,12 +224,9 @@ class PullInbox:
         await self._pull_again()
 
     async def _watch(self) -> None:
-        """Ask again when the queue has said nothing for too long: a request may be lost."""
+        """Look again now and then: a request may be lost, and that ends without a word."""
         while True:
             await asyncio.sleep(GRACE_SECONDS)
-            silent = time.monotonic() - self._asked_at
-            if self._open and silent > self._pull_seconds + GRACE_SECONDS:
-                self._open.clear()
             await self._pull_again()
 
     async def _pull_again(self) -> None:

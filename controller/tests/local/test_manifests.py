@@ -1,5 +1,6 @@
 """A folder of manifests is read as strictly as an API server would."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,7 @@ def test_config_maps_and_secrets_are_read_too(tmp_path: Path) -> None:
     more = (
         "kind: ConfigMap\nmetadata: {name: code}\ndata: {a.py: 'x = 1'}\n---\n"
         "kind: Secret\nmetadata: {name: key}\ndata: {token: c2VjcmV0}\n"
-        "stringData: {b: plain}\n---\n"
-        "kind: Kustomization\nresources: []\n"
+        "stringData: {b: plain}\n"
     )
     found = read_manifests(folder(tmp_path, more=more))
     assert found.config_maps == {ObjectName(namespace="default", name="code"): {"a.py": "x = 1"}}
@@ -89,6 +89,31 @@ def test_what_an_api_server_would_refuse_names_file_and_field(
 def test_an_object_in_two_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadManifest, match=r"b\.yaml: Tool add stands in .*a\.yaml too"):
         read_manifests(folder(tmp_path, a=TOOL, b=TOOL))
+
+
+def test_a_kustomization_of_all_the_files_beside_it_adds_nothing(tmp_path: Path) -> None:
+    place = folder(tmp_path, tool=TOOL)
+    folder(tmp_path, kustomization="kind: Kustomization\nresources: [tool.yaml]\n")
+    assert list(read_manifests(place).objects) == [Key(Kind.TOOL, "default", "add")]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        pytest.param("resources: [../quickstart]", "resources: ../quickstart", id="overlay"),
+        pytest.param("resources: [tool.yaml]\npatches: []", "patches", id="patches"),
+        pytest.param("resources: []", "tool.yaml is not among them", id="a file left out"),
+        pytest.param("- 1", "is no kustomization", id="a list"),
+    ],
+)
+def test_an_overlay_is_refused_and_not_ignored(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(BadManifest, match=f"kustomization.yaml: .*{re.escape(word)}"):
+        read_manifests(folder(tmp_path, tool=TOOL, kustomization=text))
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadManifest, match="there is no such folder"):
+        read_manifests(tmp_path / "nope")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

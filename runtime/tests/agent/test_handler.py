@@ -126,8 +126,10 @@ class Place:
         subject, headers = self.queue.subjects.tasks(MATH), {REVISION: revision}
         await self.link.outbox.publish(subject, data, msg_id=msg_id, headers=headers)
 
-    async def delivery(self) -> MemoryDelivery:
-        return await asyncio.wait_for(self.inbox.next(), 1)
+    async def delivery(self, number: int = 1) -> MemoryDelivery:
+        delivery = await asyncio.wait_for(self.inbox.next(), 1)
+        delivery.number = number
+        return delivery
 
     async def record(self, task: Task) -> RunRecord:
         held = await self.runs.get(MATH, task.id)
@@ -252,7 +254,7 @@ async def test_the_attempt_after_the_last_ends_the_run() -> None:
     place = Place(retry=Retry(max_attempts=5))
     task = await place.accept(attempt=5, state=RunState.RUNNING)
 
-    outcome = await place.handler.handle(await place.delivery())
+    outcome = await place.handler.handle(await place.delivery(6))
 
     assert outcome == GivenUp("gave up after 5 attempts (spec.retryPolicy.maxAttempts)")
     assert (await place.record(task)).reason is FailureReason.DEAD_LETTERED
@@ -290,7 +292,7 @@ async def test_runs_that_lose_their_workers_go_one_by_one_and_hold_up_nobody_els
         *[await place.accept("fresh") for _ in range(3)],
     ]
 
-    waiting = [await place.delivery() for _ in tasks]
+    waiting = [await place.delivery(3) for _ in tasks]
     rounds = 0
     while waiting:
         outcomes = await asyncio.gather(*map(place.handler.handle, waiting))
@@ -399,6 +401,50 @@ async def test_a_second_delivery_of_a_run_under_way_starts_nothing() -> None:
     assert len(place.adapter.runs) == 1
     place.handler.cancel(task.id)
     assert await handling == Done()
+
+
+class Far(Runs):
+    """Records at some distance: whatever reads or writes one gives way to others meanwhile."""
+
+    @override
+    async def get(self, agent: ObjectName, task: str) -> Held | None:
+        await asyncio.sleep(0.01)
+        held = await super().get(agent, task)
+        await asyncio.sleep(0.01)
+        return held
+
+    @override
+    async def begin(self, held: Held, worker: str) -> Held:
+        await asyncio.sleep(0.01)
+        return await super().begin(held, worker)
+
+
+@pytest.mark.fault(9)
+async def test_two_deliveries_of_a_task_that_are_handled_at_once_are_one_run() -> None:
+    """A loop that was blocked for longer than the ack wait finds both in its socket."""
+    place = Place(retry=Retry(max_attempts=1))
+    task = await place.accept()
+    await place.publish(task.encode())
+    place.handler.runs = Far(place.link.store(Bucket.RUNS))
+    deliveries = await place.delivery(1), await place.delivery(2)
+
+    outcomes = await asyncio.gather(*map(place.handler.handle, deliveries))
+
+    assert set(outcomes) == {Done(), Lost()}
+    record = await place.record(task)
+    assert (record.state, record.attempt) == (RunState.COMPLETED, 1)
+
+
+@pytest.mark.fault(3)
+async def test_a_first_delivery_never_takes_over_from_whom_a_later_one_went_to() -> None:
+    """Its worker slept before it could begin; the other attempt is under way and well."""
+    place = Place(retry=Retry(max_attempts=1))
+    task = await place.accept(attempt=1, state=RunState.RUNNING, worker="w2")
+
+    assert await place.handler.handle(await place.delivery(1)) == Lost()
+
+    assert (await place.record(task)).worker == "w2"
+    assert not place.adapter.runs
 
 
 async def test_a_lost_wish_to_cancel_is_found_in_the_record(

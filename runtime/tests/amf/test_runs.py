@@ -10,6 +10,8 @@ import pytest
 from openai.types.responses import Response
 
 from runtime.contract.messages import Cancelled, Completed, Message, Role
+from runtime.contract.runs import REVISION, RunRecord
+from runtime.state.runs import Held
 from runtime.tests.amf.clients import (
     agent,
     agent_without_worker,
@@ -19,7 +21,7 @@ from runtime.tests.amf.clients import (
     stack_client,
 )
 from runtime.tests.amf.events import called, completed, failed, returned, said, started
-from runtime.tests.amf.plays import Play, acting
+from runtime.tests.amf.plays import Play, acting, echo
 from runtime.tests.amf.server import Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -85,6 +87,22 @@ async def test_a_background_response_is_accepted_without_a_worker_and_answered_b
 
     assert ended.output_text == words
     assert ended.background
+
+
+async def test_a_task_names_the_revision_of_its_record(server: Server) -> None:
+    """With it a worker begins the run unread."""
+    named: list[tuple[str, Held]] = []
+
+    async def reads(play: Play) -> None:
+        named.append((play.delivery.headers[REVISION], play.held))
+        await echo(play)
+
+    async with agent(server, reads) as (model, _), openai_client(server) as client:
+        await client.responses.create(model=model, input="?", metadata={"a": "b"})
+
+    ((revision, held),) = named
+    assert revision == str(held.revision)
+    assert held.record == RunRecord(task=held.record.task)
 
 
 async def test_a_background_response_may_be_streamed(server: Server) -> None:

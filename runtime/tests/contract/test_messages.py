@@ -1,4 +1,4 @@
-"""Every version of every message stays readable."""
+"""Every released version of every message stays readable; version 1 changes until it is one."""
 
 from pathlib import Path
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 STACK = ObjectName(namespace="ns", name="stack")
 MATH = ObjectName(namespace="ns", name="math")
 ACK_WAIT = 1.0
+SLOTS = 8
 
 
 @pytest.fixture
@@ -144,6 +145,31 @@ async def test_what_a_stopped_worker_had_not_begun_goes_back(nats: RunningStack)
 
 
 @pytest.mark.fault(25)
+async def test_all_slots_can_be_filled_after_requests_have_run_out(nats: RunningStack) -> None:
+    """Some of a request's messages had come by then, and others had been asked for meanwhile."""
+    workload = await math(nats)
+    async with publisher(nats) as link, worker(nats, workload, slots=SLOTS) as inbox:
+        for n in range(20):
+            await submit(link, f"steady {n}")
+            await take(inbox, 1)
+            await asyncio.sleep(0.13)
+        await submit(link, *(f"burst {n}" for n in range(2 * SLOTS)))
+        for _ in range(SLOTS):
+            await asyncio.wait_for(inbox.next(), 0.8)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(inbox.next(), 0.5)
+
+
+async def test_what_is_signalled_again_is_kept_once(nats: RunningStack) -> None:
+    async with publisher(nats) as link, nats.link_as(await math(nats)) as agent:
+        subject = link.subjects.events(MATH, "o", "t1")
+        for _ in range(2):
+            await agent.outbox.signal(subject, b"the end", msg_id="t1-end")
+        await agent.outbox.publish(subject, b"after it")
+        kept = link.reader(Stream.EVENTS).read(subject)
+        assert [(await anext(kept)).data for _ in range(2)] == [b"the end", b"after it"]
+
+
 async def test_work_goes_on_while_credentials_are_renewed(nats: RunningStack) -> None:
     """Three renewals, each make before break; every message is taken exactly once."""
     workload = await math(nats)
