@@ -6,6 +6,7 @@ from beeai_framework.agents import AgentError
 from beeai_framework.backend import ChatModelError, ChatModelOutput
 from beeai_framework.backend.errors import ChatModelToolCallError, EmptyChatModelResponseError
 from beeai_framework.errors import FrameworkError
+from beeai_framework.parsers.line_prefix import LinePrefixParserError
 from beeai_framework.tools import ToolError
 
 from runtime.adapters.port import AgentFailure, EmptyAnswer, ModelFailure
@@ -27,8 +28,10 @@ def about(error: BaseException, config: AgentConfig) -> BaseException:
         case ChatModelToolCallError(response=ChatModelOutput() as said) if _is_nothing(said):
             return EmptyAnswer(NO_ANSWER)
         case ToolError():
-            return AgentFailure(f"tools failed too often, at last with: {innermost}")
-        case ChatModelError():
+            return AgentFailure(f"the agent gave up when a tool failed: {innermost}")
+        case LinePrefixParserError(reason=LinePrefixParserError.Reason.NoDataReceived):
+            return EmptyAnswer(NO_ANSWER)
+        case ChatModelError() | LinePrefixParserError():
             why = " ".join(innermost.message.split())
             return ModelFailure(f"the model's answer is of no use to the agent: {why}")
         case AgentError() if str(innermost).startswith(TOO_LONG):

@@ -331,6 +331,16 @@ async def test_an_agent_without_a_word_is_told(agent: Config) -> None:
         await run(agent(CUSTOM, "wordless"))
 
 
+@pytest.mark.parametrize("entrypoint", ["requirement", "lite", "react"])
+@pytest.mark.usefixtures("users_model")
+async def test_a_model_without_a_word_is_told(
+    agent: Config, monkeypatch: pytest.MonkeyPatch, entrypoint: str
+) -> None:
+    monkeypatch.setenv("OPENAI_MODEL", "empty")
+    with pytest.raises(EmptyAnswer):
+        await run(agent(OWN, entrypoint))
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_code_that_cancels_itself_has_failed(
     agent: Config,
