@@ -5,32 +5,27 @@ role for the same, and knows nothing of flows. What is set anew here is what a r
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from crewai import Agent, Crew, Flow, Task
 from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.agents.cache.cache_handler import CacheHandler
 from crewai.agents.tools_handler import ToolsHandler
+from crewai.tools import BaseTool
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-ANEW = ("_token_process", "_tool_failures", "_last_messages", "_times_executed")
-
 
 def copied_crew(crew: Crew) -> Crew:
-    """A crew as it was made, with agents and tasks of its own."""
-    cache = CacheHandler()
-    agents = {id(agent): copied_agent(agent, cache) for agent in members(crew)}
-    tasks: dict[int, Task] = {}
-    for task in crew.tasks:
-        tasks[id(task)] = _copied_task(task, agents, tasks)
+    """A crew as it was made, with agents, tasks and tools of its own."""
+    copies = _Copies()
     made = crew.model_copy(
         update={
             "id": uuid.uuid4(),
-            "agents": [agents[id(agent)] for agent in crew.agents],
-            "tasks": list(tasks.values()),
-            "manager_agent": agents.get(id(crew.manager_agent)),
+            "agents": [copies.agent(agent) for agent in crew.agents],
+            "tasks": [copies.task(task) for task in crew.tasks],
+            "manager_agent": copies.agent(crew.manager_agent),
             "execution_logs": [],
             "usage_metrics": None,
             "token_usage": None,
@@ -38,8 +33,14 @@ def copied_crew(crew: Crew) -> Crew:
         }
     )
     _renew(made, ("_inputs", "_kickoff_event_id", "_execution_start_dispatched"))
-    made._cache_handler = cache  # noqa: SLF001  # what one run asked must not answer another
+    made._cache_handler = copies.cache  # noqa: SLF001  # what one run asked is no other's answer
     made._task_output_handler = _Forgotten()  # noqa: SLF001  # as above
+    return made
+
+
+def copied_agent(agent: Agent) -> Agent:
+    """An agent as it was made, that no crew has set up yet."""
+    made: Agent = _Copies().agent(agent)
     return made
 
 
@@ -53,51 +54,66 @@ class _Forgotten:
         """Forget what a task came to."""
 
 
-def members(crew: Crew) -> Iterator[BaseAgent]:
-    """The agents of a crew: a task may have one that the crew does not list."""
-    yield from crew.agents
-    yield from (task.agent for task in crew.tasks if task.agent is not None)
-    if crew.manager_agent is not None:
-        yield crew.manager_agent
+class _Copies:
+    """One copy of each thing for one run: agents, tasks and tools are shared within a crew."""
 
+    def __init__(self) -> None:
+        self.cache = CacheHandler()
+        self._made: dict[int, Any] = {}
 
-def copied_agent[A: BaseAgent](agent: A, cache: CacheHandler | None = None) -> A:
-    """An agent as it was made, that no crew has set up yet.
+    def agent(self, agent: BaseAgent | None) -> Any:
+        """The copy of an agent.
 
-    An agent that fails begins its task again, with all its tool calls, unless its maker said how
-    often; here the models' clients and the queue try again.
-    """
-    kept = agent.tools_handler.cache is not None
-    update: dict[str, Any] = {
-        "agent_executor": None,
-        "crew": None,
-        "tools": None if agent.tools is None else list(agent.tools),
-        "tools_handler": ToolsHandler(cache=(cache or CacheHandler()) if kept else None),
-        "tools_results": [],
-    }
-    if isinstance(agent, Agent) and "max_retry_limit" not in agent.model_fields_set:
-        update["max_retry_limit"] = 0
-    made: A = agent.model_copy(update=update)
-    _renew(made, ANEW)
-    return made
+        An agent that fails begins its task again, with all its tool calls, unless its maker said
+        how often; here the models' clients and the queue try again.
+        """
+        if agent is None or id(agent) in self._made:
+            return self._made.get(id(agent))
+        cache = self.cache if agent.tools_handler.cache is not None else None
+        update: dict[str, Any] = {
+            "agent_executor": None,
+            "crew": None,
+            "tools": self._tools(agent.tools),
+            "cache_handler": cache,
+            "tools_handler": ToolsHandler(cache=cache),
+            "tools_results": [],
+        }
+        if isinstance(agent, Agent) and "max_retry_limit" not in agent.model_fields_set:
+            update["max_retry_limit"] = 0
+        made = agent.model_copy(update=update)
+        _renew(made, ("_token_process", "_tool_failures", "_last_messages", "_times_executed"))
+        self._made[id(agent)] = made
+        return made
 
-
-def _copied_task(task: Task, agents: Mapping[int, BaseAgent], tasks: Mapping[int, Task]) -> Task:
-    context = task.context
-    if isinstance(context, list):
-        context = [tasks.get(id(before), before) for before in context]
-    made = task.model_copy(
-        update={
-            "agent": agents.get(id(task.agent)),
+    def task(self, task: Task) -> Any:
+        """The copy of a task, whose context comes before it."""
+        if id(task) in self._made:
+            return self._made[id(task)]
+        context = task.context
+        if isinstance(context, list):
+            context = [self.task(before) for before in context]
+        update: dict[str, Any] = {
+            "agent": self.agent(task.agent),
             "context": context,
-            "tools": None if task.tools is None else list(task.tools),
+            "tools": self._tools(task.tools),
             "output": None,
             "processed_by_agents": set(),
             **dict.fromkeys(("used_tools", "tools_errors", "delegations", "retry_count"), 0),
         }
-    )
-    _renew(made, ("_guardrail_retry_counts", "_thread"))
-    return made
+        made = task.model_copy(update=update)
+        _renew(made, ("_guardrail_retry_counts", "_thread"))
+        self._made[id(task)] = made
+        return made
+
+    def _tools(self, tools: list[BaseTool] | None) -> list[BaseTool] | None:
+        """Copies of tools, which count how often they were used."""
+        return None if tools is None else [self._tool(tool) for tool in tools]
+
+    def _tool(self, tool: BaseTool) -> BaseTool:
+        if id(tool) not in self._made:
+            self._made[id(tool)] = tool.model_copy(update={"current_usage_count": 0})
+        made: BaseTool = self._made[id(tool)]
+        return made
 
 
 def copied_flow(flow: Flow[Any]) -> Flow[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runtime.adapters.crewai import build
+from runtime.adapters.made import users_object
 from runtime.adapters.port import AgentFailure, EmptyAnswer, Step, Used
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Role
@@ -66,6 +67,8 @@ CREW = """
 
     solo = member("Solo", tools=[multiply])
     made = Crew(agents=[solo], tasks=[asked("{input}", solo)])
+    streamed = Crew(agents=[solo], tasks=[asked("{input}", solo)], stream=True, cache=True)
+    apart = Crew(agents=[solo], tasks=[asked("{input}", solo, async_execution=True)])
     def plain(): return made
     async def later(): return made
     def with_context(context): return made if context.config.agent.name == "math" else None
@@ -85,7 +88,19 @@ CREW = """
     flow = Sums()
     def make_flow(): return Sums()
 """
-FORMS = ["made", "plain", "later", "with_context", "Maker", "solo", "flow", "Sums", "make_flow"]
+FORMS = [
+    "made",
+    "streamed",
+    "apart",
+    "plain",
+    "later",
+    "with_context",
+    "Maker",
+    "solo",
+    "flow",
+    "Sums",
+    "make_flow",
+]
 
 
 @pytest.mark.parametrize("entrypoint", FORMS)
@@ -164,16 +179,29 @@ async def test_the_answer_is_what_the_last_task_came_to(
     assert len([step for step in steps if isinstance(step, Used)]) == 2
 
 
-async def test_runs_at_the_same_time_are_kept_apart(config: Config) -> None:
-    adapter = await build(config(TWO, "two"), ())
+@pytest.mark.parametrize("entrypoint", ["two", "solo", "flow", "Sums"])
+async def test_runs_at_the_same_time_are_kept_apart(config: Config, entrypoint: str) -> None:
+    adapter = await build(config(TWO, entrypoint), ())
     words = [f"w{word}" for word in random.sample(range(10**6), 6)]
     several = await asyncio.gather(
-        *(steps_of(adapter, asking(word, stream=True)) for word in words)
+        *(steps_of(adapter, asking(f"Say {word}", stream=True)) for word in words)
     )
     for word, steps in zip(words, several, strict=True):
         assert word in answer(steps)
         assert text(steps) == answer(steps)
         assert not [other for other in words if other != word and other in answer(steps)]
+
+
+@pytest.mark.parametrize("entrypoint", ["made", "solo", "flow"])
+async def test_a_run_changes_nothing_that_the_user_made(config: Config, entrypoint: str) -> None:
+    given = config(CREW, entrypoint)
+    assert given.module is not None
+    adapter = await build(given, ())
+    found = users_object(given.module)
+    parts = [found, *getattr(found, "agents", []), *getattr(found, "tasks", [])]
+    before = [repr((vars(part), part.__pydantic_private__)) for part in parts]
+    await steps_of(adapter, asking("What is 3 * 4?", stream=True))
+    assert [repr((vars(part), part.__pydantic_private__)) for part in parts] == before
 
 
 @pytest.mark.parametrize("entrypoint", ["made", "flow", "Sums"])
