@@ -12,7 +12,10 @@ HOST = "127.0.0.1"
 LARGEST_HEAD = 1 << 20  # bytes
 PATH = "/v1"
 LOOK_SECONDS = 0.01
-UNREACHABLE = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+EMPTY = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+UNREACHABLE = b"HTTP/1.1 502 Bad Gateway\r\n" + EMPTY
+OVER = b"HTTP/1.1 400 Bad Request\r\n" + EMPTY
+"""What a call hears that outlives its scenario: clients do not try that again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +207,15 @@ async def _forward(
         await writer.drain()
         return
     sink.write(request)
-    answering = asyncio.create_task(_copy(source, writer))
+    answered = asyncio.Event()
+    answering = asyncio.create_task(_copy(source, writer, answered))
     leaving = asyncio.create_task(reader.read(1))  # a caller has nothing more to say
     try:
         await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        if not answered.is_set():
+            writer.write(OVER)
+        raise
     finally:
         answering.cancel()
         leaving.cancel()
@@ -215,7 +223,10 @@ async def _forward(
         sink.close()
 
 
-async def _copy(source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    source: asyncio.StreamReader, writer: asyncio.StreamWriter, answered: asyncio.Event
+) -> None:
     while data := await source.read(1 << 16):
+        answered.set()
         writer.write(data)
         await writer.drain()
