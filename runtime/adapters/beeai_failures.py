@@ -1,7 +1,5 @@
 """What an error of BeeAI is about: it wraps each error in others that say nothing themselves."""
 
-from collections.abc import Iterator
-
 from beeai_framework.agents import AgentError
 from beeai_framework.backend import ChatModelError, ChatModelOutput
 from beeai_framework.backend.errors import ChatModelToolCallError, EmptyChatModelResponseError
@@ -18,36 +16,32 @@ TOO_LONG = "Agent was not able to resolve the task in "  # an `AgentError` as an
 
 def about(error: BaseException, config: AgentConfig) -> BaseException:
     """The error that BeeAI's is about, or the failure of the run that it stands for."""
-    wrappers = list(_wrappers(error))
-    innermost = wrappers[-1] if wrappers else error
-    if (cause := _cause(innermost)) is not None:
-        return cause
-    match innermost:
+    match wrapped := _innermost(error):
         case EmptyChatModelResponseError():
             return EmptyAnswer(NO_ANSWER)
         case ChatModelToolCallError(response=ChatModelOutput() as said) if _is_nothing(said):
             return EmptyAnswer(NO_ANSWER)
         case ToolError():
-            return AgentFailure(f"the agent gave up when a tool failed: {innermost}")
+            return AgentFailure(f"the agent gave up when a tool failed: {wrapped}")
         case LinePrefixParserError(reason=LinePrefixParserError.Reason.NoDataReceived):
             return EmptyAnswer(NO_ANSWER)
         case ChatModelError() | LinePrefixParserError():
-            why = " ".join(innermost.message.split())
+            why = " ".join(wrapped.message.split())
             return ModelFailure(f"the model's answer is of no use to the agent: {why}")
-        case AgentError() if str(innermost).startswith(TOO_LONG):
-            return AgentFailure(_too_long(innermost, config))
+        case AgentError() if str(wrapped).startswith(TOO_LONG):
+            return AgentFailure(_too_long(wrapped, config))
         case _:
-            return innermost
+            return wrapped
 
 
-def _wrappers(error: BaseException | None) -> Iterator[BaseException]:
+def _innermost(error: BaseException) -> BaseException:
+    """What is not of BeeAI, or its own error that wraps none."""
     while isinstance(error, FrameworkError | BaseExceptionGroup):
-        yield error
-        error = _cause(error)
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+        within = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+        if within is None:
+            break
+        error = within
+    return error
 
 
 def _is_nothing(said: ChatModelOutput) -> bool:

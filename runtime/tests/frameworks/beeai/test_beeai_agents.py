@@ -84,6 +84,10 @@ CUSTOM = """
     wordless = Custom(lambda messages: " ")
     def divide(messages): return 1 / 0
     dividing = Custom(divide)
+    def look(messages):
+        try: {}["x"]
+        except KeyError as error: raise LookupError("no such order") from error
+    looking = Custom(look)
     def stop(messages): raise asyncio.CancelledError
     stopping = Custom(stop)
 """
@@ -231,7 +235,7 @@ TEAM = """
         return OpenAIChatModel("m", base_url="{url}", api_key="unused",
                                tool_choice_support={{"required", "single"}})
 
-    expert = LiteAgent(llm=model(), name="expert", description="Knows.")
+    expert = {expert}(llm=model(), name="expert", description="Knows.")
     handoff = HandoffTool(expert)
     first = ConditionalRequirement(handoff, force_at_step=1)
     last = ConditionalRequirement("final_answer", only_after=handoff)
@@ -239,11 +243,14 @@ TEAM = """
 """
 
 
-async def test_a_team_works_the_same_in_each_run(agent: Config) -> None:
+@pytest.mark.parametrize("expert", ["LiteAgent", "RequirementAgent"])
+async def test_a_team_works_the_same_in_each_run(agent: Config, expert: str) -> None:
     task = calling(("expert", '{"task": "Say it"}'))
-    said = [task, saying("it"), ending("so be it")]
+    told = saying("it") if expert == "LiteAgent" else ending("it")
+    said = [task, told, ending("so be it")]
     async with recording(*said, *said) as model:
-        adapter = await build(agent(TEAM.format(url=model.url), "agent"), ())
+        source = TEAM.format(url=model.url, expert=expert)
+        adapter = await build(agent(source, "agent"), ())
         for _ in range(2):
             assert answer(await steps_of(adapter, asking("?"))) == "so be it"
     first, second = model.asked[:3], model.asked[3:]
@@ -291,6 +298,11 @@ async def test_an_error_of_the_users_code_names_its_line(
     with pytest.raises(AgentFailure, match=said) as caught:
         await run(agent(CUSTOM, "dividing"), asking(stream=stream))
     assert type(caught.value) is AgentFailure
+
+
+async def test_an_error_is_told_as_the_users_code_says_it(agent: Config) -> None:
+    with pytest.raises(AgentFailure, match=r"LookupError: no such order$"):
+        await run(agent(CUSTOM, "looking"))
 
 
 async def test_an_error_of_a_users_tool_is_told_to_the_model(agent: Config) -> None:
