@@ -1,7 +1,9 @@
 """What a running agent tells, as steps of the run."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from beeai_framework.agents import BaseAgent
@@ -21,6 +23,8 @@ from runtime.adapters.port import Step, Text, Used
 from runtime.adapters.scope import Scope
 from runtime.contract.messages import TokenUsage
 
+NESTED = EmitterOptions(match_nested=True)
+
 
 class Told:
     """The steps of one run, one at a time: the agent goes on when the last one was taken.
@@ -33,21 +37,24 @@ class Told:
         self.said = ""
         self._scope = scope
         self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
-        self._run_id = ""
         # These know what of their model's text is the answer.
         self._any_text = not isinstance(agent, RequirementAgent | ReActAgent)
 
     async def listen_to(self, run: BeeAIRun[Any]) -> Any:
         """Run the agent, and tell of it what is a step."""
+        with contextlib.ExitStack() as stack:
 
-        async def listen(emitter: Emitter) -> None:
-            self._run_id = emitter.trace.run_id if emitter.trace else ""
-            emitter.on("*.*", self._heard, EmitterOptions(match_nested=True))
+            async def listen(emitter: Emitter) -> None:
+                # An agent hears what it begins itself; what that begins is heard at the root,
+                # where all runs of the process are.
+                trace = emitter.trace
+                heard = functools.partial(self._heard, run_id=trace.run_id)
+                stack.callback(Emitter.root().on(_of(trace.id), heard, NESTED))
 
-        try:
-            return await run.observe(listen)
-        finally:
-            self._steps.put_nowait(None)
+            try:
+                return await run.observe(listen)
+            finally:
+                self._steps.put_nowait(None)
 
     async def steps(self) -> AsyncGenerator[Step]:
         """The steps, until the agent has ended."""
@@ -55,11 +62,12 @@ class Told:
             yield step
             self._steps.task_done()
 
-    async def _heard(self, data: Any, meta: EventMeta) -> None:
+    async def _heard(self, data: Any, meta: EventMeta, *, run_id: str) -> None:
+        stream = self._scope.run.options.stream
         match data:
             case ChatModelStartEvent():
                 self._scope.check()
-                if self._scope.run.options.stream and data.input.stream is None:
+                if stream and data.input.stream is None and meta.trace.parent_run_id == run_id:
                     data.input.stream = True
             case ChatModelSuccessEvent():
                 usage = data.value.usage
@@ -67,15 +75,16 @@ class Told:
                     input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
                 )
                 await self._tell(Used(count))
-            case _ if self._scope.run.options.stream and (text := self._text(data, meta)):
+            case _ if stream and (text := self._text(data, meta, run_id)):
                 self.said += text
                 await self._tell(Text(text))
 
-    def _text(self, data: Any, meta: EventMeta) -> str:
+    def _text(self, data: Any, meta: EventMeta, run_id: str) -> str:
         """The text of an event that is for the client; a sub-agent's answer is not."""
         if isinstance(data, ChatModelNewTokenEvent):
-            return str(data.value.get_text_content()) if self._any_text else ""
-        if meta.trace is None or meta.trace.run_id != self._run_id:
+            is_direct = self._any_text and meta.trace.parent_run_id == run_id
+            return str(data.value.get_text_content()) if is_direct else ""
+        if meta.trace.run_id != run_id:
             return ""
         if isinstance(data, RequirementAgentFinalAnswerEvent):
             return str(data.delta)
@@ -86,3 +95,8 @@ class Told:
     async def _tell(self, step: Step) -> None:
         self._steps.put_nowait(step)
         await self._steps.join()
+
+
+def _of(group: str) -> Callable[[EventMeta], bool]:
+    """Whether an event belongs to a run, or to one that was begun in it."""
+    return lambda meta: meta.trace is not None and meta.trace.id == group

@@ -387,4 +387,5 @@ async def test_runs_that_have_ended_are_forgotten(agent: Config, model_url: str)
     # is set here: a timer that is due keeps cancelled ones behind it, and they the runs.
     while states() > before + 1:
         await asyncio.sleep(0.5)
-    assert Emitter.root()._cleanups == []
+    root = Emitter.root()
+    assert (root._cleanups, root._listeners) == ([], [])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.adapters.beeai import build
-from runtime.adapters.port import AgentFailure, Answer, BadAgent, EmptyAnswer, Step, Text
+from runtime.adapters.port import AgentFailure, Answer, BadAgent, EmptyAnswer, Step, Text, Used
 from runtime.adapters.registry import build as build_any
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import FunctionSpec
@@ -252,7 +252,9 @@ async def test_a_team_works_the_same_in_each_run(agent: Config, expert: str) -> 
         source = TEAM.format(url=model.url, expert=expert)
         adapter = await build(agent(source, "agent"), ())
         for _ in range(2):
-            assert answer(await steps_of(adapter, asking("?"))) == "so be it"
+            steps = await steps_of(adapter, asking("?", stream=True))
+            assert (answer(steps), text(steps)) == ("so be it",) * 2
+            assert len([step for step in steps if isinstance(step, Used)]) == 3
     first, second = model.asked[:3], model.asked[3:]
     assert [body["messages"] for body in first] == [body["messages"] for body in second]
 
