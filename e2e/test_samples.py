@@ -11,22 +11,25 @@ from e2e.asking import Asking, eventually
 from e2e.kubectl import Namespace, kubectl
 from e2e.manifests import sum_of_two
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 SAMPLES = "config/samples"
 ALL_READY = (
     *("stack/default", "tool/add", "agent/math", "agent/triage", "agent/clerk"),
     *("tool/models", "agent/guide"),
+    *("tool/check-expense", "agent/expenses", "tool/look-up-dish", "agent/waiter"),
+    *("tool/look-up-stock", "agent/letters"),
 )
+FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai")
 
 
 @pytest.fixture(scope="module")
 def samples(module_namespace: Namespace) -> Iterator[tuple[Namespace, Asking]]:
     """All samples in one namespace: they share their Stack."""
     home = module_namespace
-    for folder in ("quickstart", "own-graph", "llama-stack", "http-tool"):
+    for folder in FOLDERS:
         home.apply_folder(f"{SAMPLES}/{folder}")
-    home.wait_ready(*ALL_READY)
+    home.wait_ready(*ALL_READY, seconds=200)
     with home.reached("stack-default", 8321) as address:
         yield home, Asking(f"http://{address}")
 
@@ -78,6 +81,27 @@ async def test_a_graph_of_the_user_s_own_runs_unchanged(
     assert answer.status == "completed"
     assert words.lower() in answer.output_text.lower()
     assert home.get("agent/triage")["status"]["type"] == "Module"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("model", "words", "said"),
+    [
+        ("expenses", "Check a hotel for 150 USD", "approved: the hotel is 138.00 EUR"),
+        ("waiter", "Look up the trout", "the trout is 19.00 EUR, with fish, almonds"),
+        ("letters", "Do you have a desk in stock?", "desk: 2 in stock, 240.00 EUR each"),
+    ],
+)
+async def test_agents_of_other_frameworks_answer_with_their_tools(
+    asking: Asking, model: str, words: str, said: str, *, stream: bool
+) -> None:
+    async with asking.openai() as client:
+        answer = await client.responses.create(model=model, input=words, stream=stream)
+        if stream:
+            _, answer = await _told(answer)
+
+    assert said in answer.output_text
+    assert [item.type for item in answer.output].count("mcp_call") == 1
 
 
 async def test_an_operation_of_an_http_api_is_called_like_any_tool(
