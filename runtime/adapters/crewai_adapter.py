@@ -109,9 +109,10 @@ class CrewAIAdapter:
         told = Told(self._runnable.is_answer, self._turns)
         working = asyncio.create_task(self._work(scope, told), name=f"crewai {scope.run.task}")
         try:
-            async for step in told.steps():
-                scope.check()
-                yield step
+            async with contextlib.aclosing(told.steps()) as steps:
+                async for step in steps:
+                    scope.check()
+                    yield step
             result = await working
             scope.check()
             text = text_of(result)

@@ -1,7 +1,7 @@
 """What a run says while it goes on, in the order it says it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -71,7 +71,7 @@ class Told:
         """Nothing comes any more, after what threads have said."""
         self._loop.call_soon_threadsafe(self._steps.put_nowait, None)
 
-    async def steps(self) -> AsyncIterator[Step]:
+    async def steps(self) -> AsyncGenerator[Step]:
         """What is said, until the end."""
         while (step := await self._steps.get()) is not None:
             yield step

@@ -91,7 +91,8 @@ def ask_in_the_loop(kind: type[BaseLLM]) -> None:
     """Let models of this kind be asked in the event loop of the run, whoever asks.
 
     CrewAI asks them in threads, even of a crew that is awaited, and nothing can end what a thread
-    waits for. Their asynchronous calls end with the run.
+    waits for. Their asynchronous calls end with the run. Of a model that a user asks with another
+    provider's client, what it is asked goes on until it answers; the run ends all the same.
     """
     ask: Callable[..., Any] = kind.call
 

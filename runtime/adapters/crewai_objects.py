@@ -12,6 +12,7 @@ to the last, and the history to each, the way CrewAI adds that of a chat.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from runtime.adapters.crewai_copies import copied_agent, copied_crew, copied_flo
 from runtime.adapters.port import AgentFailure, BadAgent, Run
 from runtime.contract.messages import Message, Role
 
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_\-]*)}")  # as CrewAI fills them
 INPUT, HISTORY, INSTRUCTIONS = "input", "history", "instructions"
 
 
@@ -66,8 +68,7 @@ class CrewRunnable:
                 f'{said}: the task "{asking[0]}" has human_input, and nobody can answer it yet'
             )
         self._crew = crew
-        named = crew.fetch_inputs()
-        self._named = named
+        named = self._named = _placeholders(crew)
         self._key = INPUT
         others = sorted(named - {INPUT, HISTORY, INSTRUCTIONS})
         if INPUT not in named and len(others) == 1:
@@ -151,6 +152,13 @@ class FlowRunnable:
         """All that anybody writes: nobody knows which of it the last method takes."""
         del event
         return True
+
+
+def _placeholders(crew: Crew) -> set[str]:
+    """What the tasks and agents of a crew want filled; its own `fetch_inputs` trips over JSON."""
+    texts = [text for task in crew.tasks for text in (task.description, task.expected_output)]
+    texts += [text for one in crew.agents for text in (one.role, one.goal, one.backstory)]
+    return {name for text in texts for name in PLACEHOLDER.findall(text)}
 
 
 def text_of(result: Any) -> str:

@@ -226,6 +226,7 @@ SHAPES = (
     topic = of("Repeat: {topic}")
     unnamed = of("Repeat what you read.")
     placed = of("Repeat: {input} after {history} with {instructions}")
+    as_json = of('Repeat: {"said": "{topic}"} and {"more": 1}')
     filled = of("{input} {extra}", before_kickoff_callbacks=[more])
     two_of_them = of("{topic} {year}")
     asking_a_person = Crew(agents=[solo], tasks=[asked("{input}", solo, human_input=True)])
@@ -257,6 +258,7 @@ SHAPES = (
         ("unnamed", ["Repeat what you read.", "walrus"]),
         ("placed", ["walrus after user: Hello", "with Be kind."]),
         ("filled", ["walrus more"]),
+        ("as_json", ['{"said": "walrus"} and {"more": 1}']),
         ("Asked", ['{"asked":"walrus"}']),
     ],
 )
