@@ -75,8 +75,8 @@ class CrewRunnable:
             self._key = others.pop()
         elif others and not crew.before_kickoff_callbacks:  # these may fill them
             raise BadAgent(
-                f"{said}: the crew's tasks and agents have the placeholders {_listed(others)}; "
-                "they need {input}, or one placeholder alone"
+                f"{said}: nobody fills the placeholders {_listed(others)} of the crew's tasks and "
+                "agents; use {input}, {history} and {instructions}, or one other in place of {input}"
             )
 
     async def run(self, run: Run) -> Any:

@@ -228,6 +228,7 @@ SHAPES = (
     placed = of("Repeat: {input} after {history} with {instructions}")
     as_json = of('Repeat: {"said": "{topic}"} and {"more": 1}')
     filled = of("{input} {extra}", before_kickoff_callbacks=[more])
+    one_more = of("{input} {year}")
     two_of_them = of("{topic} {year}")
     asking_a_person = Crew(agents=[solo], tasks=[asked("{input}", solo, human_input=True)])
 
@@ -287,7 +288,8 @@ async def test_what_no_placeholder_names_is_added(config: Config) -> None:
         ("def crew(): 1 / 0", "crew", "py:1 ZeroDivisionError: division by zero"),
         ("crew = 5", "crw", "has no crw; did you mean crew?"),
         ("from langgraph.graph import StateGraph", "crew", "ModuleNotFoundError"),
-        (SHAPES, "two_of_them", "have the placeholders topic, year; they need {input}"),
+        (SHAPES, "two_of_them", "nobody fills the placeholders topic, year of the crew's tasks"),
+        (SHAPES, "one_more", "nobody fills the placeholders year of the crew's tasks"),
         (SHAPES, "Neither", "has the fields a, b; it needs `input`"),
         (SHAPES, "asking_a_person", "has human_input, and nobody can answer it yet"),
         (SHAPES, "multiply", "is a crewai.tools.base_tool.Tool, but spec.framework is CrewAI"),
