@@ -76,7 +76,7 @@ class CrewRunnable:
         elif others and not crew.before_kickoff_callbacks:  # these may fill them
             raise BadAgent(
                 f"{said}: nobody fills the placeholders {_listed(others)} of the crew's tasks and "
-                "agents; use {input}, {history} and {instructions}, or one other in place of {input}"
+                "agents; use {input}, {history} and {instructions}, or one other for {input}"
             )
 
     async def run(self, run: Run) -> Any:

@@ -1,5 +1,7 @@
 """CrewAI imported, with the warnings that its own modules make on the way; its clients closed."""
 
+import asyncio
+import contextlib
 import gc
 import warnings
 from collections.abc import AsyncIterator
@@ -25,3 +27,19 @@ async def clients() -> AsyncIterator[None]:
         if closing is not None:
             await closing
     gc.enable()
+
+
+@contextlib.asynccontextmanager
+async def hanging_model() -> AsyncIterator[tuple[str, asyncio.Event, asyncio.Event]]:
+    """The address of a model that never answers; when it is asked, and when it is left."""
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server, asyncio.timeout(30):
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", asked, left

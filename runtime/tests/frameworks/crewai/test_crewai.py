@@ -35,6 +35,7 @@ from runtime.tests.agents import (
     steps_of,
     text,
 )
+from runtime.tests.frameworks.crewai.conftest import hanging_model
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure
 
@@ -279,17 +280,7 @@ async def test_cancelling_ends_the_call_of_the_model(
     config: Config,
     stream: bool,  # noqa: FBT001
 ) -> None:
-    asked, left = asyncio.Event(), asyncio.Event()
-
-    async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        left.set()
-        writer.close()
-
-    async with await asyncio.start_server(hanging, "127.0.0.1", 0) as server, asyncio.timeout(30):
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with hanging_model() as (url, asked, left):
         adapter = await build(config(url=url), ())
         running = asyncio.create_task(steps_of(adapter, asking(stream=stream)))
         await asked.wait()

@@ -21,6 +21,7 @@ from runtime.tests.agents import (
     steps_of,
     text,
 )
+from runtime.tests.frameworks.crewai.conftest import hanging_model
 
 # One event loop for all, as in a worker: the clients of models keep their connections in it.
 pytestmark = [
@@ -382,18 +383,8 @@ async def test_a_blocking_method_may_call_the_platforms_tools(config: Config) ->
 async def test_cancelling_ends_the_models_calls_of_a_user(
     config: Config, monkeypatch: pytest.MonkeyPatch, entrypoint: str
 ) -> None:
-    asked, left = asyncio.Event(), asyncio.Event()
-
-    async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        left.set()
-        writer.close()
-
-    async with await asyncio.start_server(hanging, "127.0.0.1", 0) as server, asyncio.timeout(30):
-        port = server.sockets[0].getsockname()[1]
-        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    async with hanging_model() as (url, asked, left):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
         adapter = await build(config(CREW, entrypoint), ())
         running = asyncio.create_task(steps_of(adapter, asking()))
         await asked.wait()
