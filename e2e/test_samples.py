@@ -96,7 +96,7 @@ async def test_agents_of_other_frameworks_answer_with_their_tools(
     asking: Asking, model: str, words: str, said: str, *, stream: bool
 ) -> None:
     async with asking.openai() as client:
-        answer = await client.responses.create(model=model, input=words, stream=stream)
+        answer: Any = await client.responses.create(model=model, input=words, stream=stream)
         if stream:
             _, answer = await _told(answer)
 
