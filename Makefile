@@ -50,7 +50,7 @@ check: ## format, lint, types, import rules, drift, pure tests
 
 .PHONY: test
 test: check ## check, and the tests with real servers
-	@$(dev) && $$python -m pytest -n 2 --dist loadscope -m integration
+	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 	@hack/frameworks.sh
 
 .PHONY: faults

@@ -7,5 +7,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for framework in crewai beeai; do
   printf '· %s\n' "$framework" >&2
   python=$(hack/env.sh "test-$framework" "$framework" controller trust +kit)
-  "$python" -m pytest -q -n 2 --dist loadscope "runtime/tests/frameworks/$framework" runtime/tests/kit "$@"
+  "$python" -m pytest -q -n 3 --dist loadscope "runtime/tests/frameworks/$framework" runtime/tests/kit "$@"
 done
