@@ -144,7 +144,6 @@ async def test_what_a_stopped_worker_had_not_begun_goes_back(nats: RunningStack)
             await begun.ack()
 
 
-@pytest.mark.fault(25)
 async def test_all_slots_can_be_filled_after_requests_have_run_out(nats: RunningStack) -> None:
     """Some of a request's messages had come by then, and others had been asked for meanwhile."""
     workload = await math(nats)
@@ -170,6 +169,7 @@ async def test_what_is_signalled_again_is_kept_once(nats: RunningStack) -> None:
         assert [(await anext(kept)).data for _ in range(2)] == [b"the end", b"after it"]
 
 
+@pytest.mark.fault(25)
 async def test_work_goes_on_while_credentials_are_renewed(nats: RunningStack) -> None:
     """Three renewals, each make before break; every message is taken exactly once."""
     workload = await math(nats)
