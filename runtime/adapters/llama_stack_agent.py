@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Any
 
+import httpx
 from llama_stack_client import Agent
 from llama_stack_client.lib.agents.turn_events import (
     StepProgress,
@@ -21,6 +23,9 @@ from runtime.tools.threads import in_thread
 
 log = logging.getLogger(__name__)
 
+_RESPONSES: ContextVar[list[httpx.Response] | None] = ContextVar("responses", default=None)
+"""What the server has answered in the run of this thread."""
+
 
 class Turns:
     """A `Player` of the agent's own turns, in a thread.
@@ -32,6 +37,9 @@ class Turns:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
+        hooks = agent.client._client.event_hooks  # noqa: SLF001  # there is no other way to it
+        if _note not in hooks["response"]:  # an adapter that is built anew finds the same agent
+            hooks["response"].append(_note)
 
     async def play(self, scope: Scope) -> AsyncIterator[Step]:
         """Text, costs, and at last one `Answer`."""
@@ -64,11 +72,12 @@ class Turns:
         ]
         if run.options.instructions:
             said.insert(0, {"role": "system", "content": run.options.instructions})
-        session = self._agent.create_session(f"{run.task}-{run.attempt}")
-        try:
-            yield from self._turn(said, session)
-        finally:
-            self._forget(session)
+        with _closing_responses():
+            session = self._agent.create_session(f"{run.task}-{run.attempt}")
+            try:
+                yield from self._turn(said, session)
+            finally:
+                self._forget(session)
 
     def _turn(self, said: list[dict[str, Any]], session: str) -> Iterator[Step]:
         for chunk in self._agent.create_turn(said, session, stream=True):
@@ -101,3 +110,26 @@ class Turns:
             self._agent.client.conversations.delete(session)
         except Exception as error:  # noqa: BLE001  # the run has its end all the same
             log.info("a session was not deleted", extra={"error": str(error)})
+
+
+def _note(response: httpx.Response) -> None:
+    if (responses := _RESPONSES.get()) is not None:
+        responses.append(response)
+
+
+@contextlib.contextmanager
+def _closing_responses() -> Iterator[None]:
+    """Close what the body leaves half read: of a turn that failed, or that nobody waits for.
+
+    The stream of the SDK holds itself, so that else the garbage collector closes it, in whatever
+    thread it comes to run. If that one is just opening a connection of the same client, it holds
+    the lock that closing wants (httpcore 1.0, `ConnectionPool`), and waits for itself for ever.
+    """
+    responses: list[httpx.Response] = []
+    _RESPONSES.set(responses)
+    try:
+        yield
+    finally:
+        _RESPONSES.set(None)
+        for response in responses:
+            response.close()

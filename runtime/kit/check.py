@@ -1,9 +1,13 @@
 """All scenarios, one after the other, against one agent that is made once."""
 
 import asyncio
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from runtime.adapters.registry import build
@@ -37,6 +41,7 @@ DISTRIBUTIONS: Final = {
 INSTRUCTIONS: Final = "You are a careful assistant. Always use your tools to calculate."
 PATIENCE_SECONDS: Final = 90.0  # for one scenario
 AGENT: Final = ObjectName(namespace="check", name="agent")
+DEPTH: Final = 6  # calls of a blocked thread that are told
 NOWHERE: Final = Queue(stack=AGENT, url="nats://nowhere", token_file="", service_account=AGENT)
 
 type Tell = Callable[[Result], None]
@@ -115,7 +120,7 @@ async def _seen(scenario: Scenario, trial: Trial) -> str | None:
     await asyncio.wait({checking}, timeout=PATIENCE_SECONDS)
     if not checking.done():
         checking.cancel()
-        return f"no end within {PATIENCE_SECONDS:g} s"
+        return f"no end within {PATIENCE_SECONDS:g} s{_blocked()}"
     if checking.cancelled():
         return "the run was cancelled, and nobody had asked for it"
     match checking.exception():
@@ -127,6 +132,18 @@ async def _seen(scenario: Scenario, trial: Trial) -> str | None:
             return str(unmet)
         case error:
             return told(error)
+
+
+def _blocked() -> str:
+    """Where code stands that blocks a thread beside the event loop's, innermost call first."""
+    name_by_thread = {thread.ident: thread.name for thread in threading.enumerate()}
+    told = []
+    for thread, frame in sys._current_frames().items():  # noqa: SLF001 - the only way to see them
+        if thread != threading.get_ident():
+            calls = traceback.extract_stack(frame)[: -DEPTH - 1 : -1]
+            lines = [f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in calls]
+            told.append(f"; {name_by_thread.get(thread, thread)} stands at {', '.join(lines)}")
+    return "".join(told)
 
 
 async def _looked_at(trial: Trial) -> Trial:

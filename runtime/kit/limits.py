@@ -23,8 +23,8 @@ class Limit:
 
 _BLOCKING = (
     "A blocking llama_stack_client.Agent runs in a thread, which nothing can end from outside: the "
-    "run ends at once, its call of the model when the server has answered. An AsyncAgent has no "
-    "such limit."
+    "run ends at once, its call of the model with the next thing that the server says. An "
+    "AsyncAgent has no such limit."
 )
 _OPEN = "the call of the model was still open"
 
@@ -35,7 +35,6 @@ LIMITS: Mapping[tuple[Framework, str], Limit] = {
         seen="answered 500",
     ),
     (Framework.LLAMA_STACK, "cancel"): Limit(_BLOCKING, _OPEN, own=True),
-    (Framework.LLAMA_STACK, "cancel amid text"): Limit(_BLOCKING, _OPEN, own=True),
     (Framework.LLAMA_STACK, "timeout"): Limit(_BLOCKING, _OPEN, own=True),
     (Framework.LLAMA_STACK, "budget of tokens"): Limit(
         reason="A blocking llama_stack_client.Agent tells what its turns have cost when the last "
