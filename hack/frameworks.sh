@@ -1,11 +1,28 @@
 #!/usr/bin/env bash
-# Runs the tests of the frameworks that cannot stand beside the others, each in an environment of its own.
+# Runs the tests of the frameworks that cannot stand beside the others, each in an environment of its own, side by side.
 #   hack/frameworks.sh [PYTEST ARGUMENTS]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-for framework in crewai beeai; do
-  printf '· %s\n' "$framework" >&2
+tests() {
+  local framework=$1 python
   python=$(hack/env.sh "test-$framework" "$framework" controller trust +kit)
-  "$python" -m pytest -q -n 3 --dist loadscope "runtime/tests/frameworks/$framework" runtime/tests/kit "$@"
+  exec "$python" -m pytest -q -n 2 --dist loadscope "runtime/tests/frameworks/$framework" runtime/tests/kit "${@:2}"
+}
+
+logs=$(mktemp -d)
+declare -A running
+# A shell's background jobs do not hear Ctrl-C.
+trap 'kill "${running[@]}" 2>/dev/null || true; rm -rf "$logs"' EXIT
+for framework in crewai beeai; do
+  tests "$framework" "$@" >"$logs/$framework" 2>&1 &
+  running[$framework]=$!
 done
+
+failed=0
+for framework in crewai beeai; do
+  wait "${running[$framework]}" || failed=1
+  printf '· %s\n' "$framework" >&2
+  cat "$logs/$framework"
+done
+exit "$failed"
