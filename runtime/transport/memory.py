@@ -7,33 +7,19 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from runtime.contract.subjects import ADVISORY, Bucket, StackSubjects, Stream
 from runtime.contract.value import ObjectName
+from runtime.transport.memory_store import MemoryBuckets, MemoryStore, matches
 from runtime.transport.port import (
-    Entry,
     Headers,
-    KeyExists,
     OnSignal,
     Published,
     QueueFull,
-    RevisionConflict,
     Stopped,
     Stored,
 )
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Whether a subject falls under a pattern with `*` for one token and `>` for the rest."""
-    wanted, given = pattern.split("."), subject.split(".")
-    if wanted[-1] == ">":
-        return len(given) >= len(wanted) and _all_match(wanted[:-1], given)
-    return len(given) == len(wanted) and _all_match(wanted, given)
-
-
-def _all_match(wanted: list[str], given: list[str]) -> bool:
-    return all(w in {"*", g} for w, g in zip(wanted, given, strict=False))
 
 
 @dataclass(slots=True)
@@ -66,8 +52,7 @@ class MemoryQueue:
         self._durables: dict[tuple[str, str], _Durable] = {}
         self._msg_ids: dict[tuple[str, str], int] = {}
         self._listeners: list[tuple[str, OnSignal]] = []
-        self._entries: dict[str, dict[str, Entry]] = {}
-        self._revisions = itertools.count(1)
+        self.buckets = MemoryBuckets()
         self._changed = asyncio.Condition()
 
     def add_durable(
@@ -253,9 +238,9 @@ class MemoryLink:
         """Publishing and signalling."""
         return MemoryOutbox(self.queue)
 
-    def store(self, bucket: Bucket) -> "MemoryStore":
+    def store(self, bucket: Bucket) -> MemoryStore:
         """One of the Stack's buckets."""
-        return MemoryStore(self.queue, self.subjects.bucket(bucket))
+        return MemoryStore(self.queue.buckets, self.subjects.bucket(bucket))
 
     def reader(self, stream: Stream) -> "MemoryReader":
         """One of the Stack's streams."""
@@ -311,72 +296,6 @@ class MemoryListening:
     async def close(self) -> None:
         """Stop listening."""
         self.queue._listeners.remove(self.listener)
-
-
-class MemoryStore:
-    """A `WatchableStore`."""
-
-    def __init__(self, queue: MemoryQueue, bucket: str) -> None:
-        self._queue = queue
-        self._entries = queue._entries.setdefault(bucket, {})
-
-    async def get(self, key: str) -> Entry | None:
-        """The newest value, or None if there is none."""
-        entry = self._entries.get(key)
-        return None if entry is None or entry.deleted else entry
-
-    async def create(self, key: str, value: bytes) -> int:
-        """Write a key that is not there."""
-        if await self.get(key) is not None:
-            raise KeyExists(f"the key {key} is there already")
-        return await self.put(key, value)
-
-    async def update(self, key: str, value: bytes, revision: int) -> int:
-        """Write over exactly `revision`."""
-        entry = self._entries.get(key)
-        if (entry.revision if entry else 0) != revision:
-            raise RevisionConflict(f"the key {key} is not at {revision} any more")
-        return await self.put(key, value)
-
-    async def put(self, key: str, value: bytes) -> int:
-        """Write whatever stands there."""
-        entry = Entry(key, value, next(self._queue._revisions))
-        return await self._set(entry)
-
-    async def delete(self, key: str) -> None:
-        """Take the key away."""
-        if (entry := self._entries.get(key)) is not None:
-            revision = next(self._queue._revisions)
-            await self._set(replace(entry, value=b"", deleted=True, revision=revision))
-
-    async def find(self, pattern: str) -> Entry | None:
-        """The newest entry whose key matches a pattern."""
-        found = [e for key, e in self._entries.items() if matches(pattern, key) and not e.deleted]
-        return max(found, key=lambda entry: entry.revision, default=None)
-
-    async def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
-        """Every key's newest value, then None once, then each change."""
-        seen, caught_up = 0, False
-        while True:
-            for entry in sorted(self._entries.values(), key=lambda entry: entry.revision):
-                if entry.revision > seen and matches(pattern, entry.key):
-                    seen = entry.revision
-                    yield entry
-            if not caught_up:
-                caught_up = True
-                yield None
-                continue
-            async with self._queue._changed:
-                if not any(
-                    e.revision > seen and matches(pattern, e.key) for e in self._entries.values()
-                ):
-                    await self._queue._changed.wait()
-
-    async def _set(self, entry: Entry) -> int:
-        self._entries[entry.key] = entry
-        async with self._queue._changed:
-            self._queue._changed.notify_all()
-        return entry.revision
 
 
 class MemoryReader:

@@ -8,7 +8,8 @@ import pytest
 from runtime.contract.subjects import Bucket, dispatcher_lease
 from runtime.contract.value import ObjectName
 from runtime.dispatch.lease import Election, LeadershipLost, Lease, Seen, Take, claim
-from runtime.transport.memory import MemoryQueue, MemoryStore
+from runtime.transport.memory import MemoryQueue
+from runtime.transport.memory_store import MemoryStore
 from runtime.transport.port import Entry, RevisionConflict
 
 STACK = ObjectName(namespace="ns", name="stack")

@@ -12,7 +12,8 @@ from runtime.contract.subjects import Bucket, checkpoint_key, checkpoint_part
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import MOST_BYTES, PART_BYTES, BadCheckpoint, Checkpoints
 from runtime.tests.nats import running_stack
-from runtime.transport.memory import MemoryQueue, MemoryStore
+from runtime.transport.memory import MemoryQueue
+from runtime.transport.memory_store import MemoryStore
 from runtime.transport.port import Store, Unavailable
 
 STACK = ObjectName(namespace="team", name="default")
@@ -151,7 +152,7 @@ async def test_a_save_without_an_answer_harms_no_later_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     queue = MemoryQueue(STACK)
-    store = Unsure(queue, queue.subjects.bucket(Bucket.CHECKPOINTS))
+    store = Unsure(queue.buckets, queue.subjects.bucket(Bucket.CHECKPOINTS))
     checkpoint = Checkpoints(store).of(MATH, "t1", 1)
     for data in (b"one", b"two", b"three"):
         await checkpoint.save(data)

@@ -23,7 +23,8 @@ from runtime.state.conversations import (
     NoConversation,
     turn_of,
 )
-from runtime.transport.memory import MemoryQueue, MemoryStore
+from runtime.transport.memory import MemoryQueue
+from runtime.transport.memory_store import MemoryStore
 from runtime.transport.port import Entry
 
 STACK = ObjectName(namespace="ns", name="stack")
@@ -55,7 +56,7 @@ def store() -> MemoryStore:
     logging.getLogger(__name__).warning("seed %d", seed)
     random.seed(seed)
     queue = MemoryQueue(STACK)
-    return Interleaved(queue, queue.subjects.bucket(Bucket.CONVERSATIONS))
+    return Interleaved(queue.buckets, queue.subjects.bucket(Bucket.CONVERSATIONS))
 
 
 def user(text: str) -> Message:

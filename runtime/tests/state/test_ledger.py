@@ -10,7 +10,8 @@ from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.state import ledger
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
-from runtime.transport.memory import MemoryQueue, MemoryStore
+from runtime.transport.memory import MemoryQueue
+from runtime.transport.memory_store import MemoryStore
 from runtime.transport.port import Unavailable
 
 KEY = "team.add.team.math.t1.5.0"
@@ -109,7 +110,7 @@ async def test_an_unconfirmed_end_is_written_once(
 ) -> None:
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.01)
     queue = MemoryQueue(ObjectName(namespace="team", name="default"))
-    store = Flaky(queue, queue.subjects.bucket(Bucket.EFFECTS))
+    store = Flaky(queue.buckets, queue.subjects.bucket(Bucket.EFFECTS))
     book = Ledger(store)
     reserved = await book.reserve(KEY, Noted(None), 7)
     store.silent, store.written = 2, written
@@ -120,7 +121,7 @@ async def test_an_unconfirmed_end_is_written_once(
 async def test_an_end_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.01)
     queue = MemoryQueue(ObjectName(namespace="team", name="default"))
-    store = Flaky(queue, queue.subjects.bucket(Bucket.EFFECTS))
+    store = Flaky(queue.buckets, queue.subjects.bucket(Bucket.EFFECTS))
     reserved = await Ledger(store).reserve(KEY, Noted(None), 7)
     store.silent = 1000
     end = record(Outcome.SUCCEEDED)
