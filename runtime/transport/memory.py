@@ -208,6 +208,8 @@ class MemoryInbox:
         Raises:
             Stopped: nothing more will come.
         """
+        if self._stopped.is_set():
+            raise Stopped
         getting = asyncio.create_task(self._queue.deliver(self._durable))
         stopping = asyncio.create_task(self._stopped.wait())
         await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -7,6 +7,7 @@ from runtime.contract.dead_letter import LastWords
 from runtime.transport.port import Delivery, Inbox, Stopped
 from runtime.worker.decide import decide
 from runtime.worker.outcomes import Ack, HandedBack, Handler, Leave, Lost, Nak, Outcome, Term
+from runtime.worker.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -14,9 +15,10 @@ log = logging.getLogger(__name__)
 class Worker:
     """One process of an Agent or a Tool."""
 
-    def __init__(self, inbox: Inbox, handler: Handler) -> None:
+    def __init__(self, inbox: Inbox, handler: Handler, pace: Pace | None = None) -> None:
         self._inbox = inbox
         self._handler = handler
+        self._pace = pace or Pace()
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -42,7 +44,8 @@ class Worker:
 
     async def _work(self, delivery: Delivery) -> None:
         try:
-            outcome: Outcome = await self._handler.handle(delivery)
+            async with self._pace.place():
+                outcome: Outcome = await self._handler.handle(delivery)
         except asyncio.CancelledError:
             await settle(delivery, HandedBack())
             raise
