@@ -55,9 +55,10 @@ PAGE = """\
 
 Made by `make bench`; do not edit. A trivial LangGraph agent without a model, once in plain FastAPI
 and uvicorn, once behind k8gentai in embedded mode with one API process, one worker and a NATS
-server that writes through to the disk. Both ran side by side and were asked in turns, {rounds}
-rounds; client and servers shared the machine. Each comparison is made within a round, and the
-median of the rounds counts.
+server that keeps everything in files and has them on the disk within two minutes
+(`syncInterval: 2m`; with `always`, the default, each write waits for the disk, which then sets the
+pace). Both ran side by side and were asked in turns, {rounds} rounds; client and servers shared
+the machine. Each comparison is made within a round, and the median of the rounds counts.
 
 Machine: {cores} cores, {machine}, Linux {kernel}, Python {python}; {day}.
 
