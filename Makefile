@@ -63,7 +63,7 @@ frameworks: ## what each framework can do, found out anew; writes docs/framework
 
 .PHONY: bench
 bench: ## measure side by side in one run; writes docs/bench.md and the figures of the README
-	@$(kube) && $(dev) && $$python hack/bench/run.py
+	@$(dev) && KUBECTL="$(cluster) kubectl" $$python hack/bench/run.py --cluster "$(MAKE) cluster images deploy"
 
 ##@ Cluster
 

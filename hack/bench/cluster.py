@@ -53,11 +53,18 @@ def kubectl(*words: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def unavailable() -> str:
-    """Why nothing can be measured: no cluster, or none with the operator; empty if it can."""
+def answers() -> bool:
+    """Whether there is a cluster."""
     try:
         kubectl("get", "--raw", "/readyz", "--request-timeout=5s")
     except KubectlFailed:
+        return False
+    return True
+
+
+def unavailable() -> str:
+    """Why nothing can be measured: no cluster, or none with the operator; empty if it can."""
+    if not answers():
         return "no cluster answers"
     try:
         kubectl("get", "crd", "agents.k8gentai.dev", "--request-timeout=5s")

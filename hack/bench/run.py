@@ -6,13 +6,15 @@
 
 Both sides are asked in turns, request by request or round by round, and compared within each
 round, so that what else the machine does falls on both. The platform runs in embedded mode: one
-API process, one worker, a NATS server. Times in a cluster are taken in the current one, if it
-answers.
+API process, one worker, a NATS server. Times in a cluster come last, in the current one: its
+control plane takes its part of the cores, so it is brought up after the rest is measured.
 """
 
 import argparse
 import os
 import platform as machine
+import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -50,6 +52,9 @@ OPEN = Measure(f"memory of {STREAMS} open streams, API process", "MiB", By.ITSEL
 OPEN_ALL = Measure(f"memory of {STREAMS} open streams, all processes", "MiB", By.ITSELF)
 READY = Measure("apply to Ready, beside a bare Deployment", "s", By.DIFFERENCE)
 
+QUIET = "Nothing else ran."
+BUSY = "A cluster ran beside; `make cluster-down` before makes quieter figures."
+
 PAGE = """\
 # Benchmarks
 
@@ -60,7 +65,7 @@ server that keeps everything in files and has them on the disk within two minute
 pace). Both ran side by side and were asked in turns, {rounds} rounds; client and servers shared
 the machine. Each comparison is made within a round, and the median of the rounds counts.
 
-Machine: {cores} cores, {machine}, Linux {kernel}, Python {python}; {day}.
+Machine: {cores} cores, {machine}, Linux {kernel}, Python {python}; {day}. {beside}
 
 {comparison}
 
@@ -240,8 +245,11 @@ def two_sides(folder: Path, *, calibrate: bool) -> Iterator[tuple[Side, Side]]:
         )
 
 
-def in_cluster(rounds: int) -> Result:
-    """From apply to Ready in the current cluster, or why that was not measured."""
+def in_cluster(rounds: int, bring_up: str) -> Result:
+    """From apply to Ready in the cluster that `bring_up` makes, or why that was not measured."""
+    done = subprocess.run(shlex.split(bring_up or "true"), stdout=sys.stderr, check=False)
+    if done.returncode:
+        return Result(READY, skipped=f"`{bring_up}` failed")
     if why := cluster.unavailable():
         return Result(READY, skipped=why)
     try:
@@ -250,8 +258,13 @@ def in_cluster(rounds: int) -> Result:
         return Result(READY, skipped=str(error).splitlines()[0])
 
 
-def document(found: Found, size: Size, ours: str) -> str:
-    """The page that is kept, with `ours` as the name of the side that is not plain."""
+def document(found: Found, size: Size, ours: str, beside: str) -> str:
+    """The page that is kept.
+
+    Shape:
+        ours    the name of the side that is not plain.
+        beside  a sentence on what else the machine did.
+    """
     return PAGE.format(
         rounds=size.rounds,
         cores=os.cpu_count(),
@@ -259,6 +272,7 @@ def document(found: Found, size: Size, ours: str) -> str:
         kernel=machine.release(),
         python=machine.python_version(),
         day=time.strftime("%Y-%m-%d"),
+        beside=beside,
         comparison=comparison(found.results, PLAIN, ours),
         memory=by_process("resident", "MiB", found.memory),
         concurrency=CONCURRENCY,
@@ -281,9 +295,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--one-at-a-time", type=int, default=100, help="requests a round")
     parser.add_argument("--hold", type=float, default=4, help="seconds that streams stay open")
     parser.add_argument("--calibrate", action="store_true", help="plain against plain")
+    parser.add_argument("--cluster", default="", help="what brings a cluster up, with k8gentai")
     parser.add_argument("--document", type=Path, default=DOCUMENT, help="where the page is kept")
     chosen = parser.parse_args(arguments)
     size = Size(chosen.rounds, chosen.requests, chosen.streams, chosen.one_at_a_time, chosen.hold)
+    beside = BUSY if cluster.answers() else QUIET
     with processes.framework() as process:
         bare = processes.memory([process])
     with tempfile.TemporaryDirectory(prefix="k8gentai-bench-") as name:
@@ -293,12 +309,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except (processes.NotRunning, load.WrongAnswer, OSError) as error:
             sys.exit(f"error: {error}")
     if not chosen.calibrate:
-        found = replace(found, results=[*found.results, in_cluster(CLUSTER_ROUNDS)])
-        page = document(found, size, ours.target.name)
+        found = replace(found, results=[*found.results, in_cluster(CLUSTER_ROUNDS, chosen.cluster)])
+        page = document(found, size, ours.target.name, beside)
         chosen.document.write_text(page)
         if chosen.document == DOCUMENT:
             README.write_text(summary.into(README.read_text(), page))
-    print(document(found, size, ours.target.name))
+    print(document(found, size, ours.target.name, beside))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #   cluster.sh load IMAGE...   brings built images into it
 #   cluster.sh kubeconfig      prints the path of its kubeconfig
 #   cluster.sh path            prints the folder of its kubectl, for PATH
+#   cluster.sh kubectl WORDS   its kubectl, speaking to it
 #   cluster.sh down            takes it away
 #   cluster.sh which           prints which one this is: kind or source
 #
@@ -20,6 +21,11 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/$CLUSTER
 
 case ${1:-} in
   up | down | load | kubeconfig | path) exec "$scripts/$1.sh" "${@:2}" ;;
+  kubectl)
+    kubeconfig=$("$scripts/kubeconfig.sh")
+    path=$("$scripts/path.sh")
+    KUBECONFIG=$kubeconfig PATH=$path:$PATH exec kubectl "${@:2}"
+    ;;
   which) echo "$CLUSTER" ;;
   *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
