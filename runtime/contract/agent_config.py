@@ -95,6 +95,13 @@ class ToolBinding(Value):
     approval_required: bool = False
 
 
+class AgentBinding(Value):
+    """An Agent that an agent may call, and what it is good for, in words for the model."""
+
+    agent: ObjectName
+    description: str = ""
+
+
 class Declarative(Value):
     """An agent given by its instructions alone."""
 
@@ -127,7 +134,7 @@ class AgentConfig(Versioned):
     module: Module | None = None
     model: Model
     tools: tuple[ToolBinding, ...] = ()
-    agents: tuple[ObjectName, ...] = ()
+    agents: tuple[AgentBinding, ...] = ()
     execution: Execution = Execution()
     retry: Retry = Retry()
     budget: Budget = Budget()

@@ -67,6 +67,22 @@ class ResponseOptions(Value):
     previous: str | None = None
 
 
+class Asked(Value):
+    """Which agent has asked for a task, as a call of a run of its own.
+
+    Shape:
+        call    the key of the call in `effects`: the task's end becomes its result.
+        task    whose run made the call; without it nobody waits any more.
+        worker  DNS label of the worker process that waits; it is woken by core message.
+        chain   the agents that wait for each other, the caller last.
+    """
+
+    call: str
+    task: str
+    worker: str
+    chain: tuple[ObjectName, ...]
+
+
 class Task(Versioned):
     """One unit of work for an Agent.
 
@@ -75,6 +91,7 @@ class Task(Versioned):
         origin        DNS label of the API process that follows the events.
         conversation  id of the conversation the task belongs to, `sequence` its place in it.
         input         what is new; `history` what was said before, oldest first.
+        asked         by which agent, or null if a client has.
         grant         signed statement of the user's rights, or null on an open Stack.
         traceparent   W3C trace context of the request.
 
@@ -94,6 +111,7 @@ class Task(Versioned):
     history: tuple[Message, ...] = ()
     options: Options = Options()
     response: ResponseOptions = ResponseOptions()
+    asked: Asked | None = None
     created: float
     deadline: float
     grant: str | None = None

@@ -113,6 +113,13 @@ class StackSubjects:
         """Everybody's calls of `tool`: the filter of its durable."""
         return f"{self.root}.calls.{_pair(tool)}.>"
 
+    def asks(self, agent: ObjectName, caller: ObjectName) -> str:
+        """Where `caller` publishes its calls of `agent`; NATS lets nobody else publish there.
+
+        The stream CALLS has them, and the dispatcher turns them into tasks.
+        """
+        return f"{self.root}.asks.{_pair(agent)}.{_pair(caller)}"
+
     def events(self, agent: ObjectName, origin: str, task: str) -> str:
         """Where the events of one task go; `origin` is the API process that follows it."""
         return f"{self.root}.events.{_pair(agent)}.{token(origin)}.{token(task)}"
@@ -209,6 +216,12 @@ def checkpoint_part(agent: ObjectName, task: str, attempt: int, place: int, part
 def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call in `effects`: the same for every rerun of the same step."""
     return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
+
+
+def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
+    """The key of one call of an Agent in `effects`; no Tool of the same name may write it."""
+    callee = f"{token(agent.namespace)}.agent_{token(agent.name)}"
+    return f"{callee}.{_pair(caller)}.{token(task)}.{step}.{index}"
 
 
 def effect_tool(key: str) -> str | None:

@@ -24,12 +24,14 @@ class Workload(Versioned):
         name     of the Agent, Tool or Stack that it serves.
         durable  the one consumer it may pull from (Agent and Tool).
         calls    the Tools it may call (Agent).
+        asks     the Agents it may call (Agent).
     """
 
     role: Role
     name: ObjectName
     durable: str | None = None
     calls: tuple[ObjectName, ...] = ()
+    asks: tuple[ObjectName, ...] = ()
 
 
 class Issuer(Value):

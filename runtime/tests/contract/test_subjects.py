@@ -6,9 +6,11 @@ from runtime.contract.subjects import (
     Bucket,
     StackSubjects,
     Stream,
+    ask_key,
     durable,
     effect_key,
     inbox,
+    keys_of,
     run_key,
     token,
 )
@@ -63,3 +65,9 @@ def test_agents_of_one_name_in_two_namespaces_share_nothing() -> None:
     assert durable("math", "a", "u") != durable("math", "c", "u")
     assert inbox(MATH) != inbox(other)
     assert run_key(MATH, "t") != run_key(other, "t")
+
+
+def test_a_call_of_an_agent_is_no_tools_to_answer() -> None:
+    key = ask_key(MATH, MATH, "t1", 7, 0)
+    assert key == "a.agent_math.a.math.t1.7.0"
+    assert not key.startswith(keys_of(MATH).removesuffix(">"))
