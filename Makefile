@@ -30,6 +30,10 @@ quickstart: ## one question through REST, queue, agent and tool; then everything
 up: ## the same, kept running: DIR=… (default config/samples/quickstart), PORT=… (8321); Ctrl-C ends it
 	@$(cli) up -f $(DIR) --port $(PORT) $(if $(STATE),--state $(STATE))
 
+.PHONY: dead
+dead: ## the dead letters of what runs: STATE=… (as `make up` says), LETTER=… shows one of them
+	@$(cli) dead $(if $(LETTER),show $(LETTER),list) $(if $(STATE),--state $(STATE))
+
 ##@ Develop
 
 .PHONY: setup

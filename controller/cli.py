@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from controller.api.agent import Framework
+from controller.dead import DeadOptions, NoLetter, dead
+from controller.errors import ReconcileError
 from controller.local.check import CannotCheck, CheckOptions, check
 from controller.local.environments import NoEnvironment
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
 from controller.local.up import Failed, Options, up
+from runtime.contract.subjects import token
+from runtime.contract.value import ObjectName
 
 LAST_PORT: Final = 65535
 
@@ -24,8 +28,11 @@ def main() -> None:
     try:
         if arguments.verb == "check":
             sys.exit(asyncio.run(check(check_options(arguments), say)))
-        asyncio.run(up(options(arguments)))
-    except (BadManifest, CannotCheck, Failed, NoEnvironment) as error:
+        if arguments.verb == "dead":
+            asyncio.run(dead(dead_options(arguments), say, print))
+        else:
+            asyncio.run(up(options(arguments)))
+    except (BadManifest, CannotCheck, Failed, NoEnvironment, NoLetter, ReconcileError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -37,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     _add_up(verbs.add_parser("up", help="run the manifests of a folder on this machine"))
     _add_check(verbs.add_parser("check", help="show what an agent of any framework can do"))
+    _add_dead(verbs.add_parser("dead", help="show work that reached no good end"))
     return top
 
 
@@ -71,6 +79,23 @@ def _add_check(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON")
 
 
+def _add_dead(verb: argparse.ArgumentParser) -> None:
+    acts = verb.add_subparsers(dest="act", required=True)
+    listing = acts.add_parser("list", help="the dead letters of a Stack, newest first")
+    listing.add_argument(
+        "--limit", type=_count, default=50, metavar="N", help="how many at most (50)"
+    )
+    showing = acts.add_parser("show", help="one of them, with its message")
+    showing.add_argument("letter", type=_count, metavar="ID", help="as `list` tells it")
+    for act in (listing, showing):
+        act.add_argument(
+            "--stack", type=_object_name, metavar="NAMESPACE/NAME", help="if there are several"
+        )
+        act.add_argument(
+            "--state", type=Path, metavar="DIR", help="folder of a running `k8gentai up`"
+        )
+
+
 def options(arguments: argparse.Namespace) -> Options:
     """What `up` is to do."""
     return Options(
@@ -94,6 +119,17 @@ def check_options(arguments: argparse.Namespace) -> CheckOptions:
     )
 
 
+def dead_options(arguments: argparse.Namespace) -> DeadOptions:
+    """What `dead` is to do."""
+    showing = arguments.act == "show"
+    return DeadOptions(
+        letter=arguments.letter if showing else None,
+        stack=arguments.stack,
+        state=arguments.state,
+        most=1 if showing else arguments.limit,
+    )
+
+
 def say(words: str) -> None:
     """A line of progress, apart from what was asked for."""
     sys.stderr.write(f"{words}\n")
@@ -104,6 +140,22 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; choose one from 0 to {LAST_PORT}")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
+def _object_name(text: str) -> ObjectName:
+    namespace, _, name = text.rpartition("/")
+    try:
+        return ObjectName(namespace=token(namespace or "default"), name=token(name))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} names no object; say namespace/name, or a name in `default`"
+        ) from error
 
 
 def model(environment: Mapping[str, str]) -> ModelEndpoint | None:

@@ -27,7 +27,14 @@ from controller.clients.jetstream_json import (
     consumer_config,
     stream_config,
 )
-from controller.clients.jetstream_reads import count, newest, observe, stream_there
+from controller.clients.jetstream_reads import (
+    count,
+    newest,
+    observe,
+    stored,
+    stored_at,
+    stream_there,
+)
 from controller.clients.token_file import read_proof
 from controller.errors import QueueRefused, QueueUnavailable
 from controller.model import (
@@ -39,6 +46,7 @@ from controller.model import (
     QueueFacts,
     QueueQuery,
     QueueThing,
+    Stored,
     Stream,
 )
 from runtime.contract.subjects import inbox
@@ -115,6 +123,14 @@ class JetStream:
     ) -> int:
         """How many keys of `bucket` that `pattern` matches have a value that is meant."""
         return await count(self._door(url), bucket, pattern, is_meant)
+
+    def stored(self, url: str, stream: str) -> AsyncIterator[Stored]:
+        """The messages of `stream`, newest first, read some at a time."""
+        return stored(self._door(url), stream)
+
+    async def stored_at(self, url: str, stream: str, sequence: int) -> Stored | None:
+        """The message at one place of `stream`, if it is still there."""
+        return await stored_at(self._door(url), stream, sequence)
 
     async def apply(self, url: str, thing: QueueThing) -> None:
         """Make a stream, bucket, consumer or entry so, whether it is there or not."""

@@ -5,12 +5,13 @@ Source:
     live); read against nats-server 2.15.1.
 """
 
+import base64
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.api.names import GROUP
-from controller.model import Backlog, Bucket, Consumer, Discard, Retention, Stream
+from controller.model import Backlog, Bucket, Consumer, Discard, Retention, Stored, Stream
 
 type Json = dict[str, Any]
 
@@ -148,6 +149,23 @@ def read_consumer(info: Mapping[str, Any]) -> Consumer:
 def read_backlog(info: Mapping[str, Any]) -> Backlog:
     """What CONSUMER.INFO tells of the work before a consumer."""
     return Backlog(waiting=info["num_pending"], in_flight=info["num_ack_pending"])
+
+
+def read_stored(message: Mapping[str, Any]) -> Stored:
+    """The message that STREAM.MSG.GET tells of.
+
+    Source:
+        NATS ADR-4 (headers): a line with the version, then one `Name: value` each.
+    """
+    lines = base64.b64decode(message.get("hdrs", "")).decode(errors="replace").split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines if line)
+    return Stored(
+        sequence=message["seq"],
+        subject=message["subject"],
+        headers={name: value.strip() for name, _, value in pairs},
+        data=base64.b64decode(message.get("data", "")),
+        time=datetime.fromisoformat(message["time"]),
+    )
 
 
 def _limit(most: int) -> int:

@@ -17,6 +17,7 @@ from controller.clients.jetstream_json import (
     read_backlog,
     read_bucket,
     read_consumer,
+    read_stored,
     read_stream,
 )
 from controller.model import (
@@ -27,11 +28,15 @@ from controller.model import (
     EntryRef,
     QueueFacts,
     QueueQuery,
+    Stored,
     Stream,
 )
 
 AT_ONCE: Final = 256
 """Keys that are asked for at the same time: a long wait for all of them is no outage."""
+
+PLACES_AT_ONCE: Final = 8
+"""Messages that are read at the same time; each may be as large as the queue takes."""
 
 
 class Finds(Protocol):
@@ -85,6 +90,25 @@ async def newest(queue: Finds, ref: EntryRef) -> bytes | None:
     if b"KV-Operation:" in base64.b64decode(message.get("hdrs", "")):
         return None
     return base64.b64decode(message.get("data", ""))
+
+
+async def stored(queue: Finds, stream: str) -> AsyncIterator[Stored]:
+    """The messages of `stream`, newest first; none if there is no such stream."""
+    info = await _stream_info(queue, stream)
+    state = info["state"] if info else {"first_seq": 0, "last_seq": 0}
+    # Backwards, place by place: a stream that forgets the oldest first has hardly any gaps. One
+    # that never had a message begins at 0, where no message can be.
+    places = range(state["last_seq"], max(state["first_seq"], 1) - 1, -1)
+    for some in itertools.batched(places, PLACES_AT_ONCE):
+        for message in await _all(stored_at(queue, stream, place) for place in some):
+            if message is not None:
+                yield message
+
+
+async def stored_at(queue: Finds, stream: str, sequence: int) -> Stored | None:
+    """The message at one place of `stream`; None if there is none."""
+    answer = await queue.find(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
+    return None if answer is None else read_stored(answer["message"])
 
 
 async def _streams(queue: Finds, query: QueueQuery) -> list[Stream]:

@@ -12,6 +12,7 @@ from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
 HOST: Final = "127.0.0.1"
+NAMESPACE: Final = "k8gentai-system"
 IMAGE_PREFIX: Final = "embedded/"
 STAND_IN_URL: Final = "http://model.k8gentai-system.svc:8000/v1"
 """Where the stand-in model is in a cluster; here this address, and no other, is replaced."""
@@ -77,7 +78,7 @@ class EmbeddedSite:
     trust_keys: TrustKeys
     model: ModelEndpoint
     ports: Ports = field(default_factory=Ports)
-    namespace: str = "k8gentai-system"
+    namespace: str = NAMESPACE
 
     @property
     def operator(self) -> ObjectName:
@@ -115,19 +116,19 @@ class EmbeddedSite:
 
     def token_file(self, service_account: ObjectName) -> str:
         """The file that the local issuer writes and renews."""
-        return str(self._folder("tokens", service_account) / "token")
+        return str(token_file(self.root, service_account))
 
     def config_dir(self, config_map: ObjectName) -> str:
         """The folder a ConfigMap of ours is written to."""
-        return str(self._folder("config", config_map))
+        return str(config_dir(self.root, config_map))
 
     def source_dir(self, config_map: ObjectName) -> str:
         """The folder a user's ConfigMap is written to."""
-        return str(self._folder("source", config_map))
+        return str(_folder(self.root, "source", config_map))
 
     def data_dir(self, workload: ObjectName) -> str:
         """What survives the restart of a process."""
-        return str(self._folder("data", workload))
+        return str(_folder(self.root, "data", workload))
 
     def reachable(self, url: str, namespace: str) -> str:
         """The given one, unless it is the Service of a Stack's server."""
@@ -143,8 +144,19 @@ class EmbeddedSite:
             return base_url, model
         return self.model.base_url, self.model.model or model
 
-    def _folder(self, what: str, name: ObjectName) -> Path:
-        return self.root / what / name.namespace / name.name
+
+def token_file(root: Path, service_account: ObjectName) -> Path:
+    """Where the token of a workload stands under the folder of an embedded platform."""
+    return _folder(root, "tokens", service_account) / "token"
+
+
+def config_dir(root: Path, config_map: ObjectName) -> Path:
+    """Where a ConfigMap of ours is written to under the folder of an embedded platform."""
+    return _folder(root, "config", config_map)
+
+
+def _folder(root: Path, what: str, name: ObjectName) -> Path:
+    return root / what / name.namespace / name.name
 
 
 def server_port(stack: ObjectName) -> str:

@@ -196,6 +196,7 @@ class _Platform:
             if key.kind is Kind.AGENT:
                 self._screen.show_curl(self._url(key), key.name)
                 break
+        self._screen.say(f"dead letters: k8gentai dead list --state {self._site.root}")
         await self._stop.wait()
 
     async def answer(self, question: str) -> None:

@@ -50,6 +50,7 @@ from controller.model.queue import (
     QueueState,
     QueueThing,
     Retention,
+    Stored,
     Stream,
     Unavailable,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "StackView",
     "Stage",
     "Step",
+    "Stored",
     "Stream",
     "Thought",
     "ToolView",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -143,6 +143,22 @@ class KvEntry:
     def ref(self) -> EntryRef:
         """Which entry it is."""
         return EntryRef(self.bucket, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message that a stream keeps.
+
+    Shape:
+        sequence  its place in the stream.
+        time      when the stream took it, with its time zone.
+    """
+
+    sequence: int
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,18 @@ class StackSubjects:
         """Where the dead letters of an Agent (`TASKS`) or a Tool (`CALLS`) go."""
         return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"
 
+    def dead_owner(self, subject: str) -> ObjectName:
+        """The Agent or Tool for whom the message of a dead letter was, by the letter's subject.
+
+        Raises:
+            ValueError: no dead letter has this subject.
+        """
+        prefix, _, pair = subject.removeprefix(f"{self.root}.dead.").partition(".")
+        namespace, _, name = pair.partition(".")
+        if subject != f"{self.root}.dead.{prefix}.{namespace}.{name}":
+            raise ValueError(f"{subject} is no subject of a dead letter")
+        return ObjectName(namespace=token(namespace), name=token(name))
+
     def owner(self, stream: Stream, subject: str) -> ObjectName:
         """The Agent or Tool for whom a message of `TASKS` or `CALLS` is.
 

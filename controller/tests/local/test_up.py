@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import shutil
+import subprocess
 import sys
 import textwrap
 import time
@@ -114,6 +115,9 @@ graph.add_node("block", block)
 graph.add_edge(START, "block")
 graph.add_edge("block", END)
 """
+
+
+POISON = BLOCKER.replace("    time.sleep(", "    __import__('os')._exit(9); (")
 
 
 MCP_SERVER = """
@@ -345,6 +349,26 @@ async def test_an_edit_rolls_out_without_a_lost_request(up: Platform) -> None:
                 text = (await client.responses.create(model="math", input="Hi")).output_text
         stop.set()
         assert min(await asyncio.gather(*asking)) > 0
+
+
+@pytest.mark.fault(5)
+def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
+    up: Platform, client: openai.OpenAI
+) -> None:
+    up.write(poison=module("poison", POISON) + "  retryPolicy: {maxAttempts: 1}\n")
+    up.until_said("✓ Agent poison  Ready")
+    said = f"/dev/null {random.randint(1000, 9999)}"
+    assert client.responses.create(model="poison", input=said).status == "failed"
+    state = up.until_said(r"k8gentai dead list --state \S+").split()[-1]
+
+    def dead(*words: str) -> list[str]:
+        command = [sys.executable, "-m", "controller.cli", "dead", *words, "--state", state]
+        return subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+
+    up.until(lambda: any("default/poison" in line for line in dead("list")))
+    row = next(line.split() for line in dead("list") if "default/poison" in line)
+    assert f"input   user: {said}" in dead("show", row[0])
+    up.remove("poison")
 
 
 @pytest.mark.parametrize(
