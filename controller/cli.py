@@ -16,6 +16,7 @@ from controller.local.environments import NoEnvironment
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
 from controller.local.up import Failed, Options, up
+from runtime.contract.check_arguments import add_check_arguments
 from runtime.contract.subjects import token
 from runtime.contract.value import ObjectName
 
@@ -43,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="k8gentai", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True)
     _add_up(verbs.add_parser("up", help="run the manifests of a folder on this machine"))
-    _add_check(verbs.add_parser("check", help="show what an agent of any framework can do"))
+    add_check_arguments(
+        verbs.add_parser("check", help="show what an agent of any framework can do")
+    )
     _add_dead(verbs.add_parser("dead", help="show work that reached no good end"))
     return top
 
@@ -63,20 +66,6 @@ def _add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--state", type=Path, help="folder that outlives this run (queue, database, logs)"
     )
-
-
-def _add_check(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "entrypoint",
-        nargs="?",
-        metavar="module:object",
-        help="the agent; without it, one from instructions is checked",
-    )
-    verb.add_argument("--framework", required=True, choices=[*Framework], help="its framework")
-    verb.add_argument("--path", type=Path, default=Path(), help="folder with the module (this one)")
-    verb.add_argument("--model-base-url", metavar="URL", help="a model to ask, with its /v1")
-    verb.add_argument("--model", metavar="NAME", help="its name there")
-    verb.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON")
 
 
 def _add_dead(verb: argparse.ArgumentParser) -> None:

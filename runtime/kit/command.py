@@ -12,13 +12,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
 
 from runtime.adapters.port import BadAgent
 from runtime.contract.agent_config import Framework, Module
+from runtime.contract.check_arguments import add_check_arguments
 from runtime.kit.check import Subject, check
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.kit.report import Report, Result, described
@@ -56,21 +56,11 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument(
-        "entrypoint",
-        nargs="?",
-        metavar="module:object",
-        help="the agent; without it, one from instructions is checked",
-    )
-    top.add_argument("--framework", required=True, choices=[*Framework], help="its framework")
-    top.add_argument("--path", type=Path, default=Path(), help="folder with the module (this one)")
-    top.add_argument("--model-base-url", metavar="URL", help="a model to ask, with its /v1")
-    top.add_argument("--model", metavar="NAME", help="its name there")
+    add_check_arguments(top)
     top.add_argument("--stand-in", metavar="URL", help="the stand-in model, which fails at will")
     top.add_argument(
         "--stand-in-model", metavar="NAME", default=STAND_IN, help="its name there (%(default)s)"
     )
-    top.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON")
     return top
 
 
