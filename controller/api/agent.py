@@ -104,7 +104,10 @@ class ToolUse(Fields):
 class AgentUse(Fields):
     """One Agent this agent may call as a tool."""
 
-    agent_ref: Ref = Field(description="The Agent.")
+    agent_ref: Ref = Field(
+        description="The Agent, behind the same Stack. The model calls it by its name and chooses "
+        "by its spec.description."
+    )
 
 
 class AgentExecution(ExecutionSpec):
@@ -207,7 +210,10 @@ class AgentSpec(Fields):
         (), max_length=64, description="Tools it may call; no others."
     )
     agents: tuple[AgentUse, ...] = Field(
-        (), max_length=64, description="Agents it may call as if they were tools."
+        (),
+        max_length=64,
+        description="Agents it may call as if they were tools; no others, and not itself. A call "
+        "waits in the queue of the Agent that is called, which needs no worker until then.",
     )
     replicas: Integer | None = Field(None, ge=0, le=1000, description=REPLICAS_DESCRIPTION)
     scaling: ScalingSpec = Field(

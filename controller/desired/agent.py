@@ -30,6 +30,7 @@ from controller.model import (
     Stage,
 )
 from runtime.contract.agent_config import (
+    AgentBinding,
     AgentConfig,
     Budget,
     Declarative,
@@ -123,6 +124,11 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
             for tool in view.tools
             if (target := tool.usable) is not None
         ),
+        agents=tuple(
+            AgentBinding(agent=asked.key.object_name, description=callee.spec.description)
+            for asked in view.agents
+            if (callee := asked.usable) is not None
+        ),
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
@@ -153,6 +159,7 @@ def agent_workload(view: AgentView) -> Workload:
         name=view.key.object_name,
         durable=durable_of(view.owner),
         calls=tuple(tool.key.object_name for tool in view.tools),
+        asks=tuple(agent.key.object_name for agent in view.agents),
     )
 
 

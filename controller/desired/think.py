@@ -41,7 +41,13 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     stage, problems = stage_of(view, now), agent_problems(view)
     workers = _workers(view, Role.AGENT)
     health = replace(
-        worst(workers, *_waiting(view.stack, *view.tools)),
+        worst(
+            workers,
+            *_waiting(ConditionType.READY, view.stack, *view.tools),
+            # Its workers need not run, since a call waits in the queue. Nor could each of two
+            # agents that ask each other become Ready if it had to wait for the other one.
+            *_waiting(ConditionType.PROGRAMMED, *view.agents),
+        ),
         replicas=workers.replicas,
         ready=workers.ready,
     )
@@ -152,13 +158,13 @@ def _workload(
     return view.children.get(ChildRef("apps/v1", kind, name.namespace, name.name))
 
 
-def _waiting(*references: Reference[Any]) -> Iterator[Health]:
+def _waiting(needed: ConditionType, *references: Reference[Any]) -> Iterator[Health]:
     """What keeps an object from working although its own workers are fine."""
     for reference in references:
         target: Resource | None = reference.usable
-        ready = target.status.condition(ConditionType.READY) if target is not None else None
+        found = target.status.condition(needed) if target is not None else None
         # One that cannot be used is told by ResolvedRefs.
-        if target is not None and (ready is None or ready.status is not ConditionStatus.TRUE):
-            why = ready.message if ready else "the operator has not looked at it yet"
-            message = f"{reference.key} is not ready: {why}"
+        if target is not None and (found is None or found.status is not ConditionStatus.TRUE):
+            why = found.message if found else "the operator has not looked at it yet"
+            message = f"{reference.key} is not {needed.lower()}: {why}"
             yield Health(ReadyReason.DEPENDENCY_NOT_READY, message)
