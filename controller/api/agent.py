@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -237,6 +237,9 @@ class AgentSpec(Fields):
     pod_template: PodTemplate = Field(default_factory=dict, description=POD_TEMPLATE_DESCRIPTION)
 
 
+Capability = Annotated[str, Field(max_length=64)]
+
+
 class AgentStatus(WorkloadStatus):
     """What is known of an agent."""
 
@@ -250,6 +253,13 @@ class AgentStatus(WorkloadStatus):
         None, max_length=253, description="The model name under which clients ask for it."
     )
     image: str | None = Field(None, max_length=512, description="The image its workers run.")
+    capabilities: tuple[Capability, ...] = Field(
+        (),
+        max_length=64,
+        description="What tests of the platform have proved of the framework in this image, for "
+        "example Streaming, ParallelTools, Cancel; what is missing it cannot do. Empty for an "
+        "image of your own. docs/frameworks.md says what each word means.",
+    )
 
 
 class Agent(Resource):

@@ -5,6 +5,7 @@ from typing import Final
 from controller.api.agent import Agent, Framework
 from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
+from controller.desired.capabilities import CAPABILITIES_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
@@ -96,6 +97,13 @@ def agent_image(agent: Agent, site: Site) -> str:
     module = agent.spec.source.module
     own = module.image if module is not None else None
     return own or site.image(IMAGE_BY_FRAMEWORK[agent.spec.framework])
+
+
+def proved(agent: Agent, image: str, site: Site) -> tuple[str, ...]:
+    """What its framework was shown to do in our image; of another one nobody knows."""
+    framework = agent.spec.framework
+    is_ours = image == site.image(IMAGE_BY_FRAMEWORK[framework])
+    return CAPABILITIES_BY_FRAMEWORK[framework] if is_ours else ()
 
 
 def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:

@@ -9,7 +9,7 @@ from controller.api.conditions import ConditionStatus, ConditionType, ReadyReaso
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
-from controller.desired.agent import catalogue_entry, desired_agent, model_name
+from controller.desired.agent import catalogue_entry, desired_agent, model_name, proved
 from controller.desired.health import workload_health, worst
 from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
@@ -52,12 +52,14 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
         ready=workers.ready,
     )
     desired = _desired_agent(view, site, stage, health, is_good=not problems)
+    image = image_of(desired.children, "worker") if desired else ""
     return Thought(
         stage=stage,
         problems=problems,
         health=health,
         desired=desired,
-        image=image_of(desired.children, "worker") if desired else "",
+        image=image,
+        capabilities=proved(view.owner, image, site),
         url=f"{site.server_url(view.stack.key.object_name)}/v1" if view.stack.usable else "",
         model=model_name(view),
     )
