@@ -19,8 +19,9 @@ ALL_READY = (
     *("tool/models", "agent/guide"),
     *("tool/check-expense", "agent/expenses", "tool/look-up-dish", "agent/waiter"),
     *("tool/look-up-stock", "agent/letters"),
+    *("tool/look-up-planet", "agent/researcher", "agent/calculator", "agent/editor"),
 )
-FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai")
+FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai", "crew")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,26 @@ async def test_agents_of_other_frameworks_answer_with_their_tools(
 
     assert said in answer.output_text
     assert [item.type for item in answer.output].count("mcp_call") == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("planet", "said"),
+    [("Mars", "58 days for 55 million km"), ("Venus", "40 days for 38 million km")],
+)
+async def test_a_crew_of_three_frameworks_works_together(
+    asking: Asking, planet: str, said: str, *, stream: bool
+) -> None:
+    """How near it comes the researcher alone can find out, and how long it takes the calculator."""
+    words = f'Ask the researcher "Look up the planet {planet}" and tell the calculator the result.'
+
+    async with asking.openai() as client:
+        answer: Any = await client.responses.create(model="editor", input=words, stream=stream)
+        if stream:
+            _, answer = await _told(answer)
+
+    assert answer.status == "completed"
+    assert said in answer.output_text
 
 
 async def test_an_operation_of_an_http_api_is_called_like_any_tool(
