@@ -206,6 +206,33 @@ def test_the_tool_tells_what_it_found_out(home: Namespace) -> None:
     assert [one["name"] for one in home.get("agent/math")["status"]["tools"]] == ["add"]
 
 
+@pytest.mark.parametrize(("agent", "retries"), [("math", True), ("clerk", False)])
+def test_an_agent_tells_what_its_framework_can_do(
+    home: Namespace, agent: str, *, retries: bool
+) -> None:
+    """What Llama Stack cannot do, an agent on it does not list."""
+    shown = home.get(f"agent/{agent}")["status"]["capabilities"]
+
+    assert {"Streaming", "Tools", "Cancel"} <= set(shown)
+    assert ("ModelRetry" in shown) is retries
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        (
+            "agent.spec.agents",
+            "Agents it may call as if they were tools; no others",
+        ),
+        ("agent.status.capabilities", "what is missing it cannot do"),
+    ],
+)
+def test_explain_tells_what_agents_may_do(field: str, sentence: str) -> None:
+    shown = kubectl("explain", field, "--api-version=k8gentai.dev/v1alpha1")
+
+    assert sentence in " ".join(shown.split())
+
+
 def test_explain_teaches() -> None:
     shown = kubectl("explain", "agent.spec.execution", "--api-version=k8gentai.dev/v1alpha1")
 
