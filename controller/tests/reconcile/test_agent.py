@@ -6,6 +6,7 @@ from controller.api.agent import Framework
 from controller.api.names import Kind
 from controller.model import EntryRef
 from controller.tests import samples
+from controller.tests.fakes import ready_pod
 from controller.tests.reconcile.scene import Scene, is_true, key_of, running, told, with_code
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.value import ObjectName
@@ -281,6 +282,18 @@ async def test_of_an_image_of_the_users_nothing_is_promised(scene: Scene) -> Non
     await scene.rest(stack, agent)
 
     assert scene.cluster.objects[agent]["status"]["capabilities"] == []
+
+
+async def test_what_it_can_do_is_shown_until_its_workers_have_stopped(scene: Scene) -> None:
+    *_, agent = await running(scene)
+    scene.cluster.running[agent] = (ready_pod("agent-math-0", "worker", "1"),)
+    scene.delete(agent)
+
+    for _ in range(4):
+        await scene.reconcile(agent)
+        status = scene.cluster.objects[agent]["status"]
+        assert "Streaming" in status["capabilities"]
+    assert not [ref for ref in scene.cluster.owned if ref.name == "agent-math"]
 
 
 async def test_what_runs_can_do_what_it_could_while_the_spec_is_wrong(scene: Scene) -> None:
