@@ -146,11 +146,12 @@ class StackSubjects:
         Raises:
             ValueError: no dead letter has this subject.
         """
-        prefix, _, pair = subject.removeprefix(f"{self.root}.dead.").partition(".")
-        namespace, _, name = pair.partition(".")
-        if subject != f"{self.root}.dead.{prefix}.{namespace}.{name}":
-            raise ValueError(f"{subject} is no subject of a dead letter")
-        return ObjectName(namespace=token(namespace), name=token(name))
+        prefix = f"{self.root}.dead."
+        match subject.removeprefix(prefix).split("."):
+            case [_, namespace, name] if subject.startswith(prefix):
+                return ObjectName(namespace=token(namespace), name=token(name))
+            case _:
+                raise ValueError(f"{subject} is no subject of a dead letter")
 
     def owner(self, stream: Stream, subject: str) -> ObjectName:
         """The Agent or Tool for whom a message of `TASKS` or `CALLS` is.

@@ -123,7 +123,7 @@ class Calls:
             record = (await self._ledger.read(key)).record
             if record is None or record.outcome is Outcome.RESERVED:
                 return None
-            return await self._ledger.whole(record)
+            return await self._ledger.whole(key, record)
         except TransportError:
             return None  # out of reach for now; whoever waits looks again
 
