@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -16,7 +16,6 @@ from runtime.adapters.port import (
     EmptyAnswer,
     ModelBusy,
     ModelFailure,
-    Step,
     Text,
     Used,
 )
@@ -29,6 +28,7 @@ from runtime.tests.agents import (
     adding,
     answer,
     asking,
+    closed,
     cost,
     function,
     no_model,
@@ -95,11 +95,6 @@ async def ends_within_a_second(running: asyncio.Task[Any], *ended: asyncio.Event
             await running
         for event in ended:
             await event.wait()
-
-
-async def closed(steps: AsyncIterator[Step]) -> None:
-    """Leaves a run in the middle, as who reads its steps may."""
-    await steps.aclose()  # type: ignore[attr-defined]  # adapters are generators
 
 
 class AdapterContract:

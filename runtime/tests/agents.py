@@ -181,6 +181,11 @@ async def steps_of(adapter: Adapter, run: Run) -> list[Step]:
         return [step async for step in adapter.run(run)]
 
 
+async def closed(steps: AsyncIterator[Step]) -> None:
+    """Leaves a run in the middle, as who reads its steps may."""
+    await steps.aclose()  # type: ignore[attr-defined]  # adapters are generators
+
+
 async def run(
     config: AgentConfig, asked: Run | None = None, specs: tuple[FunctionSpec, ...] = ()
 ) -> list[Step]:
