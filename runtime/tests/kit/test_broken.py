@@ -1,7 +1,6 @@
 """A kit that cannot fail proves nothing: each broken adapter fails what it breaks, and no more."""
 
 import asyncio
-from importlib.util import find_spec
 
 import pytest
 import pytest_asyncio
@@ -18,7 +17,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(400),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(find_spec("langgraph") is None, reason="they are made from LangGraph's"),
 ]
 
 AT_ONCE = 8  # they wait more than they work
