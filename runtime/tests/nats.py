@@ -209,7 +209,7 @@ class RunningStack:
         """The trust plane is there and answers."""
         reached = asyncio.Event()
 
-        def ready(is_ready: bool, sentence: str) -> None:  # noqa: FBT001 - as the trust plane calls it
+        def ready(is_ready: bool, sentence: str) -> None:
             if is_ready and sentence == "answering for 1 of 1 stacks":
                 reached.set()
 

@@ -192,7 +192,7 @@ async def test_a_name_makes_an_error(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_garbage_is_no_json(server: Running, stream: bool) -> None:  # noqa: FBT001  a column
+async def test_garbage_is_no_json(server: Running, stream: bool) -> None:
     body = {"model": "garbage", "messages": asked("Hi"), "stream": stream}
 
     async with httpx.AsyncClient() as http:

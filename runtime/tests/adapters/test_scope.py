@@ -23,7 +23,7 @@ async def test_a_tool_belongs_to_the_run_that_called_it() -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_no_tool_is_called_outside_of_a_run(ended: bool) -> None:  # noqa: FBT001
+async def test_no_tool_is_called_outside_of_a_run(ended: bool) -> None:
     run = opened(asking("?", function()))
     run.ended = ended
     enter(run if ended else None)

@@ -1,8 +1,6 @@
 """A kit that cannot fail proves nothing: each broken adapter fails what it breaks, and no more."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from importlib.util import find_spec
 
 import pytest
 import pytest_asyncio
@@ -19,7 +17,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(400),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(find_spec("langgraph") is None, reason="they are made from LangGraph's"),
 ]
 
 AT_ONCE = 8  # they wait more than they work
@@ -28,10 +25,9 @@ type Results = dict[str, tuple[Result, ...]]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def results(model_url: str) -> AsyncIterator[Results]:
+async def results(model_url: str, closed_clients: None) -> Results:
     """The results of all broken adapters, by how they are broken."""
-    from runtime.tests.adapters.conftest import close_clients  # noqa: PLC0415 - has frameworks
-
+    del closed_clients  # when all is over
     few = asyncio.Semaphore(AT_ONCE)
 
     async def checked(broken: Break) -> tuple[Result, ...]:
@@ -43,8 +39,7 @@ async def results(model_url: str) -> AsyncIterator[Results]:
             return await proved(Trial(adapter=broken(adapter), proxy=proxy), lambda _: None)
 
     found = await asyncio.gather(*(checked(broken) for broken, _ in BROKEN.values()))
-    yield dict(zip(BROKEN, found, strict=True))
-    await close_clients()
+    return dict(zip(BROKEN, found, strict=True))
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -205,7 +205,7 @@ async def test_a_tool_killed_between_effect_and_record(
     nats_stack: RunningStack,
     tool: ToolProcesses,
     side_effects: SideEffects,
-    keyed: bool,  # noqa: FBT001 - a parameter of the test
+    keyed: bool,
     answer: str | None,
     happened: list[str],
 ) -> None:
