@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from functools import partial
-from typing import override
 
 import pytest
 
@@ -21,11 +20,6 @@ class TestInstructed(CompletionsContract):
     framework = Framework.AG2
     prompt = (("system", r"You do sums\.\nBe {{brief}}\."), ("user", re.escape(SAID)))
     broke_off = "the model m broke off"
-
-    @pytest.mark.xfail(reason="the model is told of it, and the run goes on without the call")
-    @override
-    async def test_a_queue_that_is_away_is_not_told_to_the_model(self, instructed: Config) -> None:
-        await super().test_a_queue_that_is_away_is_not_told_to_the_model(instructed)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import asyncio
 import re
 from typing import Any, override
 
-import pytest
-
 from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.scope import enter, opened
 from runtime.contract.agent_config import Budget, Framework
@@ -32,11 +30,6 @@ class TestInstructed(CompletionsContract):
     @override
     def described(self, argument: dict[str, Any]) -> dict[str, Any]:
         return {"anyOf": [argument, {"type": "null"}]}
-
-    @pytest.mark.xfail(reason="the model is told of it, and the run goes on without the call")
-    @override
-    async def test_a_queue_that_is_away_is_not_told_to_the_model(self, instructed: Config) -> None:
-        await super().test_a_queue_that_is_away_is_not_told_to_the_model(instructed)
 
 
 async def test_an_argument_that_may_be_left_out_is(config: Config, model_url: str) -> None:
