@@ -3,6 +3,7 @@
 from typing import Any
 
 from runtime.contract.messages import (
+    AgentCalled,
     End,
     EventBase,
     Started,
@@ -14,10 +15,8 @@ from runtime.contract.messages import (
     UsageReported,
 )
 from runtime.contract.subjects import StackSubjects
-from runtime.tools.port import Called, Returned
+from runtime.tools.port import AgentAsked, Announced, Called, Returned
 from runtime.transport.port import Outbox
-
-type Progress = Started | TextDelta | ToolCalled | ToolReturned | UsageReported
 
 
 class Emitter:
@@ -50,13 +49,15 @@ class Emitter:
         if self._task.options.stream:
             await self._emit(TextDelta(**self._place(), text=text))
 
-    async def tool(self, what: Called | Returned) -> None:
-        """A tool was asked, or answered."""
+    async def call(self, what: Announced) -> None:
+        """A tool or another agent was asked, or answered."""
         match what:
             case Called(call, tool, arguments):
                 await self._emit(
                     ToolCalled(**self._place(), call=call, tool=tool, arguments=arguments)
                 )
+            case AgentAsked(call, agent, said):
+                await self._emit(AgentCalled(**self._place(), call=call, agent=agent, input=said))
             case Returned(call, tool, output, outcome):
                 await self._emit(
                     ToolReturned(

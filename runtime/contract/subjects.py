@@ -18,6 +18,7 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
+ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES; the dispatchers of a Stack share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 
@@ -220,14 +221,14 @@ def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index
 
 def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call of an Agent in `effects`; no Tool of the same name may write it."""
-    callee = f"{token(agent.namespace)}.agent_{token(agent.name)}"
+    callee = f"{token(agent.namespace)}.{ASKED}{token(agent.name)}"
     return f"{callee}.{_pair(caller)}.{token(task)}.{step}.{index}"
 
 
-def effect_tool(key: str) -> str | None:
-    """The name of the Tool in a key that `effect_key` made, None if it made none like it."""
+def effect_callee(key: str) -> str | None:
+    """The name of the Tool or Agent in a key of `effects`, None if it is no such key."""
     parts = key.split(".")
-    return parts[1] if len(parts) == EFFECT_TOKENS else None
+    return parts[1].removeprefix(ASKED) if len(parts) == EFFECT_TOKENS else None
 
 
 def keys_of(owner: ObjectName) -> str:

@@ -42,7 +42,7 @@ class MemoryQueue:
         root = self.subjects.root
         self._captured: dict[str, tuple[str, ...]] = {
             self.subjects.stream(Stream.TASKS): (f"{root}.tasks.>",),
-            self.subjects.stream(Stream.CALLS): (f"{root}.calls.>",),
+            self.subjects.stream(Stream.CALLS): (f"{root}.calls.>", f"{root}.asks.>"),
             self.subjects.stream(Stream.EVENTS): (f"{root}.events.>",),
             self.subjects.stream(Stream.DEAD): (f"{root}.dead.>",),
             self.subjects.stream(Stream.ADVISORIES): self.subjects.advisories(),
