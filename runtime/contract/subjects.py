@@ -19,7 +19,7 @@ CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
-DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES; the dispatchers of a Stack share it
+DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 
 
@@ -138,20 +138,23 @@ class StackSubjects:
         return f"{self.root}.events.*.*.*.{token(task)}"
 
     def dead(self, stream: Stream, owner: ObjectName) -> str:
-        """Where the dead letters of an Agent (`TASKS`) or a Tool (`CALLS`) go."""
+        """Where the dead letters of an Agent (`TASKS`), or of calls of a Tool or Agent, go."""
         return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"
 
     def owner(self, stream: Stream, subject: str) -> ObjectName:
         """The Agent or Tool for whom a message of `TASKS` or `CALLS` is.
 
+        Calls of an Agent are `asks`, which are in `CALLS` too.
+
         Raises:
             ValueError: no message of that stream has this subject.
         """
-        prefix = f"{self.root}.{stream.lower()}."
-        namespace, _, rest = subject.removeprefix(prefix).partition(".")
-        if not subject.startswith(prefix):
-            raise ValueError(f"{subject} is no subject of {self.stream(stream)}")
-        return ObjectName(namespace=token(namespace), name=token(rest.partition(".")[0]))
+        kinds = ("calls", "asks") if stream is Stream.CALLS else (stream.lower(),)
+        for kind in kinds:
+            if subject.startswith(prefix := f"{self.root}.{kind}."):
+                namespace, _, rest = subject.removeprefix(prefix).partition(".")
+                return ObjectName(namespace=token(namespace), name=token(rest.partition(".")[0]))
+        raise ValueError(f"{subject} is no subject of {self.stream(stream)}")
 
     def wake(self, agent: ObjectName, worker: str) -> str:
         """Tells one worker process of `agent` that a result waits for it."""
