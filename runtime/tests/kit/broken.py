@@ -184,9 +184,20 @@ class Mistaken(Wrapped):
     @override
     def asked(self, run: Run) -> Run:
         def swapped(call: Call) -> Call:
-            return lambda given: call({"a": given["b"], "b": given["a"]})
+            return lambda given: call({"a": given["b"], "b": given["a"]} if "a" in given else given)
 
         return _calling(run, swapped)
+
+
+class TongueTied(Wrapped):
+    """Asks other agents for nothing in particular."""
+
+    @override
+    def asked(self, run: Run) -> Run:
+        def mute(call: Call) -> Call:
+            return lambda given: call(given | {"input": "hm"} if "input" in given else given)
+
+        return _calling(run, mute)
 
 
 class Sequential(Wrapped):
@@ -322,6 +333,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "drops instructions": (Stubborn, {"instructions of the client"}),
     "mixes up runs": (Shared, {"concurrent runs"}),
     "mixes up arguments": (Mistaken, {"tool call"}),
+    "asks other agents for nothing": (TongueTied, {"sub-agent"}),
     "calls one after the other": (Sequential, {"parallel tool calls"}),
     "dies of a tool": (Fragile, {"tool error"}),
     "ignores the budget of calls": (Spendthrift, {"budget of tool calls"}),
