@@ -12,8 +12,7 @@ from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.value import ObjectName
 from runtime.kit.proxy import ModelProxy
-from runtime.tools.offer import INPUT
-from runtime.tools.port import ToolFunction
+from runtime.tools.port import INPUT, ToolFunction
 
 ADD = FunctionSpec(
     name="add",

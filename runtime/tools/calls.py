@@ -70,8 +70,12 @@ class Calls:
         finally:
             await subscription.close()
 
-    async def result(self, call: Call, subject: str) -> CallResult:
+    async def result(
+        self, call: Call, subject: str, meanwhile: contextlib.AbstractAsyncContextManager[None]
+    ) -> CallResult:
         """How `call` ended: asked under `subject` now, or in an earlier attempt at the task.
+
+        Only if it is asked now, `meanwhile` is entered for as long as that takes.
 
         Raises:
             EffectUnknown: it did not end before the call's deadline.
@@ -82,8 +86,9 @@ class Calls:
         woken = asyncio.Event()
         self._waiting.setdefault(call.id, set()).add(woken)
         try:
-            await self._ask(call, subject)
-            return await self._wait(call, woken)
+            async with meanwhile:
+                await self._ask(call, subject)
+                return await self._wait(call, woken)
         finally:
             waiting = self._waiting[call.id]
             waiting.discard(woken)

@@ -10,20 +10,10 @@ from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.subjects import StackSubjects, ask_key, effect_key
 from runtime.contract.value import ObjectName
 from runtime.tools.errors import BadSpec
+from runtime.tools.port import INPUT
 from runtime.tools.schema import Schema
 
 LONGEST_NAME = 64
-INPUT = {
-    "type": "object",
-    "properties": {
-        "input": {
-            "type": "string",
-            "description": "What it shall do or answer, with all that it has to know for that.",
-        }
-    },
-    "required": ["input"],
-    "additionalProperties": False,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,19 @@ from runtime.contract.messages import Outcome, Task
 from runtime.contract.value import ObjectName
 from runtime.tools.numbering import Numbering
 
+INPUT = {
+    "type": "object",
+    "properties": {
+        "input": {
+            "type": "string",
+            "description": "What it shall do or answer, with all that it has to know for that.",
+        }
+    },
+    "required": ["input"],
+    "additionalProperties": False,
+}
+"""JSON schema of what another agent is asked with."""
+
 
 class ToolFailure(Exception):
     """The tool could not do it; the message is a sentence for the model, which may go on."""

@@ -188,9 +188,10 @@ class _Attempt:
     async def _output(self, offered: Offered, call: Call) -> str:
         offered.schema.check(call.arguments)
         subject = offered.subject(self.calls.subjects, self.calls.caller)
-        waits = self.lending.lent(self.task.id) if offered.is_agent else contextlib.nullcontext()
-        async with waits:
-            return text_of(await self.calls.result(call, subject))
+        meanwhile = (
+            self.lending.lent(self.task.id) if offered.is_agent else contextlib.nullcontext()
+        )
+        return text_of(await self.calls.result(call, subject, meanwhile))
 
     def _check_budget(self) -> None:
         made = len(self.numbering)

@@ -13,11 +13,12 @@ from runtime.contract.messages import Call, CallResult, Outcome
 from runtime.contract.subjects import Stream, ask_key
 from runtime.contract.value import ObjectName
 from runtime.tests.tools.place import ADD, MATH, SPEC, Place, agent_config, task, tool_config
+from runtime.tests.worker.test_slots import Source
 from runtime.tools.calls import step_of
 from runtime.tools.errors import BadSpec, CallBudgetSpent
 from runtime.tools.executors import said_of
-from runtime.tools.offer import INPUT, offers
-from runtime.tools.port import AgentAsked, Called, Returned, ToolFailure
+from runtime.tools.offer import offers
+from runtime.tools.port import INPUT, AgentAsked, Called, Returned, ToolFailure
 
 WRITER = ObjectName(namespace="team", name="writer")
 BINDING = AgentBinding(agent=WRITER, description="Writes poems.")
@@ -108,10 +109,13 @@ async def test_an_answer_that_is_known_is_not_asked_for_again() -> None:
     place = Place()
     end = CallResult(call=KEY, outcome=Outcome.SUCCEEDED, value="Drip.")
     await place.effects.create(KEY, end.encode())
+    source = Source()
+    place.slots.supply(source)
     async with place.toolbox(writing()) as box:
         (writer,) = box.bind(task(), place.tell)
         assert await writer.call(SAID) == "Drip."
     assert place.queue.messages(Stream.CALLS) == []
+    assert source.sizes == []
 
 
 @pytest.mark.parametrize("arguments", [{}, {"input": 3}, {"input": "a", "more": "b"}])
