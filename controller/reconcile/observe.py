@@ -25,6 +25,7 @@ from controller.desired.references import (
     unreadable,
     without_queue,
 )
+from controller.desired.streams import dispatcher_consumers
 from controller.desired.workload import consumer
 from controller.model import (
     Claim,
@@ -44,7 +45,6 @@ from controller.model import (
 from controller.reconcile.claims import read_claims
 from controller.reconcile.world import RunsPlace, World
 from runtime.contract.subjects import (
-    DISPATCHER_DURABLE,
     Bucket,
     StackSubjects,
     Stream,
@@ -253,7 +253,9 @@ def stack_query(owner: Stack, *, is_sweep: bool) -> QueueQuery:
     return QueueQuery(
         streams=tuple(subjects.stream(stream) for stream in Stream),
         buckets=tuple(subjects.bucket(bucket) for bucket in Bucket),
-        consumers=((subjects.stream(Stream.ADVISORIES), DISPATCHER_DURABLE, ""),),
+        consumers=tuple(
+            (one.stream, one.durable, one.filter_subject) for one in dispatcher_consumers(owner)
+        ),
         all_consumers_of=(subjects.stream(Stream.TASKS), subjects.stream(Stream.CALLS))
         if is_sweep
         else (),

@@ -101,7 +101,12 @@ def shared() -> Ask:
 
 def swapped(call: Call) -> Call:
     """Calls a tool with other arguments."""
-    return lambda given: call({"a": given["b"], "b": given["a"]})
+    return lambda given: call({"a": given["b"], "b": given["a"]} if "a" in given else given)
+
+
+def mute(call: Call) -> Call:
+    """Asks other agents for nothing in particular."""
+    return lambda given: call(given | {"input": "hm"} if "input" in given else given)
 
 
 def sequential(run: Run) -> Run:
@@ -245,6 +250,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "drops instructions": (asked(wishing(instructions=None)), {"instructions of the client"}),
     "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),
     "mixes up arguments": (asked(calling(swapped)), {"tool call"}),
+    "asks other agents for nothing": (asked(calling(mute)), {"sub-agent"}),
     "calls one after the other": (asked(sequential), {"parallel tool calls"}),
     "dies of a tool": (asked(failing(ToolFailure, RuntimeError)), {"tool error"}),
     "ignores the budget of calls": (

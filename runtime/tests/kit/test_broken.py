@@ -10,7 +10,7 @@ from runtime.contract.agent_config import Framework
 from runtime.kit.check import SCENARIOS, Subject, config_of, proved
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.kit.report import Result, Verdict
-from runtime.kit.trial import ADD, Trial
+from runtime.kit.trial import SPECS, Trial
 from runtime.tests.kit.broken import BROKEN, Break
 
 pytestmark = [
@@ -34,7 +34,7 @@ async def results(model_url: str, closed_clients: None) -> Results:
         stand_in = Endpoint(model_url, "stand-in")
         async with few, ModelProxy(stand_in, stand_in).serving() as proxy:
             adapter = await build(
-                config_of(Subject(framework=Framework.LANGGRAPH), proxy, "stand-in"), (ADD,)
+                config_of(Subject(framework=Framework.LANGGRAPH), proxy, "stand-in"), SPECS
             )
             return await proved(Trial(adapter=broken(adapter), proxy=proxy), lambda _: None)
 

@@ -62,6 +62,7 @@ CALLING = {
     "tool call",
     "parallel tool calls",
     "tool error",
+    "sub-agent",
     "budget of tool calls",
     "budget of tokens",
 }

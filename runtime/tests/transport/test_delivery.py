@@ -159,6 +159,23 @@ async def test_all_slots_can_be_filled_after_requests_have_run_out(nats: Running
             await asyncio.wait_for(inbox.next(), 0.5)
 
 
+async def test_an_inbox_that_grows_delivers_more_and_one_that_shrinks_less(
+    nats: RunningStack,
+) -> None:
+    workload = await math(nats)
+    async with publisher(nats) as link, worker(nats, workload, slots=1) as inbox:
+        await submit(link, *(f"m{n}" for n in range(4)))
+        held = [await asyncio.wait_for(inbox.next(), 5)]
+        await inbox.resize(2)
+        held.append(await asyncio.wait_for(inbox.next(), 5))
+        await inbox.resize(1)
+        await held.pop().ack()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(inbox.next(), 0.3)
+        await held.pop().ack()
+        assert await take(inbox, 2) == ["m2", "m3"]
+
+
 async def test_what_is_signalled_again_is_kept_once(nats: RunningStack) -> None:
     async with publisher(nats) as link, nats.link_as(await math(nats)) as agent:
         subject = link.subjects.events(MATH, "o", "t1")
