@@ -11,6 +11,7 @@ from controller.tests.local.platform import ROOT, Platform, running
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 CREW = ROOT / "config" / "samples" / "crew"
+JOURNEY = 'Ask the researcher "Look up the planet Mars" and tell the calculator the result.'
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,18 @@ def test_whoever_is_asked_can_be_asked_by_people_too(
 ) -> None:
     with openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0) as client:
         assert said in client.responses.create(model=agent, input=words).output_text
+
+
+def test_the_editor_asks_the_two_others_and_shows_that_it_has(up: Platform) -> None:
+    with openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0) as client:
+        answer = client.responses.create(model="editor", input=JOURNEY)
+
+    assert "58 days for 55 million km" in answer.output_text
+    calls = [item for item in answer.output if item.type == "mcp_call"]
+    assert [(call.name, call.server_label) for call in calls] == [
+        ("researcher", "researcher"),
+        ("calculator", "calculator"),
+    ]
 
 
 def test_an_agent_is_told_at_once_when_one_that_it_may_ask_goes_and_comes_back(
