@@ -50,10 +50,10 @@ async def test_what_a_thread_waits_for_ends_with_the_run() -> None:
     async def endless(_arguments: dict[str, Any]) -> str:
         begun.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             ended.set()
-        return "too late"
+        raise AssertionError
 
     run = opened(asking("?", function(endless)))
     enter(run)
