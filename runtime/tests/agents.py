@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,22 @@ def users(config: AgentConfig, name: str) -> Any:
 
 async def adding(arguments: dict[str, Any]) -> str:
     return str(arguments["a"] + arguments["b"])
+
+
+@dataclass
+class Endless:
+    """A tool that goes on until it is ended; says when it has begun, and when it has ended."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, _arguments: dict[str, Any]) -> str:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+        raise AssertionError
 
 
 def function(

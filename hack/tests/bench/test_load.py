@@ -94,7 +94,7 @@ async def test_a_connection_that_was_closed_is_told() -> None:
     async with answering(refusal) as target, load.connections(target, 1) as (connection,):
         with pytest.raises(load.WrongAnswer):
             await load.timed(connection, target, stream=False)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the end of the connection arrives meanwhile
         with pytest.raises(ConnectionError):
             await load.timed(connection, target, stream=False)
 

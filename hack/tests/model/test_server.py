@@ -286,7 +286,7 @@ async def test_it_ends_within_a_second_with_answers_open(number: int) -> None:
         hanging = asyncio.create_task(
             client.chat.completions.create(model="hang", messages=asked("Hi"))
         )
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # it hangs by then
 
         begun = time.monotonic()
         said = await asyncio.to_thread(stop, running, number)

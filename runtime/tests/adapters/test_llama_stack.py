@@ -157,7 +157,7 @@ async def test_a_blocking_agent_does_not_block_the_loop(stack: Config) -> None:
     longest = 0.0
     while not running.done():
         begun = time.monotonic()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # how long the loop takes to come back is the point
         longest = max(longest, time.monotonic() - begun)
         await asyncio.sleep(0.001)
     assert "12" in answer(await running)

@@ -122,7 +122,7 @@ async def test_what_died_while_no_dispatcher_was_there_is_not_forgotten(scene: S
     async with scene.dispatching():
         await until_empty(scene, Stream.TASKS)
     async with scene.dispatching():
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # for letters that would come twice, wrongly
 
     letters = await scene.letters()
     assert sorted(letter.work or "" for letter in letters) == sorted(task.id for task in tasks)

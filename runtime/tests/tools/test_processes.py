@@ -187,7 +187,7 @@ async def test_calls_wait_for_a_tool_that_is_scaled_to_zero(
     assert await call(nats_stack, (1, 1)) == ["2"]
     await tool.stop()
     calling = asyncio.create_task(call(nats_stack, (1, 2), (3, 4)))
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # nobody answers meanwhile
     assert not calling.done()
     await tool.start()
     assert await calling == ["3", "7"]

@@ -323,7 +323,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
             headers = {"Nats-Trace-Dest": target, "Nats-Trace-Only": "true"}
             await attacker.publish(traced, b"", headers=headers)
         await settled(attacker)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # for a message that would come, wrongly
         assert await messages(nats_stack) == before
 
         # With a message waiting: it stays the one it was, delivered into the void or not at all.
@@ -331,7 +331,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
         held = before | {s.stream(Stream.TASKS): before[s.stream(Stream.TASKS)] + 1}
         await attacker.publish(pull, b"", reply=target)
         await settled(attacker)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the same
         assert await messages(nats_stack) == held
 
         # An ack takes its one message away; neither the confirmation nor the next message adds any.
@@ -340,7 +340,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
             own = await pulled(attacker, inbox(service_account(a)), pull)
             await attacker.publish(own.reply, word, reply=target)
             await settled(attacker)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the same
             assert await messages(nats_stack) == held
 
     async with nats_stack.connect_as(b) as victim:

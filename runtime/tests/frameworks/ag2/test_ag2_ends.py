@@ -79,7 +79,7 @@ STUBBORN = """
         '''Linger.'''
         begun.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             await asyncio.sleep(2)
         return "done"
@@ -129,7 +129,7 @@ async def test_nothing_is_called_for_a_run_that_was_cancelled(own: Config) -> No
                 '''Do the sum too late.'''
                 begun.set()
                 try:
-                    await asyncio.sleep(60)
+                    await asyncio.Event().wait()
                 finally:
                     await add.model.call(a=1, b=2)
 
