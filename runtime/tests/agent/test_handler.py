@@ -321,9 +321,10 @@ async def waits(run: Run) -> AsyncIterator[Step]:
 
 
 async def under_way(place: Place, task: Task) -> None:
-    """Until the adapter runs it, and its record says so."""
-    while not place.adapter.runs or (await place.record(task)).state is not RunState.RUNNING:
+    """Until the adapter runs it; its record says so before."""
+    while task.id not in {run.task for run in place.adapter.runs}:
         await asyncio.sleep(0)
+    assert (await place.record(task)).state is RunState.RUNNING
 
 
 async def test_a_cancelled_run_ends_cancelled() -> None:
