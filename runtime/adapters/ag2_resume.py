@@ -107,5 +107,4 @@ class Historian:
         elif event is not self.known and leads_on(event) and context.variables == self._as_given:
             events = await self.stream.history.get_events()
             past = Past(list(filter(is_conversational, events)), tuple(context.prompt))
-            everything = self.keeper.run.numbering.taken(lambda _: True)
-            await self.keeper.save(past.write, everything)
+            await self.keeper.save(past.write)

@@ -99,14 +99,17 @@ class Keeper:
         self.spent = progress.spent
         return said
 
-    async def save(self, write: Callable[[], Json], calls: Iterable[Numbered] = ()) -> None:
-        """Keep what `write` gives; what cannot be written ends the keeping and not the run."""
+    async def save(self, write: Callable[[], Json], *, again: bool = False) -> None:
+        """Keep what `write` gives; what cannot be written ends the keeping and not the run.
+
+        Shape:
+            again  the next attempt makes all calls again, so that none of them counts as made.
+        """
         if self.run.checkpoint is None or self._is_over:
             return
         try:
-            progress = Progress(
-                made_for=self.made_for, calls=tuple(calls), spent=self.spent, said=write()
-            )
+            calls = () if again else tuple(self.run.numbering.taken(lambda _: True))
+            progress = Progress(made_for=self.made_for, calls=calls, spent=self.spent, said=write())
             data = progress.encode()
         except UNREADABLE as error:
             self._is_over = True
@@ -172,7 +175,7 @@ class Recorded:
 
     async def _save(self) -> None:
         self._is_new = False
-        await self._keeper.save(lambda: self._answers)
+        await self._keeper.save(lambda: self._answers, again=True)
 
 
 def _answers(said: Json) -> dict[str, list[Json]]:

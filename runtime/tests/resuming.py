@@ -201,6 +201,13 @@ async def test_an_agent_that_restarts_keeps_nothing_and_asks_again(attempts: Mad
     assert len(place.questions) == 2 + 3
 
 
+def why_not(caplog: pytest.LogCaptureFixture) -> str:
+    """What the log says of a checkpoint that was not used."""
+    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert record.message == "a checkpoint cannot be used; the run begins anew"
+    return str(record.__dict__["error"])
+
+
 def newer(kept: bytes) -> bytes:
     return json.dumps(json.loads(kept) | {"schema": 2}).encode()
 
@@ -225,11 +232,9 @@ async def test_what_cannot_be_used_begins_the_run_anew(
     kept = await place.kept()
     assert kept is not None
     await place.put(changed(kept))
-    with caplog.at_level(logging.WARNING, "runtime"):
+    with caplog.at_level(logging.WARNING):
         assert "6" in answer(await place.whole())
-    (record,) = caplog.records
-    assert record.message == "a checkpoint cannot be used; the run begins anew"
-    assert said in record.__dict__["error"]
+    assert said in why_not(caplog)
     assert len(place.effects) == 2
     assert len(place.questions) == 2 + 3
 
@@ -241,9 +246,9 @@ async def test_another_version_of_the_agent_begins_anew(
     place = attempts()
     await place.cut(calls=2)
     place.change(change)
-    with caplog.at_level(logging.WARNING, "runtime"):
+    with caplog.at_level(logging.WARNING):
         assert "6" in answer(await place.whole())
-    assert "other instructions, model or tools" in caplog.records[0].__dict__["error"]
+    assert "other instructions, model or tools" in why_not(caplog)
     assert len(place.effects) == 2
     assert len(place.questions) == 2 + 3
 
