@@ -1,6 +1,7 @@
 """The connections to models closed again when the tests of a module have ended."""
 
 import gc
+import importlib
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -8,7 +9,8 @@ import pytest_asyncio
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
 async def closed_connections() -> AsyncIterator[None]:
-    # Environments without BeeAI read this file, too.
+    # Environments without BeeAI read this file, too; and first comes who keeps litellm at home.
+    importlib.import_module("runtime.adapters.beeai")
     import litellm  # noqa: PLC0415
     import openai  # noqa: PLC0415
 
