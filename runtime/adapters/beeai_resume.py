@@ -8,7 +8,6 @@ Source:
     BeeAI framework 0.1.85 (Python): "Backend", "Cache"; `ChatModel.run`.
 """
 
-import copy
 from importlib.metadata import version
 from typing import Any, Final, Self, override
 
@@ -49,8 +48,7 @@ class Remembering(BaseCache[Answer]):  # type: ignore[misc]  # it is not where t
         if any(one is given for one in value for given in self._given):
             return  # a stream that came from here is written back
         await self._inner.set(key, value)
-        # Putting pieces together changes them, and the model is about to do that itself.
-        whole = ChatModelOutput.from_chunks(copy.deepcopy(value))
+        whole = ChatModelOutput.from_chunks(value)
         if whole.output_structured is not None:
             return  # it may be of any class
         wanted = {call.tool_name for call in whole.get_tool_calls()}
