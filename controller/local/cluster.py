@@ -185,10 +185,14 @@ class LocalCluster:
         """Write every token anew, long before it ends, for ever."""
         while True:
             await asyncio.sleep(TOKEN_SECONDS / 4)
-            for ref in list(self._children):
-                if ref.kind == "ServiceAccount":
-                    name = ObjectName(namespace=ref.namespace, name=ref.name)
-                    await asyncio.to_thread(self.write_token, name)
+            accounts = [
+                ObjectName(namespace=ref.namespace, name=ref.name)
+                for ref in self._children
+                if ref.kind == "ServiceAccount"
+            ]
+            # The operator's account is nobody's child, and its proof ends like any other.
+            for account in (self._site.operator, *accounts):
+                await asyncio.to_thread(self.write_token, account)
 
     async def stop(self, *, last: Callable[[ChildRef], bool]) -> None:
         """End all workloads; those for which `last` holds go when the others have ended."""

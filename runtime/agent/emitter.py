@@ -1,6 +1,8 @@
 """The events of one attempt: numbered from 1, in the order in which they happened."""
 
-from typing import Any
+from typing import Any, Final
+
+from pydantic_core import to_json
 
 from runtime.contract.messages import (
     AgentCalled,
@@ -17,6 +19,10 @@ from runtime.contract.messages import (
 from runtime.contract.subjects import StackSubjects
 from runtime.tools.port import AgentAsked, Announced, Called, Returned
 from runtime.transport.port import Outbox
+
+TOLD_BYTES: Final = 768 * 1024
+"""Three quarters of what the queue of a Stack takes at once."""
+TOLD_CHARACTERS: Final = TOLD_BYTES // 6  # none takes more than six bytes in JSON
 
 
 class Emitter:
@@ -50,7 +56,7 @@ class Emitter:
             await self._emit(TextDelta(**self._place(), text=text))
 
     async def call(self, what: Announced) -> None:
-        """A tool or another agent was asked, or answered."""
+        """A tool or another agent was asked, or answered: of a long answer the beginning is told."""
         match what:
             case Called(call, tool, arguments):
                 await self._emit(
@@ -61,7 +67,11 @@ class Emitter:
             case Returned(call, tool, output, outcome):
                 await self._emit(
                     ToolReturned(
-                        **self._place(), call=call, tool=tool, output=output, outcome=outcome
+                        **self._place(),
+                        call=call,
+                        tool=tool,
+                        output=_told(output),
+                        outcome=outcome,
                     )
                 )
 
@@ -80,3 +90,14 @@ class Emitter:
 
     async def _emit(self, event: EventBase) -> None:
         await self._outbox.signal(self._subject, event.encode())
+
+
+def _told(output: str) -> str:
+    """What a client gets to read of an output: all of it, or as much as fits and how much it was.
+
+    The agent has it in full, and a message that the queue refuses would tell nothing at all.
+    """
+    if len(output) <= TOLD_CHARACTERS or len(to_json(output)) <= TOLD_BYTES:
+        return output
+    rest = f"(the agent was given all {len(output)} characters)"
+    return f"{output[:TOLD_CHARACTERS]}… {rest}"

@@ -184,11 +184,25 @@ class FailureReason(StrEnum):
     DEAD_LETTERED = "DeadLettered"
 
 
+class ResultParts(Value):
+    """Where a value is kept that is too large for the record of its call.
+
+    Shape:
+        reservation, count  name the keys (`subjects.effect_part`), the parts numbered from 0.
+        digest              SHA-256 of the value's JSON, in hexadecimal.
+    """
+
+    reservation: int
+    count: int
+    digest: str
+
+
 class CallResult(Versioned):
     """The record of one call in `effects`: reserved before the effect, finished after it.
 
     Shape:
         value     what the function returned, any JSON, when `outcome` is `Succeeded`.
+        parts     where to find it, if it is too large to stand here; `Ledger.whole` puts it back.
         error     a sentence for the model, when it is `Failed` or `Unknown`.
         reason    `DeadLettered` when a worker gave it up: its message is a dead letter, or will
                   be; `ResultTooLarge` when it was carried out and its value could not be kept.
@@ -200,6 +214,7 @@ class CallResult(Versioned):
     call: str
     outcome: Outcome
     value: Any = None
+    parts: ResultParts | None = None
     error: str | None = None
     reason: FailureReason | None = None
     attempt: int = 1

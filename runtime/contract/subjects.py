@@ -219,6 +219,15 @@ def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index
     return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
 
 
+def effect_part(key: str, reservation: int, part: int) -> str:
+    """The key in `effects` of one part of a result that is too large for the record of its call.
+
+    Whoever may write or read the record may write or read its parts. `reservation` is the revision
+    of the record that the writer holds: no two writers ever hold the same.
+    """
+    return f"{key}.{reservation}.{part}"
+
+
 def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call of an Agent in `effects`; no Tool of the same name may write it."""
     callee = f"{token(agent.namespace)}.{ASKED}{token(agent.name)}"

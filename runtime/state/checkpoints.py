@@ -1,9 +1,7 @@
 """How far a run has come, in the bucket `checkpoints`: one value a run, replaced at each save.
 
-A worker may read and write single keys of its Agent and nothing else: it can list no keys, and the
-subjects of JetStream's object store do not cross the border between the accounts. So what is larger
-than one value goes into numbered parts beside it, which the value names; and since parts that are
-in use are never written over, each save counts whole or not at all.
+What is larger than one value goes into numbered parts beside it, which the value names (`parts`);
+and since parts that are in use are never written over, each save counts whole or not at all.
 """
 
 import contextlib
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field
 from runtime.contract.messages import Versioned
 from runtime.contract.subjects import checkpoint_key, checkpoint_part
 from runtime.contract.value import ObjectName
+from runtime.state.parts import PART_BYTES, PartMissing, joined, put_parts, split
 from runtime.transport.port import (
     Entry,
     KeyExists,
@@ -26,8 +25,6 @@ from runtime.transport.port import (
 
 log = logging.getLogger(__name__)
 
-PART_BYTES = 512 * 1024
-"""Half of what the queue of a Stack takes at once."""
 MOST_BYTES = 8 * 1024 * 1024
 """What one run may keep, compressed: the bucket is shared by all runs of a Stack."""
 FAST = 1  # of zlib's levels; the text of messages shrinks to a third or so already
@@ -132,25 +129,21 @@ class Checkpoint:
             await self._store.delete(key)
 
     async def _joined(self, head: Head) -> bytes:
-        found = []
         self._parts = self._part_keys(head.attempt, head.place, head.parts)
-        for key in self._parts:
-            entry = await self._store.get(key)
-            if entry is None:
-                raise BadCheckpoint(f"it is damaged: {key} is missing")
-            found.append(entry.value)
-        return b"".join(found)
+        try:
+            return await joined(self._store, self._parts)
+        except PartMissing as missing:
+            raise BadCheckpoint(f"it is damaged: {missing}") from missing
 
     async def _write(self, body: bytes) -> None:
         if len(body) > MOST_BYTES:
             raise PayloadTooLarge(
                 f"the state of the run takes {len(body)} bytes; {MOST_BYTES} are kept at most"
             )
-        place, size = 1 - self._place, len(body)
-        starts = range(0, size, PART_BYTES) if size > PART_BYTES else ()
-        keys = self._part_keys(self._attempt, place, len(starts))
-        for key, start in zip(keys, starts, strict=True):
-            await self._store.put(key, body[start : start + PART_BYTES])
+        place = 1 - self._place
+        parts = split(body) if len(body) > PART_BYTES else ()
+        keys = self._part_keys(self._attempt, place, len(parts))
+        await put_parts(self._store, keys, parts)
         head = Head(
             attempt=self._attempt,
             place=place,

@@ -6,7 +6,6 @@ grow, they move to a chunk that never changes again. A chunk is created before t
 whoever comes second finds it there, and it can only hold turns that the head he wrote from held.
 """
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.value import ObjectName, Value
 from runtime.state.conversation_head import Admission, Admitted, Blob, Head, Place, Turn
+from runtime.state.parts import PartMissing, joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store
 
 INLINE_BYTES = 64 * 1024
@@ -292,21 +292,19 @@ class Conversations:
             return turn
         data = _MESSAGES.dump_json(turn.messages, by_alias=True)
         digest = hashlib.sha256(data).hexdigest()[:32]
-        parts = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
-        for number, part in enumerate(parts):
-            await self._store.put(subjects.conversation_blob(conversation, digest, number), part)
-        return Turn(task=turn.task, blob=Blob(digest=digest, parts=len(parts)))
+        parts = split(data, PART_BYTES)
+        blob = Blob(digest=digest, parts=len(parts))
+        await put_parts(self._store, _blob_keys(conversation, blob), parts)
+        return Turn(task=turn.task, blob=blob)
 
     async def _messages(self, head: Head, turn: Turn) -> tuple[Message, ...]:
         if not turn.blob:
             return turn.messages
-        keys = [
-            subjects.conversation_blob(head.conversation, turn.blob.digest, number)
-            for number in range(turn.blob.parts)
-        ]
-        entries = await asyncio.gather(*map(self._store.get, keys))
-        parts = [entry.value for entry in entries if entry]
-        return _MESSAGES.validate_json(b"".join(parts)) if len(parts) == len(keys) else ()
+        keys = _blob_keys(head.conversation, turn.blob)
+        try:
+            return _MESSAGES.validate_json(await joined(self._store, keys))
+        except PartMissing:
+            return ()
 
     async def _newest(self, head: Head, room: int) -> tuple[Message, ...]:
         newest: list[Message] = []
@@ -339,6 +337,11 @@ class Conversations:
         if not found:
             raise NoConversation(f"there is no conversation {conversation}")
         return found
+
+
+def _blob_keys(conversation: str, blob: Blob) -> list[str]:
+    names = (conversation, blob.digest)
+    return [subjects.conversation_blob(*names, part) for part in range(blob.parts)]
 
 
 def _belonging(head: Head, user: str) -> Head:

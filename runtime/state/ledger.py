@@ -1,15 +1,22 @@
 """The ledger of effects: each call is reserved before its effect and finished after it.
 
-Whoever finds a record knows what happened; the pure `what_next` says what follows from it.
+Whoever finds a record knows what happened; the pure `what_next` says what follows from it. A result
+that is too large for the record stands in parts beside it, which are written first: a worker that
+is lost in between leaves its reservation, as if it had been lost in the middle of the effect.
 """
 
 import asyncio
 import contextlib
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic_core import from_json, to_json
+
 from runtime.contract.agent_config import SideEffects
-from runtime.contract.messages import CallResult, Outcome
+from runtime.contract.messages import CallResult, Outcome, ResultParts
+from runtime.contract.subjects import effect_part
+from runtime.state.parts import PART_BYTES, joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store, TransportError, Unavailable
 
 RETRY_SECONDS = 0.5
@@ -71,6 +78,21 @@ class Ledger:
             return Noted(None)
         return Noted(CallResult.decode(entry.value), entry.revision)
 
+    async def whole(self, record: CallResult) -> CallResult:
+        """`record` with its value, also if that is kept in parts; a failure if it is damaged.
+
+        Raises:
+            PartMissing: the server that was asked lags behind, or a part is lost.
+            TransportError: the queue is away.
+        """
+        if record.parts is None:
+            return record
+        data = await joined(self._effects, _part_keys(record.call, record.parts))
+        if hashlib.sha256(data).hexdigest() != record.parts.digest:
+            damaged = "it was carried out, but what it returned is damaged in the queue"
+            return record.model_copy(update={"outcome": Outcome.FAILED, "error": damaged})
+        return record.model_copy(update={"value": from_json(data), "parts": None})
+
     async def reserve(self, key: str, noted: Noted, sequence: int) -> Noted:
         """Note that the effect is about to happen, once more than `noted` says.
 
@@ -100,17 +122,22 @@ class Ledger:
 
         Raises:
             Overtaken: somebody else holds the call, or has ended it, by now.
+            QueueFull: the bucket has no room for it.
             Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
         try:
             async with asyncio.timeout(patience_seconds):
-                return await self._write_for_sure(key, noted, end)
+                return await self._write_for_sure(key, noted, *_parted(noted, end))
         except TimeoutError as error:
             raise Unavailable(f"the end of the call {key} could not be written") from error
 
-    async def _write_for_sure(self, key: str, noted: Noted, end: CallResult) -> Noted:
+    async def _write_for_sure(
+        self, key: str, noted: Noted, end: CallResult, parts: tuple[bytes, ...]
+    ) -> Noted:
         while True:
             try:
+                if end.parts is not None:
+                    await put_parts(self._effects, _part_keys(key, end.parts), parts)
                 return await self._write(key, noted, end)
             except Unavailable:
                 # It may have been written all the same: look before writing again.
@@ -128,3 +155,17 @@ class Ledger:
         except (KeyExists, RevisionConflict) as conflict:
             raise Overtaken(f"the call {key} has moved on") from conflict
         return Noted(record, revision)
+
+
+def _parted(noted: Noted, end: CallResult) -> tuple[CallResult, tuple[bytes, ...]]:
+    """The record of `end` and the parts of its value, none if the record can hold it."""
+    data = to_json(end.value, inf_nan_mode="null")
+    if len(data) <= PART_BYTES:
+        return end, ()
+    parts, digest = split(data), hashlib.sha256(data).hexdigest()
+    where = ResultParts(reservation=noted.revision, count=len(parts), digest=digest)
+    return end.model_copy(update={"value": None, "parts": where}), parts
+
+
+def _part_keys(key: str, parts: ResultParts) -> list[str]:
+    return [effect_part(key, parts.reservation, part) for part in range(parts.count)]

@@ -120,9 +120,11 @@ class Calls:
     async def _ended(self, key: str) -> CallResult | None:
         try:
             record = (await self._ledger.read(key)).record
+            if record is None or record.outcome is Outcome.RESERVED:
+                return None
+            return await self._ledger.whole(record)
         except TransportError:
             return None  # out of reach for now; whoever waits looks again
-        return None if record is None or record.outcome is Outcome.RESERVED else record
 
     async def _on_wake(self, _subject: str, data: bytes) -> None:
         for woken in self._waiting.get(data.decode(errors="replace"), ()):

@@ -12,7 +12,7 @@ class CallBudgetSpent(Exception):
 
 
 class ResultTooLarge(ToolFailure):
-    """The call was carried out, and what it returned is more than the queue takes."""
+    """The call was carried out, and what it returned is more than is kept of one call."""
 
 
 class EffectUnknown(ToolFailure):

@@ -5,8 +5,9 @@ from typing import Any, Final, Protocol
 
 from runtime.contract.catalogue import FunctionSpec
 
-MAX_RESULT_BYTES: Final = 524288
-"""A result is one entry of the ledger, and so one message of the queue."""
+MAX_RESULT_BYTES: Final = 4 * 1024 * 1024
+"""As JSON: a million tokens or so, more than models read, and a twentieth of what all results of a
+Stack may fill by default (`SHARES` of `effects` in `controller/desired/streams.py`)."""
 
 type Say = Callable[[tuple[FunctionSpec, ...], str | None], Awaitable[None]]
 """Tells the catalogue what can be called, and what of the wanted cannot and why."""

@@ -18,7 +18,7 @@ from runtime.tools.deadline import CALL_DEADLINE
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES, Executor
 from runtime.tools.port import ToolFailure
-from runtime.transport.port import Delivery, Outbox, TransportError
+from runtime.transport.port import Delivery, Outbox, QueueFull, TransportError
 from runtime.worker import outcomes
 from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
 from runtime.worker.suspects import Busy, Suspects
@@ -130,12 +130,10 @@ class CallHandler:
             return _ended(reserved, call, self._when_begun, late)
         except EffectUnknown as failure:
             return _ended(reserved, call, self._when_begun, str(failure))
+        except ResultTooLarge as failure:
+            return _too_large(reserved, call, str(failure))
         except ToolFailure as failure:
-            end = _ended(reserved, call, Outcome.FAILED, str(failure))
-            too_large = isinstance(failure, ResultTooLarge)
-            return end.model_copy(
-                update={"reason": FailureReason.RESULT_TOO_LARGE} if too_large else {}
-            )
+            return _ended(reserved, call, Outcome.FAILED, str(failure))
         return _ended(reserved, call, Outcome.SUCCEEDED).model_copy(update={"value": value})
 
     @property
@@ -154,7 +152,13 @@ class CallHandler:
                 await self.ledger.release(call.id, reserved)
 
     async def _end(self, call: Call, noted: Noted, end: CallResult) -> None:
-        await self.ledger.finish(call.id, noted, end)
+        try:
+            await self.ledger.finish(call.id, noted, end)
+        except QueueFull:
+            if end.value is None:
+                raise
+            full = f"{call.function} was carried out, but there is no room for what it returned"
+            await self.ledger.finish(call.id, noted, _too_large(noted, call, full))
         await self._wake(call)
 
     async def _wake(self, call: Call) -> None:
@@ -181,6 +185,11 @@ def _replayed(record: CallResult | None, sequence: int) -> outcomes.Outcome:
         return Done()
     # Another message for the same call is no dead letter: there is one for each call.
     return GivenUp(record.error or "") if record.sequence == sequence else Done()
+
+
+def _too_large(noted: Noted, call: Call, error: str) -> CallResult:
+    end = _ended(noted, call, Outcome.FAILED, error)
+    return end.model_copy(update={"reason": FailureReason.RESULT_TOO_LARGE})
 
 
 def _ended(noted: Noted, call: Call, outcome: Outcome, error: str | None = None) -> CallResult:

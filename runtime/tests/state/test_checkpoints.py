@@ -10,7 +10,8 @@ import pytest
 
 from runtime.contract.subjects import Bucket, checkpoint_key, checkpoint_part
 from runtime.contract.value import ObjectName
-from runtime.state.checkpoints import MOST_BYTES, PART_BYTES, BadCheckpoint, Checkpoints
+from runtime.state.checkpoints import MOST_BYTES, BadCheckpoint, Checkpoints
+from runtime.state.parts import PART_BYTES
 from runtime.tests.nats import running_stack
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.memory_store import MemoryStore

@@ -30,7 +30,7 @@ from runtime.tools.executors import announce, said_of
 from runtime.tools.offer import offers, visible
 from runtime.tools.port import Announced, Called, Returned, ToolFailure
 from runtime.tools.toolbox import CatalogueToolbox
-from runtime.transport.port import Unavailable
+from runtime.transport.port import Entry, Unavailable
 
 SUB = ObjectName(namespace="team", name="sub")
 
@@ -131,6 +131,41 @@ async def test_a_result_becomes_text_for_the_model(value: Any, text: str) -> Non
     async with place.working(), place.toolbox() as box:
         (add,) = box.bind(task(), place.tell)
         assert await add.call({}) == text
+
+
+async def test_a_large_result_reaches_the_model_whole_and_a_rerun_finds_it() -> None:
+    async def give(_function: str, arguments: dict[str, Any]) -> Any:
+        return ["ä" * 1_500_000, arguments["a"]]
+
+    place = Place(give)
+    async with place.working(), place.toolbox() as box:
+        for _ in range(2):
+            (add,) = box.bind(task(), place.tell)
+            assert await add.call({"a": 7}) == f'["{"ä" * 1_500_000}",7]'
+    assert len(place.executor.asked) == 1
+
+
+async def test_a_result_that_a_server_has_in_part_is_waited_for() -> None:
+    """Of several servers the one that answers may lag behind."""
+
+    async def give(_function: str, _arguments: dict[str, Any]) -> Any:
+        return "x" * 1_000_000
+
+    place = Place(give)
+    held_back = asyncio.Event()
+    real = place.effects.get
+
+    async def lagging(key: str) -> Entry | None:
+        if key.endswith(".1") and not held_back.is_set():
+            held_back.set()
+            return None
+        return await real(key)
+
+    async with place.working(), place.toolbox(look_seconds=0.05) as box:
+        place.effects.get = lagging  # type: ignore[method-assign]  # a server that lags
+        (add,) = box.bind(task(), place.tell)
+        assert await add.call({"a": 7}) == "x" * 1_000_000
+    assert held_back.is_set()
 
 
 async def test_wrong_arguments_are_told_without_a_call() -> None:

@@ -1,19 +1,23 @@
 """One call from its delivery to its end, on a queue in memory."""
 
 import asyncio
-from typing import Any
+from dataclasses import replace
+from typing import Any, override
 
 import pytest
 
 from runtime.contract.agent_config import SideEffects
 from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
-from runtime.contract.subjects import Stream
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
-from runtime.state.ledger import Noted
+from runtime.state.ledger import Ledger, Noted
 from runtime.tests.tools.place import ADD, MATH, Place, adding, call, tool_config
 from runtime.tools.errors import EffectUnknown
+from runtime.tools.executor import MAX_RESULT_BYTES
 from runtime.tools.port import ToolFailure
 from runtime.transport.memory import MemoryDelivery
+from runtime.transport.memory_store import MemoryStore
+from runtime.transport.port import QueueFull
 from runtime.worker import decide
 from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
 
@@ -219,7 +223,7 @@ async def hangs(_function: str, _arguments: dict[str, Any]) -> Any:
 
 
 async def talks(_function: str, _arguments: dict[str, Any]) -> Any:
-    return "x" * 600_000
+    return "x" * MAX_RESULT_BYTES
 
 
 @pytest.mark.parametrize(
@@ -247,7 +251,7 @@ async def test_how_a_call_may_fail(
     assert record.reason is None
 
 
-async def test_a_result_that_the_queue_does_not_take_is_told() -> None:
+async def test_a_result_over_the_limit_is_told() -> None:
     place = Place(talks)
     await place.publish(call())
     assert await place.handler.handle(await place.delivery()) == Done()
@@ -256,9 +260,38 @@ async def test_a_result_that_the_queue_does_not_take_is_told() -> None:
     assert (record.outcome, record.value) == (Outcome.FAILED, None)
     assert record.reason is FailureReason.RESULT_TOO_LARGE
     assert record.error == (
-        "add was carried out, but returned 600002 bytes, more than 524288; "
+        "add was carried out, but returned 4194306 bytes, more than 4194304; "
         "ask for less at once, if it lets you"
     )
+
+
+class Full(MemoryStore):
+    """A bucket with room for records, but not for what stands beside them."""
+
+    @override
+    async def put(self, key: str, value: bytes) -> int:
+        if key != call().id:
+            raise QueueFull("the queue is full")
+        return await super().put(key, value)
+
+
+async def test_a_large_result_without_room_for_it_is_told_and_not_run_again() -> None:
+    place = Place(at_length)
+    full = Full(place.queue.buckets, place.queue.subjects.bucket(Bucket.EFFECTS))
+    handler = replace(place.handler, ledger=Ledger(full))
+    for _ in range(2):
+        await place.publish(call())
+        assert await handler.handle(await place.delivery()) == Done()
+    record = await place.record(call())
+    assert record is not None
+    assert (record.outcome, record.value) == (Outcome.FAILED, None)
+    assert record.reason is FailureReason.RESULT_TOO_LARGE
+    assert record.error == "add was carried out, but there is no room for what it returned"
+    assert len(place.executor.asked) == 1
+
+
+async def at_length(_function: str, _arguments: dict[str, Any]) -> Any:
+    return "x" * (MAX_RESULT_BYTES - 2)
 
 
 @pytest.mark.parametrize(

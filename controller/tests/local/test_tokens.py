@@ -1,0 +1,60 @@
+"""The tokens that embedded mode writes in place of a kubelet."""
+
+import asyncio
+from pathlib import Path
+
+import jwt
+import pytest
+
+from controller.local import cluster
+from controller.local.cluster import LocalCluster
+from controller.local.environments import Environments
+from controller.local.issuer import LocalIssuer
+from controller.local.site import EmbeddedSite, ModelEndpoint
+from controller.model import Child, TrustKeys
+from runtime.contract.value import ObjectName
+
+MATH = ObjectName(namespace="team", name="agent-math")
+
+
+def ignore(*_: object) -> None:
+    """Nobody looks at what comes of it."""
+
+
+async def test_every_token_is_written_anew_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the operator too: without it, it could not reach the queue any more."""
+    monkeypatch.setattr(cluster, "TOKEN_SECONDS", 2.0)
+    issuer = LocalIssuer("k8gentai")
+    site = EmbeddedSite(
+        root=tmp_path,
+        issuers=(issuer.trusted(),),
+        trust_keys=TrustKeys("a", "u"),
+        model=ModelEndpoint("http://127.0.0.1:1/v1"),
+    )
+    local = LocalCluster(site, Environments(ignore), issuer, on_change=ignore, on_report=ignore)
+    local.write_token(site.operator)
+    body = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"namespace": MATH.namespace, "name": MATH.name},
+    }
+    await local.apply(Child(body), force=True)
+
+    def tokens() -> list[str]:
+        return [Path(site.token_file(one)).read_text() for one in (site.operator, MATH)]
+
+    first = tokens()
+    renewing = asyncio.create_task(local.renew_tokens())
+    async with asyncio.timeout(5):
+        while set(tokens()) & set(first):
+            await asyncio.sleep(0.05)
+    renewing.cancel()
+    subjects = [
+        jwt.decode(token, options={"verify_signature": False})["sub"].removeprefix(
+            "system:serviceaccount:"
+        )
+        for token in tokens()
+    ]
+    assert subjects == ["k8gentai-system:k8gentai-operator", "team:agent-math"]
