@@ -56,7 +56,7 @@ class Emitter:
             await self._emit(TextDelta(**self._place(), text=text))
 
     async def call(self, what: Announced) -> None:
-        """A tool or another agent was asked, or answered: of a long answer the beginning is told."""
+        """A call was made, or answered: of a long answer its beginning is told."""
         match what:
             case Called(call, tool, arguments):
                 await self._emit(
