@@ -46,7 +46,15 @@ class Conversation:
     conversation: str
 
 
-type Matter = OpenRun | EndedRun | Conversation
+@dataclass(frozen=True, slots=True)
+class ParkedRun:
+    """A run that waits for a person, or goes on: is its place kept, its task published?"""
+
+    agent: ObjectName
+    task: str
+
+
+type Matter = OpenRun | EndedRun | Conversation | ParkedRun
 
 
 class Book:
@@ -143,6 +151,12 @@ class Book:
             elif conversation is not None and record.state is RunState.QUEUED:
                 self._put_by(Conversation(conversation), record.task.created + UNPUBLISHED_SECONDS)
         agent = record.task.agent
+        if record.state is RunState.PARKED:
+            self.put(ParkedRun(agent, task), now)
+        elif record.is_resumed:
+            self.put(ParkedRun(agent, task), (record.resumed or now) + UNPUBLISHED_SECONDS)
+        else:
+            self._times.pop(ParkedRun(agent, task), None)
         needed = due(
             record,
             now=now,
@@ -159,6 +173,7 @@ class Book:
         agent, task, conversation = record.task.agent, record.task.id, record.task.conversation
         self._cancelled_since.pop(task, None)
         self._times.pop(OpenRun(agent, task), None)
+        self._times.pop(ParkedRun(agent, task), None)
         self._waits_no_more(record)
         if conversation is not None:
             self.put(Conversation(conversation), now)
@@ -171,6 +186,7 @@ class Book:
             case [namespace, name, task]:
                 agent = ObjectName(namespace=namespace, name=name)
                 self._times.pop(OpenRun(agent, task), None)
+                self._times.pop(ParkedRun(agent, task), None)
 
     def _waits_no_more(self, record: RunRecord) -> None:
         conversation = record.task.conversation
