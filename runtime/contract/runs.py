@@ -111,6 +111,11 @@ class RunRecord(Versioned):
         return min((one.expires for one in self.approvals if one.is_open), default=None)
 
     @property
+    def is_asking(self) -> bool:
+        """Whether it waits for people."""
+        return self.state is RunState.PARKED and self.waits_until is not None
+
+    @property
     def is_resumed(self) -> bool:
         """Whether it goes on after it was parked, and no worker has begun that."""
         return self.state is RunState.QUEUED and 0 < self.parked_attempt == self.attempt
