@@ -45,9 +45,14 @@ def stack_view(
 
 
 def agent_view(
-    stack: Stack | None = None, tools: tuple[Tool, ...] = (), *, facts: Any = None, **spec: Any
+    stack: Stack | None = None,
+    tools: tuple[Tool, ...] = (),
+    *,
+    approval: Mapping[str, Any] | None = None,
+    facts: Any = None,
+    **spec: Any,
 ) -> AgentView:
-    names = [{"toolRef": {"name": one.metadata.name}} for one in tools]
+    names = [{"toolRef": {"name": one.metadata.name}, "approval": approval or {}} for one in tools]
     owner = read(Agent, samples.agent(**{"tools": names, **spec}), "agent-uid")
     stack = stack or the_stack()
     return WorkloadView(
