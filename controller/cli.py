@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from controller.api.agent import Framework
+from controller.local.ask import NoAnswer
 from controller.local.check import CannotCheck, CheckOptions, check
+from controller.local.decide import NotDecided, Word, decide
 from controller.local.environments import NoEnvironment
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
@@ -24,8 +26,11 @@ def main() -> None:
     try:
         if arguments.verb == "check":
             sys.exit(asyncio.run(check(check_options(arguments), say)))
+        if arguments.verb in {"approve", "deny"}:
+            asyncio.run(decide(word(arguments), show))
+            return
         asyncio.run(up(options(arguments)))
-    except (BadManifest, CannotCheck, Failed, NoEnvironment) as error:
+    except (BadManifest, CannotCheck, Failed, NoAnswer, NoEnvironment, NotDecided) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -37,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     _add_up(verbs.add_parser("up", help="run the manifests of a folder on this machine"))
     _add_check(verbs.add_parser("check", help="show what an agent of any framework can do"))
+    _add_decide(verbs.add_parser("approve", help="let a call happen that waits for a person"))
+    deny = verbs.add_parser("deny", help="refuse a call that waits for a person")
+    deny.add_argument("--reason", metavar="WORDS", help="what the agent is told")
+    _add_decide(deny)
     return top
 
 
@@ -71,6 +80,27 @@ def _add_check(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON")
 
 
+def _add_decide(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "id", metavar="ID", help="of the approval (mcpr_…), or of its response (resp_…) for all"
+    )
+    verb.add_argument(
+        "--url", default="http://127.0.0.1:8321", help="the Stack's server (%(default)s)"
+    )
+    verb.add_argument("--token", help="yours, where the server asks for one")
+
+
+def word(arguments: argparse.Namespace) -> Word:
+    """What `approve` or `deny` says."""
+    return Word(
+        id=arguments.id,
+        approve=arguments.verb == "approve",
+        url=arguments.url.rstrip("/").removesuffix("/v1"),
+        reason=getattr(arguments, "reason", None),
+        token=arguments.token,
+    )
+
+
 def options(arguments: argparse.Namespace) -> Options:
     """What `up` is to do."""
     return Options(
@@ -98,6 +128,12 @@ def say(words: str) -> None:
     """A line of progress, apart from what was asked for."""
     sys.stderr.write(f"{words}\n")
     sys.stderr.flush()
+
+
+def show(words: str) -> None:
+    """A piece of what was asked for."""
+    sys.stdout.write(words)
+    sys.stdout.flush()
 
 
 def _port(text: str) -> int:

@@ -82,7 +82,7 @@ class Following:
         self.is_paused = False
 
     def recall(self, published: Iterable[Event], *, answered: int) -> None:
-        """Begin with what was told before; `answered`: the attempt whose approvals are decided."""
+        """Begin with what was told before; `answered`: the last attempt that waits for nobody."""
         self._answered = answered
         for event in published:
             self.push(event)

@@ -113,11 +113,12 @@ class AmfResponses:
         # Read while nothing is added: once it is decided, the run goes on at any moment.
         published = await KeptRuns(desk, user).told(made.task)
         record = await desk.decide(made, user)
-        if record.is_asking or made.background:
+        if not made.stream and (record.is_asking or made.background):
             return json_response(recalled(record, published))
+        answered = record.attempt - 1 if record.is_asking else record.attempt
 
         async def go_on(following: Following) -> None:
-            following.recall(published, answered=record.attempt)
+            following.recall(published, answered=answered)
 
         answering = Answering(desk, Conversing(desk, self._items), record, go_on)
         return await (answering.streamed() if made.stream else answering.whole())

@@ -200,9 +200,10 @@ async def test_until_both_are_decided_the_open_one_is_asked_for(people: Server) 
                 await asyncio.sleep(0.05)
                 asked = await client.responses.retrieve(asked.id)
         first, second = requests(asked)
-        half = await client.responses.create(
-            model=model, previous_response_id=asked.id, input=answers(second), stream=False
+        halves = await client.responses.create(
+            model=model, previous_response_id=asked.id, input=answers(second), stream=True
         )
+        half = [event async for event in halves][-1].response  # type: ignore[union-attr]  # it has
         assert (half.status, requests(half)) == ("completed", [first])
         assert len(actor.seen) == 1
         rest = await client.responses.create(
