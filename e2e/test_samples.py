@@ -18,9 +18,12 @@ ALL_READY = (
     *("stack/default", "tool/add", "agent/math", "agent/triage", "agent/clerk"),
     *("tool/models", "agent/guide"),
     *("tool/check-expense", "agent/expenses", "tool/look-up-dish", "agent/waiter"),
-    *("tool/look-up-stock", "agent/letters"),
+    *("tool/look-up-stock", "agent/letters", "tool/refund", "agent/refunds"),
 )
-FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai")
+FOLDERS = (
+    *("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai"),
+    "approval",
+)
 
 
 @pytest.fixture(scope="module")

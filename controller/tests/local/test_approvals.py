@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def up(tmp_path_factory: pytest.TempPathFactory, effects: Path) -> Iterator[Plat
         name = framework.lower()
         (folder / f"{name}.yaml").write_text(counter(name, framework))
     hasty = counter("hasty", "LangGraph", ", timeoutSeconds: 1")
+    for file in ("desk", "tool", "agent"):
+        shutil.copy(ROOT / "config" / "samples" / "approval" / f"{file}.yaml", folder)
     (folder / "hasty.yaml").write_text(hasty)
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
         yield platform
@@ -194,6 +197,13 @@ def test_a_person_decides_by_the_command(
     assert again.stderr == f"error: {second.id} asks for no approval: it is completed\n"
     once_more = command(up, "approve", request.id)
     assert "409: anonymous has decided on this call of count already" in once_more.stderr
+
+
+def test_the_sample_asks_before_money_leaves_the_house(up: Platform, client: openai.OpenAI) -> None:
+    asked = client.responses.create(model="refunds", input='Refund order "A17"')
+    (request,) = requests(asked)
+    assert (request.server_label, request.arguments) == ("refund", '{"order":"A17"}')
+    assert "39.00 EUR were refunded for A17" in command(up, "approve", asked.id).stdout
 
 
 @pytest.mark.parametrize(
