@@ -166,6 +166,11 @@ class TaskHandler:
             # Somebody wants it to end; if it was anything else, this is refused, too.
             await self._end(held, emitter, self._cancelled(held.record, emitter))
             return Done()
+        except PayloadTooLarge:
+            message = "the calls that need a person are larger than the queue takes"
+            end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)
+            await self._end(held, emitter, end)
+            return Done()
         await emitter.approvals(parked.record)
         log.info("parked", extra={"task": held.record.task.id, "calls": len(approvals.needed)})
         return Done()

@@ -101,10 +101,6 @@ class RunRecord(Versioned):
             }
         )
 
-    def approval(self, call: str) -> Approval | None:
-        """What is known of the call with this key, if a person was asked."""
-        return next((one for one in self.approvals if one.call == call), None)
-
     @property
     def waits_until(self) -> float | None:
         """When an approval that is open expires first; None if all are decided."""

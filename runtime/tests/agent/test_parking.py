@@ -10,7 +10,7 @@ import pytest
 from runtime.adapters.port import Answer, Run, Step, Text
 from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
 from runtime.contract.approval import Verdict
-from runtime.contract.messages import ApprovalNeeded, Task
+from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
 from runtime.contract.runs import PARKED_ATTEMPT, RunState
 from runtime.contract.subjects import Bucket, run_key
 from runtime.state.checkpoints import Checkpoints
@@ -19,6 +19,7 @@ from runtime.tests.agents import ADD, SPEC
 from runtime.tools.approvals import Approvals
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import Agreement, Announce, ToolFailure, ToolFunction
+from runtime.transport.port import PayloadTooLarge
 from runtime.worker.outcomes import Done
 
 BINDING = ToolBinding(tool=ADD, approval_required=True)
@@ -138,6 +139,21 @@ async def test_who_cancels_at_that_moment_is_heard() -> None:
     assert await place.handler.handle(await place.delivery()) == Done()
     record = await place.record(task)
     assert (record.state, record.approvals) == (RunState.CANCELLED, ())
+
+
+async def test_calls_that_the_queue_does_not_take_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def too_large(*_: object) -> None:
+        raise PayloadTooLarge("it has 2 MiB")
+
+    place = place_of()
+    monkeypatch.setattr(place.runs, "park", too_large)
+    task = await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(task)
+    assert record.reason is FailureReason.RESULT_TOO_LARGE
+    assert record.message == "the calls that need a person are larger than the queue takes"
 
 
 async def test_a_worker_that_stops_at_that_moment_hands_the_run_back() -> None:

@@ -11,17 +11,22 @@ from runtime.contract.agent_config import Framework
 from runtime.contract.approval import Verdict
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunState
-from runtime.tests.agent.test_handler import Place
+from runtime.tests.agent.test_handler import MATH, Place
 from runtime.tests.agent.test_parking import BINDING, decided
 from runtime.tests.agents import ADD, SPEC, Config
+from runtime.tests.frameworks.crewai.conftest import clients
 from runtime.tests.kit.test_frameworks import is_installed
 from runtime.tools.approvals import Approvals
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import Agreement, Announce, ToolFunction
 from runtime.worker.outcomes import Done
 
+__all__ = ["clients"]  # a fixture
+
 pytestmark = [
     pytest.mark.integration,
+    # One event loop for all, as in a worker: the clients of models keep their connections in it.
+    pytest.mark.asyncio(loop_scope="module"),
     # CrewAI reads the fields that it has deprecated.
     pytest.mark.filterwarnings("ignore:(.* is )?deprecated:DeprecationWarning"),
 ]
@@ -61,7 +66,8 @@ async def test_a_run_parks_within_a_second_and_goes_on_when_somebody_agrees(
     url = request.getfixturevalue("stack_url" if llama else "model_url")
     model = "small/stand-in" if llama else "stand-in"
     place, toolbox = Place(), Adding()
-    place.handler.config = config(framework=framework, url=url, model=model, tools=(BINDING,))
+    made = config(framework=framework, url=url, model=model, tools=(BINDING,))
+    place.handler.config = made.model_copy(update={"agent": MATH})
     place.handler.adapter = await build(place.handler.config, (SPEC,))
     place.handler.toolbox = toolbox
     task = await place.accept("What is 12 + 30?")
