@@ -21,7 +21,7 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import PARKED_ATTEMPT, REVISION, RunRecord, RunState
+from runtime.contract.runs import REVISION, RunRecord, RunState, parked_attempt
 from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.approvals import Approvals
@@ -111,7 +111,7 @@ class TaskHandler:
 
     async def _with_record(self, task: Task, held: Held, delivery: Delivery) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
-        parked = _parked_attempt(delivery)
+        parked = parked_attempt(delivery.headers)
         match before(held.record, self.config.retry, time.time(), parked_attempt=parked):
             case Outdated():
                 return Done()
@@ -320,12 +320,6 @@ def _as_accepted(task: Task, delivery: Delivery) -> Held | None:
     """The record of a task as its server has written it, if the message names its revision."""
     revision = delivery.headers.get(REVISION, "")
     return Held(RunRecord(task=task), int(revision)) if revision.isdecimal() else None
-
-
-def _parked_attempt(delivery: Delivery) -> int:
-    """Which attempt had parked the run last when this message was queued, 0 if none had."""
-    attempt = delivery.headers.get(PARKED_ATTEMPT, "")
-    return int(attempt) if attempt.isdecimal() else 0
 
 
 def _goes_on(begun: RunRecord, now: RunRecord) -> bool:

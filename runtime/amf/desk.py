@@ -175,6 +175,8 @@ class Desk:
     async def decide(self, made: Decisions, user: str) -> RunRecord:
         """Write what `user` decides into the record of a run of his, and follow it from here on.
 
+        That works also for one whose response was not to be stored: nobody else could decide.
+
         Raises:
             NotFound: there is no such run of his.
             BadRequest, Conflict: see `decided`.

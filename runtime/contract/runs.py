@@ -1,5 +1,6 @@
 """The run record: one per task, the single truth about where it stands."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from runtime.contract.approval import Approval, Verdict
@@ -26,6 +27,12 @@ PARKED_ATTEMPT = "K8gentai-Parked-Attempt"
 
 A message that names another one, or none, is from before: its delivery was not acknowledged.
 """
+
+
+def parked_attempt(headers: Mapping[str, str]) -> int:
+    """Which attempt had parked the run last when this message was queued, 0 if none had."""
+    attempt = headers.get(PARKED_ATTEMPT, "")
+    return int(attempt) if attempt.isdecimal() else 0
 
 
 class RunState(StrEnum):

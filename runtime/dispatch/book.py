@@ -151,7 +151,7 @@ class Book:
             elif conversation is not None and record.state is RunState.QUEUED:
                 self._put_by(Conversation(conversation), record.task.created + UNPUBLISHED_SECONDS)
         agent = record.task.agent
-        if record.state is RunState.PARKED:
+        if record.state is RunState.PARKED and conversation is not None:
             self.put(ParkedRun(agent, task), now)
         elif record.is_resumed:
             self.put(ParkedRun(agent, task), (record.resumed or now) + UNPUBLISHED_SECONDS)
