@@ -44,7 +44,7 @@ def test_the_limits_are_for_the_difference(
 @pytest.mark.parametrize(("load", "busy"), [(0.5, False), (1000.0, True)])
 def test_the_page_says_when_its_times_cannot_be_trusted(
     load: float,
-    busy: bool,  # noqa: FBT001 - a column of the table
+    busy: bool,
 ) -> None:
     one = start(1, 50)
     found = images.figures("AG2", [(one, one, one, one)], Pair(70, 90))
