@@ -157,6 +157,14 @@ class Forgetful(Wrapped):
         return replace(run, history=())
 
 
+class Careless(Wrapped):
+    """Keeps nothing for the next attempt."""
+
+    @override
+    def asked(self, run: Run) -> Run:
+        return replace(run, checkpoint=None)
+
+
 class Stubborn(Wrapped):
     """Hears no instructions."""
 
@@ -319,6 +327,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "tells no costs": (Free, {"usage", "budget of tokens"}),
     "tells costs at the end": (Late, {"budget of tokens"}),
     "forgets history": (Forgetful, {"conversation"}),
+    "keeps nothing": (Careless, {"resume"}),
     "drops instructions": (Stubborn, {"instructions of the client"}),
     "mixes up runs": (Shared, {"concurrent runs"}),
     "mixes up arguments": (Mistaken, {"tool call"}),

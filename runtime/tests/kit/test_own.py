@@ -68,6 +68,7 @@ CALLING = {
     "tool error",
     "budget of tool calls",
     "budget of tokens",
+    "resume",
 }
 ANY = {"answer", "order of steps", "concurrent runs"}
 ALL = {scenario.name for scenario in SCENARIOS}
