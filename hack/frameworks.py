@@ -99,8 +99,25 @@ LIMITS
 ## What no framework is asked for
 
 Structured output: the platform has no field for it yet. What becomes of a call of another agent on
-the queue, and a run that goes on after a crash: they concern more than one process, which the kit
-does not start.
+the queue concerns more than one process, which the kit does not start.
+
+## What a run goes on from
+
+With `retry.onCrash: Resume`, another worker goes on with the run of one that was lost. Calls of the
+platform's tools find their recorded results in any case. Beside them:
+
+- **LangGraph** goes on from the last step of the graph that was done.
+- **AG2** goes on from its last events: what the model wanted, or what all tools of a turn said. It
+  does not keep `variables`: once a tool has written into them, no more is kept of the run.
+- **LlamaStack** does the same with an agent from instructions and an `AsyncAgent`; a blocking
+  `Agent` begins anew.
+- **BeeAI** begins at the start, with the answers that its models gave before. Tools of your own are
+  called again.
+- **CrewAI** does the same, so that no task asks its model again. Tools and callbacks of your own
+  are called again; so are models of another provider than OpenAI, and those a Flow awaits itself.
+
+An agent with other instructions, another model or other tools begins anew. What was said in a run
+is kept; keys and headers of models are not.
 """
 
 

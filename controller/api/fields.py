@@ -256,7 +256,7 @@ class RetryPolicy(Fields):
     on_crash: OnCrash = Field(
         OnCrash.RESUME,
         description="After a crash: Resume from the last checkpoint, Restart from the input, "
-        "or Fail. In this version Resume does what Restart does, and a Tool does not read it.",
+        "or Fail. How far back that is depends on the framework; a Tool does not read it.",
     )
 
 

@@ -20,6 +20,7 @@ SCENARIOS_BY_CAPABILITY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType
         "Budgets": ("budget of tool calls", "budget of tokens"),
         "Cancel": ("cancel", "cancel amid text"),
         "Timeout": ("timeout",),
+        "Resume": ("resume",),
         "ModelErrors": (
             "empty model answer",
             "model answers 500",

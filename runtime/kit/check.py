@@ -26,10 +26,11 @@ from runtime.kit.ends import ENDING
 from runtime.kit.limits import LIMITS, Limit
 from runtime.kit.proxy import ModelProxy
 from runtime.kit.report import Report, Result, Verdict
+from runtime.kit.resuming import RESUMING
 from runtime.kit.scenario import Scenario
 from runtime.kit.trial import ADD, SPECS, Trial, Unable, Unmet, question, told, tool
 
-SCENARIOS: Final = (*SAYING, *CALLING, *ENDING)
+SCENARIOS: Final = (*SAYING, *CALLING, *ENDING, *RESUMING)
 DISTRIBUTIONS: Final = {
     Framework.LANGGRAPH: "langgraph",
     Framework.CREWAI: "crewai",
@@ -99,7 +100,8 @@ async def judged(scenario: Scenario, trial: Trial, limit: Limit | None = None) -
     try:
         seen = await _seen(scenario, trial)
     except Unable as unable:
-        return Result(scenario=scenario.name, verdict=Verdict.CANNOT, reason=str(unable))
+        why = limit.reason if limit is not None and limit.seen in str(unable) else str(unable)
+        return Result(scenario=scenario.name, verdict=Verdict.CANNOT, reason=why)
     if seen is None:
         return Result(scenario=scenario.name, verdict=Verdict.PROVED)
     if limit is not None and limit.seen in seen:

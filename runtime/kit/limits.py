@@ -43,5 +43,12 @@ LIMITS: Mapping[tuple[Framework, str], Limit] = {
         seen="the first cost was told when",
         own=True,
     ),
+    (Framework.LLAMA_STACK, "resume"): Limit(
+        reason="What was said to a blocking llama_stack_client.Agent is held by its server, under "
+        "a session of each attempt: the next attempt begins anew, and finds the results of the "
+        "platform's tools. An AsyncAgent has no such limit.",
+        seen="the model was asked again",
+        own=True,
+    ),
 }
 """By framework and the name of the scenario."""

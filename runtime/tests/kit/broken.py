@@ -70,6 +70,11 @@ def forgetful(run: Run) -> Run:
     return replace(run, history=())
 
 
+def careless(run: Run) -> Run:
+    """Keeps nothing for the next attempt."""
+    return replace(run, checkpoint=None)
+
+
 def wishing(**wishes: Any) -> Ask:
     """Has wishes of its own in place of the client's."""
     return lambda run: replace(run, options=run.options.model_copy(update=wishes))
@@ -247,6 +252,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "tells no costs": (told(times(0, Used)), {"usage", "budget of tokens"}),
     "tells costs at the end": (told(held(Used, Answer)), {"budget of tokens"}),
     "forgets history": (asked(forgetful), {"conversation"}),
+    "keeps nothing": (asked(careless), {"resume"}),
     "drops instructions": (asked(wishing(instructions=None)), {"instructions of the client"}),
     "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),
     "mixes up arguments": (asked(calling(swapped)), {"tool call"}),

@@ -65,6 +65,7 @@ CALLING = {
     "sub-agent",
     "budget of tool calls",
     "budget of tokens",
+    "resume",
 }
 ANY = {"answer", "order of steps", "concurrent runs"}
 ALL = {scenario.name for scenario in SCENARIOS}

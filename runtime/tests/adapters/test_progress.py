@@ -1,0 +1,166 @@
+"""What is kept of a run, and which answer belongs to which question."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from runtime.adapters.progress import Keeper, Progress, Recorded, made_of, question
+from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module
+from runtime.contract.messages import TokenUsage
+from runtime.kit.resuming import Kept
+from runtime.tests.agents import MATH, QUEUE, SPEC, asking
+from runtime.tools.numbering import Numbering
+
+
+def keeper(kept: Kept, attempt: int = 1, made_for: str = "this") -> Keeper:
+    run = replace(asking(), attempt=attempt, checkpoint=kept, numbering=Numbering())
+    return Keeper(run, made_for)
+
+
+async def test_calls_and_costs_count_in_the_next_attempt() -> None:
+    kept = Kept()
+    first = keeper(kept)
+    first.run.numbering.take("add")
+    first.spent = TokenUsage(input_tokens=3, output_tokens=2)
+    await first.save(lambda: ["said"])
+    second = keeper(kept, 2)
+    assert await second.found(list) == ["said"]
+    assert second.spent == first.spent
+    assert second.run.numbering.take("add") == 1
+
+
+def broken(_said: Any) -> Any:
+    raise ImportError("no such class")
+
+
+@pytest.mark.parametrize(
+    ("data", "made_for", "read", "why"),
+    [
+        pytest.param(b"{", "this", list, "Invalid JSON", id="damaged"),
+        pytest.param(b"{}", "this", list, "Field required", id="empty"),
+        pytest.param(
+            Progress(made_for="this", said=[]).encode().replace(b'"schema":1', b'"schema":2'),
+            "this",
+            list,
+            "schema",
+            id="newer",
+        ),
+        pytest.param(
+            Progress(made_for="that", said=[]).encode(), "this", list, "other", id="another's"
+        ),
+        pytest.param(
+            Progress(made_for="this", calls=(("add", 0),), said=[]).encode(),
+            "this",
+            broken,
+            "no such class",
+            id="unreadable",
+        ),
+    ],
+)
+async def test_what_cannot_be_used_counts_for_nothing(
+    data: bytes, made_for: str, read: Any, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = keeper(Kept(data), 2, made_for)
+    assert await second.found(read) is None
+    assert len(second.run.numbering) == 0
+    assert second.spent == TokenUsage()
+    assert why in caplog.records[0].__dict__["error"]
+
+
+async def test_what_cannot_be_written_ends_the_keeping(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Kept()
+    one = keeper(kept)
+    with caplog.at_level(logging.WARNING):
+        await one.save(lambda: ["said"])
+        before = kept.data
+        await one.save(lambda: [object()])
+        await one.save(lambda: ["said", "more"])
+    assert kept.data == before
+    assert [record.message for record in caplog.records] == [
+        "the run cannot be kept; a crash would begin anew"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_last", "kept"),
+    [
+        pytest.param([("q", "a")], True, False, id="perhaps the last"),
+        pytest.param([("q", "a")], False, True, id="one that calls tools"),
+        pytest.param([("q", "a"), ("r", None)], True, True, id="something follows"),
+    ],
+)
+async def test_an_answer_is_kept_when_something_follows(
+    said: list[tuple[str, str | None]],
+    is_last: bool,  # a parameter of the table
+    kept: bool,  # a parameter of the table
+) -> None:
+    place = Kept()
+    recorded = await Recorded.of(keeper(place))
+    for asked, answered in said:
+        assert await recorded.answer(asked) is None
+        if answered is not None:
+            await recorded.take(asked, answered, is_last=is_last)
+    assert (place.data is not None) is kept
+
+
+async def test_each_answer_is_given_once_an_attempt() -> None:
+    place = Kept()
+    first = await Recorded.of(keeper(place))
+    for answered in ("a", "b"):
+        assert await first.answer("q") is None
+        await first.take("q", answered, is_last=False)
+    second = await Recorded.of(keeper(place, 2))
+    assert [await second.answer("q") for _ in range(3)] == ["a", "b", None]
+
+
+async def test_an_answer_of_no_use_is_forgotten() -> None:
+    place = Kept()
+    first = await Recorded.of(keeper(place))
+    await first.answer("q")
+    await first.take("q", "bad", is_last=True)
+    first.drop("q")
+    assert await first.answer("q") is None
+    await first.take("q", "good", is_last=False)
+    second = await Recorded.of(keeper(place, 2))
+    assert await second.answer("q") == "good"
+
+
+async def test_answers_that_are_none_are_of_no_use(caplog: pytest.LogCaptureFixture) -> None:
+    place = Kept(Progress(made_for="this", said={"q": "a"}).encode())
+    recorded = await Recorded.of(keeper(place, 2))
+    assert await recorded.answer("q") is None
+    assert "holds no answers" in caplog.records[0].__dict__["error"]
+
+
+CONFIG = AgentConfig(
+    agent=MATH,
+    queue=QUEUE,
+    durable="d",
+    framework=Framework.AG2,
+    declarative=Declarative(instructions="You do sums."),
+    model=Model(id="m", base_url="http://one/v1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        pytest.param({"model": Model(id="m", base_url="http://two/v1")}, True, id="address"),
+        pytest.param({"declarative": Declarative(instructions="x")}, False, id="instructions"),
+        pytest.param({"model": Model(id="n", base_url="http://one/v1")}, False, id="model"),
+        pytest.param({"framework": Framework.BEEAI}, False, id="framework"),
+        pytest.param({"declarative": None, "module": Module(entrypoint="a:b")}, False, id="module"),
+    ],
+)
+def test_what_makes_another_agent(change: dict[str, Any], same: bool) -> None:
+    other = CONFIG.model_copy(update=change)
+    assert (made_of(other, (SPEC,)) == made_of(CONFIG, (SPEC,))) is same
+    assert made_of(CONFIG, ()) != made_of(CONFIG, (SPEC,)) != made_of(CONFIG, (SPEC,), "more")
+
+
+def test_questions_differ_by_all_that_is_asked() -> None:
+    asked = {question("m", "hi"), question("m", "ho"), question("n", "hi"), question("m", ["hi"])}
+    assert len(asked) == 4
+    assert question("m", {"a": 1, "b": [2]}) == question("m", {"a": 1, "b": [2]})
