@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import copy
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from ag2 import Agent, AgentReply, Middleware, Plugin
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from runtime.adapters.ag2_errors import Way, Witness
 from runtime.adapters.ag2_events import HEARD, Listener, RunStream, prompts, trajectory
 from runtime.adapters.ag2_model import connected, model_of, streaming
+from runtime.adapters.ag2_resume import KEPT, Historian, Past, facts_of
 from runtime.adapters.ag2_tools import PlatformTool, clash_of
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
@@ -30,7 +32,9 @@ from runtime.adapters.port import (
     EmptyAnswer,
     Run,
     Step,
+    Used,
 )
+from runtime.adapters.progress import Keeper, made_of
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -48,10 +52,10 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "AG2Ada
     """
     if config.declarative is not None:
         agent = _declared(config, config.declarative, specs)
-        return AG2Adapter(agent, config, most_turns=config.declarative.max_iterations)
+        return AG2Adapter(agent, config, specs, most_turns=config.declarative.max_iterations)
     if config.module is None:
         raise BadAgent("one of spec.source.declarative and spec.source.module must be set")
-    return AG2Adapter(await _users(config, config.module, specs), config)
+    return AG2Adapter(await _users(config, config.module, specs), config, specs)
 
 
 def _declared(
@@ -108,13 +112,19 @@ class AG2Adapter:
     """An `Adapter` of one agent."""
 
     def __init__(
-        self, agent: Agent[Any], config: AgentConfig, *, most_turns: int | None = None
+        self,
+        agent: Agent[Any],
+        config: AgentConfig,
+        specs: tuple[FunctionSpec, ...],
+        *,
+        most_turns: int | None = None,
     ) -> None:
         self._agent = agent
         self._config = config
         self._model = connected(agent.config or model_of(config))
         self._streaming_model = streaming(self._model)
         self._most_turns = most_turns
+        self._made_of = made_of(config, specs, facts_of(agent, self._model))
 
     async def run(self, run: Run) -> AsyncIterator[Step]:
         """Run the agent once.
@@ -136,36 +146,54 @@ class AG2Adapter:
             enter(None)
 
     async def _steps(self, scope: Scope) -> AsyncIterator[Step]:
-        model = self._streaming_model if scope.run.options.stream else self._model
-        streams = getattr(model, "streaming", False)
-        listener = Listener(scope=scope, streams=streams, most_turns=self._most_turns)
-        stream = RunStream()
-        stream.where(HEARD).subscribe(listener.hear)
-        asking = asyncio.create_task(self._ask(scope, stream, model))
+        keeper = Keeper(scope.run, self._made_of)
+        past = await keeper.found(Past.read)
+        if past is not None:
+            yield Used(keeper.spent)
+        going = self._going(scope, keeper, past)
+        asking = asyncio.create_task(self._ask(going, past))
         asking.add_done_callback(_seen)
-        asking.add_done_callback(lambda _: listener.end())
+        asking.add_done_callback(lambda _: going.listener.end())
         try:
-            async for step in listener.steps():
+            async for step in going.listener.steps():
                 yield step
             reply = await asking
         finally:
             scope.end()
-            stream.close()
+            going.stream.close()
             await _broken_off(asking)
         scope.check()
         yield await self._answer(reply)
 
-    async def _ask(self, scope: Scope, stream: RunStream, model: ModelConfig) -> AgentReply[Any]:
+    def _going(self, scope: Scope, keeper: Keeper, past: Past | None) -> "_Going":
+        model = self._streaming_model if scope.run.options.stream else self._model
+        # A tool may write into them; those of another run are not for its eyes.
+        variables = copy.deepcopy(dict(self._agent.variables))
+        known = None if past is None else past.events[-1]
+        listener = Listener(
+            scope=scope,
+            streams=getattr(model, "streaming", False),
+            most_turns=self._most_turns,
+            turns=0 if past is None else past.turns,
+            known=known,
+        )
+        stream = RunStream()
+        stream.where(HEARD).subscribe(listener.hear)
+        if scope.run.checkpoint is not None:
+            stream.where(KEPT).subscribe(Historian(keeper, stream, variables, known).hear)
+        return _Going(scope.run, model, listener, stream, variables)
+
+    async def _ask(self, going: "_Going", past: Past | None) -> AgentReply[Any]:
         way = Way()
+        anew: dict[str, Any] = {"plugins": [Plugin(prompt=prompts(going.run))]}
         try:
             return await self._agent.resume(
-                *trajectory(scope.run),
-                stream=stream,
-                config=model,
+                *(trajectory(going.run) if past is None else past.events),
+                stream=going.stream,
+                config=going.model,
                 middleware=[Middleware(Witness, way=way)],
-                plugins=[Plugin(prompt=prompts(scope.run))],
-                # A tool may write into them; those of another run are not for its eyes.
-                variables=copy.deepcopy(dict(self._agent.variables)),
+                variables=going.variables,
+                **(anew if past is None else {"prompt": past.prompts}),
             )
         except HumanInputNotProvidedError as error:
             said = "the agent asked for human input, and nobody can answer it yet"
@@ -180,6 +208,17 @@ class AG2Adapter:
             raise EmptyAnswer("the agent ended without an answer")
         await _check_schema(self._agent, reply)
         return Answer(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """What one attempt goes on with."""
+
+    run: Run
+    model: ModelConfig
+    listener: Listener
+    stream: RunStream
+    variables: dict[Any, Any]
 
 
 async def _check_schema(agent: Agent[Any], reply: AgentReply[Any]) -> None:

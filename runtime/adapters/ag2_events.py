@@ -76,13 +76,16 @@ class Listener:
     Shape:
         streams      whether the model writes its answers piece by piece.
         most_turns   of the model, None for no limit.
+        turns        of the model so far.
+        known        the event that an attempt goes on from, which was told before.
     """
 
     scope: Scope
     streams: bool
     most_turns: int | None = None
+    turns: int = 0
+    known: BaseEvent | None = None
     _steps: asyncio.Queue[Step | None] = field(default_factory=asyncio.Queue)
-    _turns: int = 0
     _said: str = ""
 
     async def hear(self, event: BaseEvent) -> None:
@@ -91,6 +94,8 @@ class Listener:
         Raises:
             AgentFailure, CallBudgetSpent: this ends the run.
         """
+        if event is self.known:
+            return
         match event:
             case ModelMessageChunk(content=text):
                 self._said += text
@@ -121,7 +126,7 @@ class Listener:
         await self._steps.join()
 
     async def _answered(self, response: ModelResponse) -> None:
-        self._turns += 1
+        self.turns += 1
         model = f"the model {response.model}"
         if self.streams and response.provider is not None and response.finish_reason is None:
             raise ModelFailure(f"{model} broke off in the middle of its answer")
@@ -136,7 +141,7 @@ class Listener:
             await self._tell(Text(rest))
 
     def _check_turns(self) -> None:
-        if self.most_turns is not None and self._turns >= self.most_turns:
+        if self.most_turns is not None and self.turns >= self.most_turns:
             raise AgentFailure(
                 f"no answer after {self.most_turns} turns of the model "
                 "(spec.source.declarative.maxIterations); allow more, or ask for less"

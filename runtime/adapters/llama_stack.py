@@ -26,6 +26,7 @@ from runtime.adapters.port import (
     Step,
     Text,
 )
+from runtime.adapters.progress import made_of
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -53,6 +54,7 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "LlamaS
             client=client_of(config.model.base_url, config.execution.timeout_seconds),
             model=config.model.id,
             instructions=config.declarative.instructions,
+            made_for=made_of(config, specs),
             tools=[PlatformTool(spec) for spec in specs],
             most_turns=config.declarative.max_iterations,
         )
@@ -80,7 +82,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         found = await called(found, module, context)
     match found:
         case AsyncAgent():
-            return loop_of(found)
+            return loop_of(found, config, specs)
         case Agent():
             return Turns(found)
         case _:

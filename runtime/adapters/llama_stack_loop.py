@@ -1,7 +1,7 @@
 """The turns of an agent over the Responses API, from the model to its tools and back.
 
-The server keeps nothing: each turn sends all that was said. So a run that is begun anew on another
-worker finds nothing half done.
+The server keeps nothing: each turn sends all that was said. So what was said is all that an attempt
+has to know of the one before.
 
 Source:
     OpenAI API reference, "Create a model response" and "Function calling".
@@ -10,7 +10,7 @@ Source:
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from llama_stack_client import AsyncLlamaStackClient
 from llama_stack_client.lib.agents.agent import AsyncAgent, ToolUtils
@@ -18,11 +18,50 @@ from llama_stack_client.lib.agents.client_tool import ClientTool
 from llama_stack_client.lib.agents.types import CompletionMessage, ToolCall
 
 from runtime.adapters.port import AgentFailure, Answer, ModelFailure, Run, Step, Text, Used
+from runtime.adapters.progress import Json, Keeper, made_of
 from runtime.adapters.scope import Scope
+from runtime.contract.agent_config import AgentConfig
+from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import TokenUsage
+
+type Item = dict[str, Any]
 
 MOST_TURNS = 50  # of a user's own agent, which names no limit
 ENDS = {"response.completed", "response.incomplete", "response.failed"}
+
+
+@dataclass(slots=True)
+class Said:
+    """What was said behind the input, in as many turns of the model.
+
+    Shape:
+        items  of the Responses API, as a request has them.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    turns: int = 0
+
+    @classmethod
+    def read(cls, said: Json) -> Self:
+        """What `write` has written."""
+        made = cls([dict(item) for item in said["items"]], int(said["turns"]))
+        made.calls()
+        return made
+
+    def write(self) -> Json:
+        """All of it as JSON."""
+        return {"items": self.items, "turns": self.turns}
+
+    def take(self, response: Any) -> None:
+        """The model has answered."""
+        self.turns += 1
+        self.items += [item.model_dump(mode="json", exclude_none=True) for item in response.output]
+
+    def calls(self) -> list[Item]:
+        """The calls that the model wants and that are not yet made."""
+        made = {item["call_id"] for item in self.items if item["type"] == "function_call_output"}
+        wanted = [item for item in self.items if item["type"] == "function_call"]
+        return [item for item in wanted if item["call_id"] not in made]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +69,7 @@ class Loop:
     """A `Player` that asks the server turn by turn.
 
     Shape:
+        made_for     digest of what the agent is made of, which what was kept is tied to.
         client       an async client with the Responses API.
         server_tools tools that the server runs itself, as it wants them described.
         most_turns   of the model in one run; `limit` names the field it comes from.
@@ -38,6 +78,7 @@ class Loop:
     client: Any
     model: str
     instructions: str
+    made_for: str
     tools: Sequence[ClientTool] = ()
     server_tools: Sequence[Any] = ()
     most_turns: int = MOST_TURNS
@@ -50,32 +91,41 @@ class Loop:
 
     async def play(self, scope: Scope) -> AsyncIterator[Step]:
         """Text, costs, and at last one `Answer`."""
-        said: list[Any] = [
-            {"role": str(message.role), "content": message.text}
-            for message in (*scope.run.history, *scope.run.input)
-        ]
-        for _ in range(self.most_turns):
+        keeper = Keeper(scope.run, self.made_for)
+        said = await keeper.found(Said.read)
+        if said is not None:
+            yield Used(keeper.spent)
+        else:
+            said = Said()
+        while True:
+            if calls := said.calls():
+                said.items += await asyncio.gather(*(self._called(call) for call in calls))
+                scope.check()
+                await keeper.save(said.write)
+            self._check_turns(said)
             response: Any = None
             async for part in self._turn(scope.run, said):
                 if isinstance(part, Text):
                     yield part
                 else:
                     response = part
+            said.take(response)
             if response.usage is not None:
+                keeper.spent += usage_of(response.usage)
                 yield Used(usage_of(response.usage))
-            calls = [item for item in response.output if item.type == "function_call"]
-            if not calls:
+            if not said.calls():
                 yield Answer(last_text(response))
                 return
-            said += [item.model_dump(exclude_none=True) for item in response.output]
-            said += await asyncio.gather(*(self._called(call) for call in calls))
-            scope.check()
-        raise AgentFailure(
-            f"no answer after {self.most_turns} turns of the model ({self.limit}); "
-            "allow more, or ask for less"
-        )
+            await keeper.save(said.write)
 
-    async def _turn(self, run: Run, said: list[Any]) -> AsyncIterator[Any]:
+    def _check_turns(self, said: "Said") -> None:
+        if said.turns >= self.most_turns:
+            raise AgentFailure(
+                f"no answer after {self.most_turns} turns of the model ({self.limit}); "
+                "allow more, or ask for less"
+            )
+
+    async def _turn(self, run: Run, said: "Said") -> AsyncIterator[Any]:
         """One turn: its text as it comes, if somebody reads along, and the whole response.
 
         Raises:
@@ -97,7 +147,7 @@ class Loop:
             raise ModelFailure(f"the model {self.model} broke off in the middle of its answer")
         yield _sound(whole, self.model)
 
-    def _asked(self, run: Run, said: list[Any]) -> dict[str, Any]:
+    def _asked(self, run: Run, said: "Said") -> dict[str, Any]:
         wishes = {
             "temperature": run.options.temperature,
             "max_output_tokens": run.options.max_output_tokens,
@@ -108,27 +158,32 @@ class Loop:
             "extra_headers": self.headers,
         }
         given = {key: value for key, value in wishes.items() if value not in (None, "", [])}
-        return {"model": self.model, "input": said, "store": False, **given}
+        asked = [
+            {"role": str(message.role), "content": message.text}
+            for message in (*run.history, *run.input)
+        ]
+        return {"model": self.model, "input": [*asked, *said.items], "store": False, **given}
 
-    async def _called(self, item: Any) -> dict[str, Any]:
+    async def _called(self, item: Item) -> Item:
         """One call of a turn, made; the output is in the form that the next turn takes."""
-        tool = self._by_name.get(item.name)
+        name, call_id, arguments = item["name"], item["call_id"], item["arguments"]
+        tool = self._by_name.get(name)
         if tool is None:
-            output = f"there is no function {item.name}"
+            output = f"there is no function {name}"
         else:
-            call = ToolCall(call_id=item.call_id, tool_name=item.name, arguments=item.arguments)
+            call = ToolCall(call_id=call_id, tool_name=name, arguments=arguments)
             said = CompletionMessage(
                 role="assistant",
-                content=item.arguments,
+                content=arguments,
                 tool_calls=[call],
                 stop_reason="end_of_turn",
             )
             response = ToolUtils.normalize_tool_response(await tool.async_run([said]))
             output = response["content"]
-        return {"type": "function_call_output", "call_id": item.call_id, "output": output}
+        return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
-def loop_of(agent: AsyncAgent) -> Loop:
+def loop_of(agent: AsyncAgent, config: AgentConfig, specs: Sequence[FunctionSpec]) -> Loop:
     """The turns of a user's `AsyncAgent`.
 
     Its own `create_turn` cannot run in llama-stack-client 0.7.5: it calls a method that is not
@@ -138,12 +193,20 @@ def loop_of(agent: AsyncAgent) -> Loop:
     client: AsyncLlamaStackClient = agent.client
     own = list(agent.client_tools.values())
     names = {tool.get_name() for tool in own}
+    model, instructions = agent._model, agent._instructions  # noqa: SLF001  # no other way to them
+    server_tools: list[Any] = [
+        tool
+        for tool in agent._tools  # noqa: SLF001
+        if tool.get("name") not in names
+    ]
+    kinds = [tool.get("type") for tool in server_tools]  # the rest may be how to log in somewhere
     return Loop(
         client=client,
-        model=agent._model,  # noqa: SLF001  # there is no other way to it
-        instructions=agent._instructions,  # noqa: SLF001
+        model=model,
+        instructions=instructions,
+        made_for=made_of(config, specs, model, instructions, sorted(names), kinds),
         tools=own,
-        server_tools=[tool for tool in agent._tools if tool.get("name") not in names],  # noqa: SLF001
+        server_tools=server_tools,
         limit="as many as an agent may take that names no limit",
         headers=agent.extra_headers,
     )

@@ -219,8 +219,8 @@ async def _forward(
     finally:
         answering.cancel()
         leaving.cancel()
+        sink.close()  # first: whoever hangs up now does not let us wait
         await asyncio.gather(answering, leaving, return_exceptions=True)
-        sink.close()
 
 
 async def _copy(

@@ -1,0 +1,151 @@
+"""Runs of AG2 that go on behind the events of an attempt that was cut off."""
+
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from runtime.contract.agent_config import Framework
+from runtime.tests.agents import Config, answer
+from runtime.tests.frameworks.ag2.scripted import calling, saying, scripted
+from runtime.tests.resuming import (
+    Attempts,
+    Made,
+    listened,
+    test_a_run_goes_on,
+    test_a_run_of_one_turn_keeps_nothing,
+    test_an_agent_that_restarts_keeps_nothing_and_asks_again,
+    test_another_version_of_the_agent_begins_anew,
+    test_attempts_share_the_limit_of_turns,
+    test_it_goes_on_as_often_as_need_be,
+    test_no_key_is_kept,
+    test_what_cannot_be_used_begins_the_run_anew,
+)
+
+__all__ = [
+    "test_a_run_goes_on",
+    "test_a_run_of_one_turn_keeps_nothing",
+    "test_an_agent_that_restarts_keeps_nothing_and_asks_again",
+    "test_another_version_of_the_agent_begins_anew",
+    "test_attempts_share_the_limit_of_turns",
+    "test_it_goes_on_as_often_as_need_be",
+    "test_no_key_is_kept",
+    "test_what_cannot_be_used_begins_the_run_anew",
+]
+
+# One event loop for all, as in a worker: the clients of models keep their connections in it.
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def attempts(config: Config, model_url: str) -> AsyncIterator[Made]:
+    async with listened(model_url) as proxy:
+
+        def made(*, stream: bool = False, restarts: bool = False, **facts: Any) -> Attempts:
+            proxy.calls.clear()
+            agent = config(framework=Framework.AG2, url=proxy.url, **facts)
+            return Attempts(agent, proxy, stream=stream, restarts=restarts)
+
+        yield made
+
+
+OWN = """
+    import os
+    from ag2 import Agent, Context
+    from ag2.config import OpenAIConfig
+
+    DONE = []
+
+    def note(context: Context) -> str:
+        '''Note something.'''
+        DONE.append("note")
+        return "noted"
+
+    def agent(context):
+        model = OpenAIConfig(
+            model="m",
+            base_url=os.environ["OPENAI_BASE_URL"],
+            api_key="canary",
+            default_headers={"Authorization": "Bearer canary", "X-Key": "canary"},
+        )
+        made = Agent(
+            "noting", "Note it.", config=model, tools=[note, *context.tools],
+            variables={"token": "canary"}, dependencies={"account": "canary"},
+        )
+
+        @made.prompt
+        async def number(context: Context) -> str:
+            DONE.append("prompt")
+            return f"Prompt {len(DONE)}."
+
+        return made
+"""
+
+
+async def own_run(own: Config) -> tuple[list[str], list[Any], bytes]:
+    """What an agent does in two attempts, what its model is asked, and what is kept."""
+    script = (calling("note", "{}"), calling("add", '{"a": 1, "b": 2}'), saying("done"))
+    async with scripted(*script) as model, listened(model.url) as proxy:
+        agent = own(OWN, url=proxy.url)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OPENAI_BASE_URL", proxy.url)
+            place = Attempts(agent, proxy)
+            await place.cut()
+            kept = await place.kept()
+            assert answer(await place.whole()) == "done"
+        assert agent.module
+        module = sys.modules[agent.module.entrypoint.partition(":")[0]]
+    assert place.effects == [{"a": 1, "b": 2}]
+    assert kept is not None
+    return module.DONE, model.asked, kept
+
+
+async def test_tools_of_a_users_own_are_not_repeated_and_prompts_stay(own: Config) -> None:
+    done, asked, _ = await own_run(own)
+    assert done == ["prompt", "note"]
+    systems = [body["messages"][0]["content"] for body in asked]
+    assert systems == ["Note it.\nPrompt 1."] * 3
+
+
+async def test_no_secret_of_a_users_agent_is_kept(own: Config) -> None:
+    _, _, kept = await own_run(own)
+    assert b"noted" in kept
+    assert b"canary" not in kept
+
+
+WRITING = """
+    import os
+    from ag2 import Agent, Context
+    from ag2.config import OpenAIConfig
+
+    DONE = []
+
+    def note(context: Context) -> str:
+        '''Note something.'''
+        context.variables["noted"].append("it")
+        DONE.append(list(context.variables["noted"]))
+        return "noted"
+
+    def agent(context):
+        made = OpenAIConfig(model="m", base_url=os.environ["OPENAI_BASE_URL"])
+        tools = [note, *context.tools]
+        return Agent("noting", config=made, tools=tools, variables={"noted": []})
+"""
+
+
+async def test_variables_are_written_again(own: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are no events: what was written is lost with the attempt, and so is what followed."""
+    note, add = calling("note", "{}"), calling("add", '{"a": 1, "b": 2}')
+    async with scripted(note, add, add, saying("done")) as model, listened(model.url) as proxy:
+        agent = own(WRITING, url=proxy.url)
+        monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
+        place = Attempts(agent, proxy)
+        await place.cut()
+        assert answer(await place.whole()) == "done"
+    assert agent.module
+    module = sys.modules[agent.module.entrypoint.partition(":")[0]]
+    assert module.DONE == [["it"], ["it"]]
+    assert place.effects == [{"a": 1, "b": 2}]
+    assert len(model.asked) == 1 + 1 + 2

@@ -1,0 +1,271 @@
+"""One task of an agent of any framework, and the attempts at it, some of which are cut off.
+
+Tools, ledger and checkpoints are the real ones on a queue in memory, the model is the stand-in.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from runtime.adapters.port import Adapter, AgentFailure, Run, Step
+from runtime.adapters.registry import build
+from runtime.contract.agent_config import AgentConfig, Declarative
+from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.messages import Options
+from runtime.contract.subjects import Bucket
+from runtime.kit.proxy import Endpoint, ModelProxy
+from runtime.state.checkpoints import Checkpoint, Checkpoints
+from runtime.tests.agents import SPEC, answer, asking, cost, steps_of, text
+from runtime.tests.tools.place import MATH, Place, Scripted, adding, task
+from runtime.tools.numbering import Numbering
+from runtime.tools.port import ToolFunction
+
+SUMS = "What is 1 + 2 + 3?"
+"""Two calls of `add`, one after the other, and so three turns of the model."""
+EQUAL = "What is 0 + 0 + 0?"
+"""The same, and the two calls are equal."""
+
+
+@dataclass
+class Attempts:
+    """The attempts at one task; each has an adapter of its own, as in another process."""
+
+    config: AgentConfig
+    proxy: ModelProxy
+    stream: bool = False
+    other_model: str = "slow-1"
+    restarts: bool = False
+    spec: FunctionSpec = SPEC
+    place: Place = field(default_factory=Place)
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        self.place.executor = Scripted(adding, (self.spec,))
+        self.place.handler = replace(self.place.handler, executor=self.place.executor)
+
+    async def whole(self, question: str = SUMS, **facts: Any) -> list[Step]:
+        """The next attempt, to its end."""
+        async with self._tools() as (tools, numbering):
+            adapter = await build(self.config, (self.spec,))
+            return await steps_of(adapter, self._run(question, tools, numbering, **facts))
+
+    async def cut(self, question: str = SUMS, *, calls: int = 1, **facts: Any) -> list[Step]:
+        """The next attempt, which ends when so many calls of tools have their results."""
+        reached, left = asyncio.Event(), calls
+
+        def last(function: ToolFunction) -> ToolFunction:
+            async def call(arguments: dict[str, Any]) -> str:
+                nonlocal left
+                result = await function.call(arguments)
+                left -= 1
+                if left == 0:
+                    reached.set()
+                    await asyncio.Event().wait()
+                return result
+
+            return replace(function, call=call)
+
+        steps: list[Step] = []
+
+        async def go(adapter: Adapter, run: Run) -> None:
+            async for step in adapter.run(run):
+                steps.append(step)  # noqa: PERF401  # what came until the end is what counts
+
+        async with self._tools() as (tools, numbering):
+            adapter = await build(self.config, (self.spec,))
+            run = self._run(question, tuple(map(last, tools)), numbering, **facts)
+            going = asyncio.create_task(go(adapter, run))
+            waiting = asyncio.create_task(reached.wait())
+            await asyncio.wait({going, waiting}, timeout=60, return_when="FIRST_COMPLETED")
+            assert reached.is_set(), going
+            going.cancel()
+            await asyncio.wait({going}, timeout=10)
+        return steps
+
+    def _run(
+        self, question: str, tools: tuple[ToolFunction, ...], numbering: Numbering, **facts: Any
+    ) -> Run:
+        self.made += 1
+        return replace(
+            asking(question, *tools),
+            attempt=self.made,
+            options=Options(stream=self.stream, **facts),
+            checkpoint=None if self.restarts else self._checkpoint,
+            numbering=numbering,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _tools(self) -> AsyncIterator[tuple[tuple[ToolFunction, ...], Numbering]]:
+        numbering = Numbering()
+        async with self.place.working(), self.place.toolbox() as box:
+            yield box.bind(task(seconds=60), self.place.tell, numbering), numbering
+
+    async def kept(self) -> bytes | None:
+        """What the last attempt has kept."""
+        return await self._checkpoint.load()
+
+    async def put(self, data: bytes) -> None:
+        """Keep something else in the place of what was kept."""
+        await self._checkpoint.save(data)
+
+    def change(self, what: str) -> None:
+        """Let the next attempt be one of another version of the agent."""
+        config = self.config
+        match what:
+            case "instructions":
+                other = Declarative(instructions="You do sums well.")
+                self.config = config.model_copy(update={"declarative": other})
+            case "model":
+                other_model = config.model.model_copy(update={"id": self.other_model})
+                self.config = config.model_copy(update={"model": other_model})
+            case "tools":
+                self.spec = SPEC.model_copy(update={"description": "Add two whole numbers."})
+
+    @property
+    def _checkpoint(self) -> Checkpoint:
+        store = self.place.link.store(Bucket.CHECKPOINTS)
+        return Checkpoints(store).of(MATH, task().id, self.made)
+
+    @property
+    def effects(self) -> list[dict[str, Any]]:
+        """What the tool was asked to do."""
+        return self.place.executor.asked
+
+    @property
+    def questions(self) -> list[str]:
+        """What the model was asked, in all attempts."""
+        return [json.dumps(call.body, sort_keys=True) for call in self.proxy.calls]
+
+
+@contextlib.asynccontextmanager
+async def listened(url: str) -> AsyncIterator[ModelProxy]:
+    """The model at `url` with somebody between who hears what it is asked."""
+    async with ModelProxy(Endpoint(url)).serving() as proxy:
+        yield proxy
+
+
+type Made = Callable[..., Attempts]
+"""Attempts at a task of the agent under test; `stream` is theirs, further facts its spec's."""
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("question", [SUMS, EQUAL])
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_a_run_goes_on(
+    attempts: Made,
+    calls: int,
+    question: str,
+    stream: bool,  # noqa: FBT001  # a parameter of the table
+) -> None:
+    """The model is asked nothing twice, and no tool does twice what it has done."""
+    expected = await attempts(stream=stream).whole(question)
+    place = attempts(stream=stream)
+    await place.cut(question, calls=calls)
+    assert len(place.questions) == calls
+    steps = await place.whole(question)
+    assert answer(steps) == answer(expected)
+    assert cost(steps) == cost(expected)
+    assert text(steps) == (answer(steps) if stream else "")
+    assert len(place.effects) == 2
+    assert len(place.questions) == len(set(place.questions)) == 3
+
+
+async def test_it_goes_on_as_often_as_need_be(attempts: Made) -> None:
+    place = attempts()
+    await place.cut()
+    await place.cut(calls=2)
+    assert "6" in answer(await place.whole())
+    assert len(place.effects) == 2
+    assert len(place.questions) == len(set(place.questions)) == 3
+
+
+async def test_a_run_of_one_turn_keeps_nothing(attempts: Made) -> None:
+    place = attempts()
+    await place.whole("Hello")
+    assert await place.kept() is None
+
+
+async def test_an_agent_that_restarts_keeps_nothing_and_asks_again(attempts: Made) -> None:
+    place = attempts(restarts=True)
+    await place.cut(calls=2)
+    assert await place.kept() is None
+    assert "6" in answer(await place.whole())
+    assert len(place.effects) == 2
+    assert len(place.questions) == 2 + 3
+
+
+def why_not(caplog: pytest.LogCaptureFixture) -> str:
+    """What the log says of a checkpoint that was not used."""
+    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert record.message == "a checkpoint cannot be used; the run begins anew"
+    return str(record.__dict__["error"])
+
+
+def newer(kept: bytes) -> bytes:
+    return json.dumps(json.loads(kept) | {"schema": 2}).encode()
+
+
+def hollow(kept: bytes) -> bytes:
+    return json.dumps(json.loads(kept) | {"said": [0]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        pytest.param(lambda _: b"\xc1garbage", "Invalid JSON", id="damaged"),
+        pytest.param(newer, "schema", id="newer"),
+        pytest.param(hollow, "", id="hollow"),
+    ],
+)
+async def test_what_cannot_be_used_begins_the_run_anew(
+    attempts: Made, caplog: pytest.LogCaptureFixture, changed: Callable[[bytes], bytes], said: str
+) -> None:
+    place = attempts()
+    await place.cut(calls=2)
+    kept = await place.kept()
+    assert kept is not None
+    await place.put(changed(kept))
+    with caplog.at_level(logging.WARNING):
+        assert "6" in answer(await place.whole())
+    assert said in why_not(caplog)
+    assert len(place.effects) == 2
+    assert len(place.questions) == 2 + 3
+
+
+@pytest.mark.parametrize("change", ["instructions", "model", "tools"])
+async def test_another_version_of_the_agent_begins_anew(
+    attempts: Made, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    place = attempts()
+    await place.cut(calls=2)
+    place.change(change)
+    with caplog.at_level(logging.WARNING):
+        assert "6" in answer(await place.whole())
+    assert "other instructions, model or tools" in why_not(caplog)
+    assert len(place.effects) == 2
+    assert len(place.questions) == 2 + 3
+
+
+async def test_attempts_share_the_limit_of_turns(attempts: Made) -> None:
+    place = attempts(iterations=2)
+    await place.cut(calls=2)
+    with pytest.raises(AgentFailure, match="maxIterations"):
+        await place.whole()
+    assert len(place.questions) == 2
+
+
+async def test_no_key_is_kept(attempts: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    place = attempts()
+    await place.cut(calls=2)
+    kept = await place.kept()
+    assert kept is not None
+    assert b"canary" not in kept
+    assert b"uthorization" not in kept
