@@ -1,0 +1,137 @@
+"""JSON schemas that others wrote: whether they are any, and what does not fit them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, override
+
+import jsonschema
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.protocols import Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+type Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
+
+MOST_REFERENCES = 20_000
+"""To follow in one check, a second's work; a few that are nested come to any number."""
+
+
+class BadSchema(Exception):
+    """It is no JSON schema, or one that cannot be used; the message says why."""
+
+
+class JsonSchema:
+    """A JSON schema, from somebody who is trusted with the time that it takes.
+
+    Source:
+        JSON Schema 2020-12, unless the schema itself names another draft.
+    """
+
+    def __init__(
+        self, schema: dict[str, Any], keywords: Mapping[str, Keyword] | None = None
+    ) -> None:
+        """Take a schema; `keywords` are checked in a way of their own.
+
+        Raises:
+            BadSchema: it is none.
+        """
+        kind: type[Validator] = jsonschema.validators.validator_for(
+            schema, default=jsonschema.Draft202012Validator
+        )
+        try:
+            kind.check_schema(schema)
+        except SchemaError as error:
+            raise BadSchema(error.message) from error
+        except RecursionError as error:
+            raise BadSchema("it is nested too deep") from error
+        if keywords:
+            kind = _extended(kind, keywords)
+        # An empty registry: a reference that leads out of the schema is never fetched.
+        self._validator = kind(schema, registry=Registry())
+
+    def fault(self, value: Any) -> str | None:
+        """What does not fit, and where; None if all does.
+
+        Raises:
+            BadSchema: a reference of the schema leads nowhere, or round in a circle.
+        """
+        try:
+            fault = best_match(self._validator.iter_errors(value))
+        except Unresolvable as error:
+            raise BadSchema(str(error)) from error
+        except RecursionError as error:
+            raise BadSchema("it goes round in a circle") from error
+        return None if fault is None else _sentence(fault)
+
+
+class ForeignSchema(JsonSchema):
+    """The schema of somebody who may want to keep us busy.
+
+    A `pattern` is not matched: there are expressions that take for ever, and nothing ends them.
+    References are followed as long as that takes no more than a moment.
+    """
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Take a schema.
+
+        Raises:
+            BadSchema: it is none, refers to what it does not hold, or has `patternProperties`.
+        """
+        self._followed = 0
+        kinds = jsonschema.Draft202012Validator.VALIDATORS
+        followed = {name: self._counted(kinds[name]) for name in ("$ref", "$dynamicRef")}
+        super().__init__(schema, {"pattern": _unmatched, **followed})
+        _look_through(schema)
+
+    @override
+    def fault(self, value: Any) -> str | None:
+        """What does not fit, and where; None if all does.
+
+        Raises:
+            BadSchema: it cannot be told, or not within a moment.
+        """
+        self._followed = 0
+        return super().fault(value)
+
+    def _counted(self, follow: Keyword) -> Keyword:
+        def counted(
+            validator: Any, reference: Any, value: Any, schema: Any
+        ) -> Iterator[ValidationError] | None:
+            self._followed += 1
+            if self._followed > MOST_REFERENCES:
+                raise BadSchema(f"it takes more than {MOST_REFERENCES} references to check")
+            return follow(validator, reference, value, schema)
+
+        return counted
+
+
+def _unmatched(_validator: Any, _pattern: Any, _value: Any, _schema: Any) -> None:
+    """What a keyword finds wrong that is not checked."""
+
+
+def _extended(kind: type[Validator], keywords: Mapping[str, Keyword]) -> type[Validator]:
+    extend: Callable[..., type[Validator]] = jsonschema.validators.extend
+    return extend(kind, keywords)
+
+
+def _look_through(schema: dict[str, Any]) -> None:
+    """Refuse what would show only when the first answer is checked."""
+    root = DRAFT202012.create_resource(schema)
+    parts = [(root, Registry().resolver_with_root(root))]
+    while parts:
+        part, outer = parts.pop()
+        resolver = outer.in_subresource(part)
+        parts += [(inner, resolver) for inner in part.subresources()]
+        keywords = part.contents if isinstance(part.contents, dict) else {}
+        if "patternProperties" in keywords:
+            raise BadSchema("patternProperties are not supported; name the properties")
+        reference = keywords.get("$ref", "")
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise BadSchema(f"its $ref {reference!r} is nowhere in it") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    return f"{where}: {error.message}" if where else error.message
