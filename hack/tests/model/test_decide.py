@@ -25,6 +25,8 @@ from model_samples import (
 from stand_in.decide import ECHOED_WORDS, decide
 from stand_in.request import BadRequest, Call, Message, Request, Tool
 
+TOLD = tool("final_answer", "Ends the work.", total=INTEGER)
+
 
 def test_a_tool_is_called_and_its_result_is_the_answer(rng: random.Random) -> None:
     a, b, told = (str(rng.randint(-(10**9), 10**9)) for _ in range(3))
@@ -220,6 +222,17 @@ def test_a_forced_call_ends_the_work_with_the_result() -> None:
     request = Request(model="m", messages=(question, *made), tools=(ADD, FINAL), must_call=True)
 
     assert calls(decide(request)) == [("final_answer", {"response": "The answer is 5."})]
+
+
+@pytest.mark.parametrize("tools", [(ADD, TOLD), (TOLD, ADD)])
+def test_a_closing_tool_takes_what_is_known_in_its_own_form(tools: tuple[Tool, ...]) -> None:
+    question = user("What is 2 + 3?")
+    results = answered(ask(question, tools=(ADD,)), "5")
+    made = Request(model="m", messages=(question, *results), tools=tools, must_call=True)
+    hello = Request(model="m", messages=(user("Hi"),), tools=tools, must_call=True)
+
+    assert calls(decide(made)) == [("final_answer", {"total": 5})]
+    assert calls(decide(hello)) == [("final_answer", {"total": 0})]
 
 
 def structured(schema: Mapping[str, object], *messages: Message) -> object:
