@@ -15,6 +15,8 @@ type Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 MOST_REFERENCES = 20_000
 """To follow in one check, a second's work; a few that are nested come to any number."""
 
+LONGEST = 500  # characters of a message
+
 
 class BadSchema(Exception):
     """It is no JSON schema, or one that cannot be used; the message says why."""
@@ -41,7 +43,7 @@ class JsonSchema:
         try:
             kind.check_schema(schema)
         except SchemaError as error:
-            raise BadSchema(error.message) from error
+            raise BadSchema(_short(error.message)) from error
         except RecursionError as error:
             raise BadSchema("it is nested too deep") from error
         if keywords:
@@ -134,4 +136,9 @@ def _look_through(schema: dict[str, Any]) -> None:
 
 def _sentence(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path)
-    return f"{where}: {error.message}" if where else error.message
+    return f"{where}: {_short(error.message)}" if where else _short(error.message)
+
+
+def _short(message: str) -> str:
+    """A message that may quote a whole document."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…"
