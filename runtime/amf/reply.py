@@ -23,6 +23,8 @@ STATUS = {
     RunState.RUNNING: "in_progress",
 }
 
+TEXT = {"type": "text"}
+
 type AtEnd = Callable[[], Awaitable[None]]
 
 
@@ -64,7 +66,7 @@ def response_object(record: RunRecord) -> Wire:
         "previous_response_id": f"resp_{asked.previous}" if asked.previous else None,
         "store": asked.store,
         "temperature": options.temperature,
-        "text": {"format": {"type": "text"}},
+        "text": {"format": options.output.in_responses() if options.output else TEXT},
         "tool_choice": "auto",
         "tools": [],
         "top_p": None,
