@@ -62,7 +62,7 @@ faults: ## which fault is shown by which test, and how its last run ended
 	@$(dev) && $$python -m hack.faults
 
 .PHONY: frameworks
-frameworks: ## what each framework can do, found out anew; writes docs/frameworks.md
+frameworks: ## what each framework can do, found out anew; writes docs/frameworks.*
 	@$(controller) -m hack.frameworks
 
 .PHONY: bench

@@ -10,7 +10,7 @@ import pytest
 from e2e.asking import eventually
 from e2e.conftest import SHARED, Shared, Start
 from e2e.kubectl import Body, Namespace, kubectl, run, until
-from e2e.manifests import ADDS, agent, config_map, tool
+from e2e.manifests import ADDS, agent, config_map, module_agent, tool
 from e2e.queue import OPERATOR, SYSTEM, looked_into
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
@@ -103,6 +103,47 @@ def _revision(namespace: Namespace) -> str | None:
     if found is None:
         return None
     return str(found["spec"]["template"]["metadata"]["annotations"]["k8gentai.dev/revision"])
+
+
+POISON = """
+import os
+
+from langgraph.graph import END, START, MessagesState, StateGraph
+
+
+def answer(state):
+    os._exit(9)
+
+
+graph = StateGraph(MessagesState)
+graph.add_node(answer)
+graph.add_edge(START, "answer")
+graph.add_edge("answer", END)
+"""
+
+
+@pytest.mark.fault(5)
+async def test_a_dead_letter_can_be_read_in_its_pod(
+    namespace: Namespace, shared: Shared, started: Start
+) -> None:
+    namespace.apply(config_map("poison", poison=POISON))
+    once = {"maxAttempts": 1}
+    body = module_agent("poison", shared.stack, "poison:graph", "poison", retryPolicy=once)
+    model = started(namespace, body)
+    assert (await shared.asking.ask(model, "Swallow this")).status == "failed"
+
+    def dead(*words: str) -> list[str]:
+        command = ("python", "-m", "controller.cli", "dead", *words)
+        stack = f"{shared.namespace.name}/{SHARED}"
+        return system.kubectl(
+            "exec", f"deployment/{OPERATOR.name}", "--", *command, "--stack", stack
+        ).splitlines()
+
+    owner = f"{namespace.name}/poison"
+    row = await asyncio.to_thread(
+        until, lambda: next((one for one in dead("list") if owner in one), None), "a dead letter"
+    )
+    assert "input   user: Swallow this" in await asyncio.to_thread(dead, "show", row.split()[0])
 
 
 OPERATOR_ACCOUNT = f"system:serviceaccount:{SYSTEM}:{OPERATOR.name}"

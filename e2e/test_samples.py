@@ -19,8 +19,9 @@ ALL_READY = (
     *("tool/models", "agent/guide"),
     *("tool/check-expense", "agent/expenses", "tool/look-up-dish", "agent/waiter"),
     *("tool/look-up-stock", "agent/letters"),
+    *("tool/look-up-planet", "agent/researcher", "agent/calculator", "agent/editor"),
 )
-FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai")
+FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai", "crew")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,26 @@ async def test_agents_of_other_frameworks_answer_with_their_tools(
     assert [item.type for item in answer.output].count("mcp_call") == 1
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("planet", "said"),
+    [("Mars", "58 days for 55 million km"), ("Venus", "40 days for 38 million km")],
+)
+async def test_a_crew_of_three_frameworks_works_together(
+    asking: Asking, planet: str, said: str, *, stream: bool
+) -> None:
+    """How near it comes the researcher alone can find out, and how long it takes the calculator."""
+    words = f'Ask the researcher "Look up the planet {planet}" and tell the calculator the result.'
+
+    async with asking.openai() as client:
+        answer: Any = await client.responses.create(model="editor", input=words, stream=stream)
+        if stream:
+            _, answer = await _told(answer)
+
+    assert answer.status == "completed"
+    assert said in answer.output_text
+
+
 async def test_an_operation_of_an_http_api_is_called_like_any_tool(
     asking: Asking, home: Namespace
 ) -> None:
@@ -183,6 +204,33 @@ def test_the_tool_tells_what_it_found_out(home: Namespace) -> None:
     assert (found["name"], found["description"]) == ("add", "Add two numbers.")
     assert set(found["inputSchema"]["properties"]) == {"a", "b"}
     assert [one["name"] for one in home.get("agent/math")["status"]["tools"]] == ["add"]
+
+
+@pytest.mark.parametrize(("agent", "retries"), [("math", True), ("clerk", False)])
+def test_an_agent_tells_what_its_framework_can_do(
+    home: Namespace, agent: str, *, retries: bool
+) -> None:
+    """What Llama Stack cannot do, an agent on it does not list."""
+    shown = home.get(f"agent/{agent}")["status"]["capabilities"]
+
+    assert {"Streaming", "Tools", "Cancel"} <= set(shown)
+    assert ("ModelRetry" in shown) is retries
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        (
+            "agent.spec.agents",
+            "Agents it may call as if they were tools; no others",
+        ),
+        ("agent.status.capabilities", "what is missing it cannot do"),
+    ],
+)
+def test_explain_tells_what_agents_may_do(field: str, sentence: str) -> None:
+    shown = kubectl("explain", field, "--api-version=k8gentai.dev/v1alpha1")
+
+    assert sentence in " ".join(shown.split())
 
 
 def test_explain_teaches() -> None:

@@ -1,8 +1,11 @@
-"""`make frameworks`: run the kit in each framework's environment, keep the results, write the page.
+"""`make frameworks`: run the kit in each framework's environment, keep and write down the results.
 
 python -m hack.frameworks                 every framework that the runtime knows
 python -m hack.frameworks CrewAI AG2      these anew, the others as they were
-python -m hack.frameworks --page          no run: the page alone, from the results that are kept
+python -m hack.frameworks --page          no run: what is written from the results that are kept
+
+They are written down for people, as a page, and for the operator, as what it puts into the
+`status.capabilities` of Agents.
 """
 
 import argparse
@@ -16,6 +19,7 @@ from pathlib import Path
 from controller.api.agent import Framework
 from controller.local.check import CheckOptions, check
 from runtime.adapters.registry import MODULES
+from runtime.kit.capabilities import SCENARIOS_BY_CAPABILITY, capabilities
 from runtime.kit.check import SCENARIOS
 from runtime.kit.limits import LIMITS
 from runtime.kit.report import Report, Result, Verdict
@@ -23,6 +27,7 @@ from runtime.kit.report import Report, Result, Verdict
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "frameworks.json"
 PAGE = ROOT / "docs" / "frameworks.md"
+MODULE = ROOT / "controller" / "desired" / "capabilities.py"
 MARK_BY_VERDICT = {
     Verdict.PROVED: "✓",
     Verdict.CANNOT: "cannot",
@@ -38,6 +43,33 @@ Agents of every framework run behind one contract, and one kit of scenarios show
 This is what it found for an agent from instructions on each framework, in the framework's own
 environment and against the [stand-in model](../hack/model/server.py). `make frameworks` runs it
 again and writes this page.
+"""
+CAPABILITIES = """
+## Capabilities
+
+`status.capabilities` of an Agent names what was proved of its framework; a word that is missing
+there is something that it cannot do. Whatever an Agent's own code leaves undone is not seen there,
+nor is anything said of an image that is not ours: `k8gentai check`, below, finds out.
+
+"""
+HEAD = '''\
+"""What the conformance kit has proved of each framework.
+
+Generated from docs/frameworks.json by `make frameworks`; do not edit.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from controller.api.agent import Framework
+
+CAPABILITIES_BY_FRAMEWORK: Final[Mapping[Framework, tuple[str, ...]]] = MappingProxyType(
+    {
+'''
+FOOT = """\
+    }
+)
 """
 BELOW = """
 ## Check an agent of your own
@@ -66,14 +98,16 @@ LIMITS
 
 ## What no framework is asked for
 
-Structured output: the platform has no field for it yet. Agents that call agents, and a run that
-goes on after a crash: they concern more than one process, which the kit does not start.
+Structured output: the platform has no field for it yet. What becomes of a call of another agent on
+the queue, and a run that goes on after a crash: they concern more than one process, which the kit
+does not start.
 """
 
 
 def page(reports: Sequence[Report]) -> str:
     """The page that shows `reports`."""
-    lines = [*_matrix(reports), *_reasons(reports)]
+    found = [*_matrix(reports), *_reasons(reports)]
+    lines = [*found, CAPABILITIES + "\n".join(_words(reports))]
     return "\n".join([ABOVE, *lines, BELOW.replace("LIMITS\n", "\n".join(_own_limits()))])
 
 
@@ -85,6 +119,28 @@ def _matrix(reports: Sequence[Report]) -> Iterator[str]:
         found = (_result(report, scenario.name) for report in reports)
         marks = [MARK_BY_VERDICT[one.verdict] if one else "not run" for one in found]
         yield _row([scenario.name, scenario.expects, *marks])
+
+
+def _words(reports: Sequence[Report]) -> Iterator[str]:
+    yield _row(["capability", "proved by", *(report.framework for report in reports)])
+    yield _row(["---"] * (2 + len(reports)))
+    for word, scenarios in SCENARIOS_BY_CAPABILITY.items():
+        marks = ["✓" if word in capabilities(report) else "" for report in reports]
+        yield _row([f"`{word}`", ", ".join(scenarios), *marks])
+
+
+def module(reports: Sequence[Report]) -> str:
+    """The module that tells the operator, as the formatter leaves it."""
+    lines = [
+        line
+        for report in reports
+        for line in (
+            f"        Framework.{Framework(report.framework).name}: (",
+            *(f'            "{word}",' for word in capabilities(report)),
+            "        ),",
+        )
+    ]
+    return HEAD + "".join(f"{line}\n" for line in lines) + FOOT
 
 
 def _reasons(reports: Sequence[Report]) -> Iterator[str]:
@@ -127,10 +183,11 @@ def read() -> tuple[Report, ...]:
 
 
 def write(reports: Sequence[Report]) -> None:
-    """Keep the results, and write the page."""
+    """Keep the results, and write page and module."""
     kept = [json.loads(report.encode()) for report in reports]
     RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(page(reports))
+    MODULE.write_text(module(reports))
 
 
 async def run(framework: str) -> Report:

@@ -20,6 +20,7 @@ from collections.abc import Coroutine
 
 import uvloop
 
+from runtime.garbage import look_seldom
 from runtime.processes.process import BAD_CONFIGURATION, CannotStart, last_words
 from runtime.settings import Settings
 from runtime.telemetry import log_as_json
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
     # As the first process of a container it would ignore the signal, and be waited for in vain.
     signal.signal(signal.SIGTERM, _stop_before_it_starts)
     log_as_json()
+    look_seldom()
     try:
         settings = Settings.of()
     except ValueError as error:

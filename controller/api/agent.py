@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -104,7 +104,10 @@ class ToolUse(Fields):
 class AgentUse(Fields):
     """One Agent this agent may call as a tool."""
 
-    agent_ref: Ref = Field(description="The Agent.")
+    agent_ref: Ref = Field(
+        description="The Agent, behind the same Stack. The model calls it by its name and chooses "
+        "by its spec.description."
+    )
 
 
 class AgentExecution(ExecutionSpec):
@@ -207,7 +210,10 @@ class AgentSpec(Fields):
         (), max_length=64, description="Tools it may call; no others."
     )
     agents: tuple[AgentUse, ...] = Field(
-        (), max_length=64, description="Agents it may call as if they were tools."
+        (),
+        max_length=64,
+        description="Agents it may call as if they were tools; no others, and not itself. A call "
+        "waits in the queue of the Agent that is called, which needs no worker until then.",
     )
     replicas: Integer | None = Field(None, ge=0, le=1000, description=REPLICAS_DESCRIPTION)
     scaling: ScalingSpec = Field(
@@ -231,6 +237,9 @@ class AgentSpec(Fields):
     pod_template: PodTemplate = Field(default_factory=dict, description=POD_TEMPLATE_DESCRIPTION)
 
 
+Capability = Annotated[str, Field(max_length=64)]
+
+
 class AgentStatus(WorkloadStatus):
     """What is known of an agent."""
 
@@ -244,6 +253,13 @@ class AgentStatus(WorkloadStatus):
         None, max_length=253, description="The model name under which clients ask for it."
     )
     image: str | None = Field(None, max_length=512, description="The image its workers run.")
+    capabilities: tuple[Capability, ...] = Field(
+        (),
+        max_length=64,
+        description="What tests of the platform have proved of the framework in this image, for "
+        "example Streaming, ParallelTools, Cancel; what is missing it cannot do. Empty for an "
+        "image of your own. docs/frameworks.md says what each word means.",
+    )
 
 
 class Agent(Resource):

@@ -1,7 +1,6 @@
 """The status of kinds that run workers: Agent and Tool."""
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field
 
@@ -21,9 +20,6 @@ ACCESS_DESCRIPTION = (
     "Who is let in. Open: everybody, the Stack has no auth. Authenticated: every user the Stack's "
     "issuer vouches for. Policy: whom an IdentityPolicy names."
 )
-
-
-Capability = Annotated[str, Field(max_length=64)]
 
 
 class DiscoveredTool(Fields):
@@ -58,11 +54,6 @@ class WorkloadStatus(Status):
     access: Access | None = Field(None, description=ACCESS_DESCRIPTION)
     tools: tuple[DiscoveredTool, ...] = Field(
         (), max_length=256, description="Functions that can be called, as discovered."
-    )
-    capabilities: tuple[Capability, ...] = Field(
-        (),
-        max_length=64,
-        description="What the adapter has proved to do, for example Streaming, Resume, Cancel.",
     )
     revision: str | None = Field(
         None, max_length=128, description="Digest of what the workers are configured with."

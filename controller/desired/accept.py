@@ -1,6 +1,6 @@
 """What a valid spec may still ask for in vain: the version cannot do it, or it fits to nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from controller.api.agent import Agent
@@ -11,7 +11,7 @@ from controller.api.tool import Tool
 from controller.desired.claims import holders
 from controller.desired.references import config_map_of, config_map_problem, module_of, stack_of
 from controller.desired.server import PROVIDERS
-from controller.model import Problem, StackView, WorkloadView
+from controller.model import AgentView, Problem, Reference, StackView, WorkloadView
 
 ESCAPED: Final = "${"
 """With this the server's configuration refers to its environment."""
@@ -22,7 +22,10 @@ def agent_problems(view: WorkloadView[Agent]) -> tuple[Problem, ...]:
     return (
         *_unsupported_of_agent(view.owner),
         *_invalid(view),
-        *_tool_problems(view),
+        *_binding_problems("spec.tools[{}].toolRef", view.tools, view),
+        *_binding_problems("spec.agents[{}].agentRef", view.agents, view),
+        *_itself(view),
+        *_clashes(view),
         *_model_problems(view),
     )
 
@@ -64,8 +67,6 @@ def _not_yet(field: str, what: str, way_out: str) -> Problem:
 
 def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
     spec = agent.spec
-    if spec.agents:
-        yield _not_yet("spec.agents", "an agent as a tool of another one", "remove it")
     if spec.triggers:
         yield _not_yet("spec.triggers", "a trigger", "remove it and submit by the API")
     for place, use in enumerate(spec.tools):
@@ -125,16 +126,51 @@ def _invalid(view: WorkloadView[Any]) -> Iterator[Problem]:
         yield problem
 
 
-def _tool_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
-    for place, tool in enumerate(view.tools):
-        if tool.problem is not None:
-            yield tool.problem
-        elif tool.target is not None and (other := stack_of(tool.target)) != view.stack.key:
+def _binding_problems(
+    field: str, bound: Iterable[Reference[Any]], view: AgentView
+) -> Iterator[Problem]:
+    """What keeps the objects of one list of the spec from being called."""
+    for place, one in enumerate(bound):
+        if one.problem is not None:
+            yield one.problem
+        elif one.target is not None and (other := stack_of(one.target)) != view.stack.key:
             message = (
-                f"spec.tools[{place}].toolRef: {tool.key} belongs to {other}, not to "
+                f"{field.format(place)}: {one.key} belongs to {other}, not to "
                 f"{view.stack.key}; give both the same stackRef"
             )
             yield Problem(AcceptedReason.INVALID, message)
+
+
+def _itself(view: AgentView) -> Iterator[Problem]:
+    """An agent that asks itself waits for itself."""
+    for place, one in enumerate(view.agents):
+        if one.key == view.key:
+            field = f"spec.agents[{place}].agentRef"
+            message = f"{field}: it names the Agent itself, which cannot call itself; remove it"
+            yield Problem(AcceptedReason.INVALID, message)
+
+
+def _clashes(view: AgentView) -> Iterator[Problem]:
+    """Agents that a model could not tell from what else it may call.
+
+    An Agent is called by its name without its namespace. What a Tool has, it has to find out first,
+    so that a function which is not known yet clashes later.
+    """
+    taken = {
+        function.name: f"the function {function.name} of {tool.key}"
+        for tool in view.tools
+        if tool.usable is not None
+        for function in tool.usable.status.tools
+    }
+    for place, one in enumerate(view.agents):
+        other = taken.get(one.key.name)
+        taken[one.key.name] = str(one.key)
+        if other is not None:
+            message = (
+                f"spec.agents[{place}].agentRef: {one.key} and {other} would be called by the same "
+                "name; remove one of them, or give it another name"
+            )
+            yield Problem(AcceptedReason.CONFLICT, message)
 
 
 def _model_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:

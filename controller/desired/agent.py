@@ -5,6 +5,7 @@ from typing import Final
 from controller.api.agent import Agent, Framework
 from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
+from controller.desired.capabilities import CAPABILITIES_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
@@ -30,6 +31,7 @@ from controller.model import (
     Stage,
 )
 from runtime.contract.agent_config import (
+    AgentBinding,
     AgentConfig,
     Budget,
     Declarative,
@@ -97,6 +99,13 @@ def agent_image(agent: Agent, site: Site) -> str:
     return own or site.image(IMAGE_BY_FRAMEWORK[agent.spec.framework])
 
 
+def proved(agent: Agent, image: str, site: Site) -> tuple[str, ...]:
+    """What its framework was shown to do in our image; of another one nobody knows."""
+    framework = agent.spec.framework
+    is_ours = image == site.image(IMAGE_BY_FRAMEWORK[framework])
+    return CAPABILITIES_BY_FRAMEWORK[framework] if is_ours else ()
+
+
 def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
     """`agent.json`: everything its worker needs to know."""
     spec, key = view.owner.spec, view.key
@@ -122,6 +131,11 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
             )
             for tool in view.tools
             if (target := tool.usable) is not None
+        ),
+        agents=tuple(
+            AgentBinding(agent=asked.key.object_name, description=callee.spec.description)
+            for asked in view.agents
+            if (callee := asked.usable) is not None
         ),
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
@@ -153,6 +167,7 @@ def agent_workload(view: AgentView) -> Workload:
         name=view.key.object_name,
         durable=durable_of(view.owner),
         calls=tuple(tool.key.object_name for tool in view.tools),
+        asks=tuple(agent.key.object_name for agent in view.agents),
     )
 
 

@@ -118,8 +118,10 @@ def work_exports(subjects: StackSubjects) -> tuple[Export, ...]:
         *(Export(subjects.acks(one), Account.AGENTS) for one in _PULLED),
         Export(subjects.every("events"), Account.AGENTS),
         Export(subjects.every("calls"), Account.AGENTS),
+        Export(subjects.every("asks"), Account.AGENTS),
         *(Export(subjects.record(*keys), Account.AGENTS) for keys in _SHARED),
         *(Export(subjects.direct_get(*keys), Account.AGENTS) for keys in _SHARED),
         Export(subjects.every("cancel"), Account.AGENTS, Border.STREAM),
+        Export(subjects.every("wake"), Account.AGENTS, Border.STREAM),
         Export(subjects.direct_get(Bucket.POLICY), Account.AUTH),
     )

@@ -80,6 +80,8 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
     if isinstance(resource, Agent):
         for bound in resource.spec.tools:
             yield key_of_ref(Kind.TOOL, bound.tool_ref, namespace).ref
+        for asked in resource.spec.agents:
+            yield key_of_ref(Kind.AGENT, asked.agent_ref, namespace).ref
     if isinstance(resource, Stack):
         external = resource.spec.messaging.external
         for server in servers(external.url) if external else ():
@@ -92,7 +94,7 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
             yield Key(Kind(target.kind.value), namespace, target.name).ref
 
 
-def found[R: (Stack, Tool)](
+def found[R: (Agent, Stack, Tool)](
     field: str, key: Key, target: R | None, *, namespace: str, labels: Labels
 ) -> Reference[R]:
     """The reference in `field` of an object of `namespace`, whose labels are `labels`."""
@@ -107,7 +109,7 @@ def found[R: (Stack, Tool)](
     return Reference(key, target)
 
 
-def unreadable[R: (Stack, Tool)](field: str, key: Key, error: InvalidSpec) -> Reference[R]:
+def unreadable[R: (Agent, Stack, Tool)](field: str, key: Key, error: InvalidSpec) -> Reference[R]:
     """The reference to an object whose own spec breaks the schema."""
     message = f"{field}: {key} is not valid ({error}); correct it first"
     return Reference(key, None, Problem(ResolvedRefsReason.REF_NOT_FOUND, message))

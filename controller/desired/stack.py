@@ -5,7 +5,7 @@ from controller.desired.identity import policy_entry
 from controller.desired.messaging import dispatcher_children, nats_children
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.server import server_children
-from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumer
+from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumers
 from controller.model import Desired, KvEntry, Site
 from runtime.contract.subjects import StackSubjects
 from runtime.contract.trust_config import Role as QueueRole
@@ -21,7 +21,7 @@ def desired_stack(stack: Stack, site: Site) -> Desired:
         bound=(dispatcher[-1].ref,),
         streams=desired_streams(stack, site),
         buckets=desired_buckets(stack, site),
-        consumers=(dispatcher_consumer(stack),),
+        consumers=dispatcher_consumers(stack),
         entries=stack_entries(stack),
         revision=revision,
     )

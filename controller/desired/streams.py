@@ -7,7 +7,7 @@ from controller.api.stack import Retention as Kept
 from controller.api.stack import Stack
 from controller.desired.metadata import key_of
 from controller.model import Bucket, Consumer, Discard, Retention, Site, Stream, amount
-from runtime.contract.dead_letter import ADVISORY_ACK_WAIT_SECONDS
+from runtime.contract.agent_config import DISPATCH_ACK_WAIT_SECONDS
 from runtime.contract.subjects import DISPATCHER_DURABLE, StackSubjects
 from runtime.contract.subjects import Bucket as BucketName
 from runtime.contract.subjects import Stream as StreamName
@@ -31,11 +31,13 @@ SHARES: Final = {
 of the disk for the streams, not quite a quarter for the buckets. So none takes another's room."""
 
 MOST_PER_SUBJECT: Final = 10_000
-"""Tasks that may wait for one Agent, and calls of one Agent for one Tool: nobody fills it alone."""
+"""Tasks that may wait for one Agent, and calls by one Agent of one Tool or Agent: nobody fills it
+alone."""
 MOST_COPIES: Final = 3
 RECENT: Final = timedelta(minutes=2)
 DISPATCH_DELIVERIES: Final = -1
-"""No limit: an advisory is delivered again until everything it asks for is done."""
+"""No limit: an advisory is delivered again until everything it asks for is done, and so is a call
+of an agent, which waits here while the queue of that agent is full."""
 DISPATCH_PENDING: Final = 256
 
 
@@ -52,8 +54,8 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
     seconds = timedelta(seconds=1)
     dead = kept.dead_letter_seconds * seconds
     return (
-        _work(stack, site, StreamName.TASKS, subjects.every("tasks")),
-        _work(stack, site, StreamName.CALLS, subjects.every("calls")),
+        _work(stack, site, StreamName.TASKS, "tasks"),
+        _work(stack, site, StreamName.CALLS, "calls", "asks"),
         _history(
             stack,
             site,
@@ -98,17 +100,27 @@ def bucket_ttl(bucket: BucketName, kept: Kept) -> timedelta:
             return timedelta()
 
 
-def dispatcher_consumer(stack: Stack) -> Consumer:
-    """The cursor on the advisories that the dispatchers of `stack` share."""
+def dispatcher_consumers(stack: Stack) -> tuple[Consumer, ...]:
+    """The cursors that the dispatchers of `stack` share.
+
+    One is on the advisories, the other on what agents ask of each other: no worker takes that,
+    since it becomes a task.
+    """
     subjects = StackSubjects(key_of(stack).object_name)
-    return Consumer(
-        stream=subjects.stream(StreamName.ADVISORIES),
-        durable=DISPATCHER_DURABLE,
-        filter_subject="",
-        owner=str(key_of(stack)),
-        ack_wait=timedelta(seconds=ADVISORY_ACK_WAIT_SECONDS),
-        max_deliver=DISPATCH_DELIVERIES,
-        max_ack_pending=DISPATCH_PENDING,
+    return tuple(
+        Consumer(
+            stream=subjects.stream(stream),
+            durable=DISPATCHER_DURABLE,
+            filter_subject=subject,
+            owner=str(key_of(stack)),
+            ack_wait=timedelta(seconds=DISPATCH_ACK_WAIT_SECONDS),
+            max_deliver=DISPATCH_DELIVERIES,
+            max_ack_pending=DISPATCH_PENDING,
+        )
+        for stream, subject in (
+            (StreamName.ADVISORIES, ""),
+            (StreamName.CALLS, subjects.every("asks")),
+        )
     )
 
 
@@ -118,11 +130,12 @@ def copies(stack: Stack, site: Site) -> int:
     return min(MOST_COPIES, site.queue_replicas(managed.replicas)) if managed else 1
 
 
-def _work(stack: Stack, site: Site, name: StreamName, subject: str) -> Stream:
+def _work(stack: Stack, site: Site, name: StreamName, *kinds: str) -> Stream:
+    subjects = StackSubjects(key_of(stack).object_name)
     return Stream(
-        name=StackSubjects(key_of(stack).object_name).stream(name),
+        name=subjects.stream(name),
         owner=str(key_of(stack)),
-        subjects=(subject,),
+        subjects=tuple(sorted(map(subjects.every, kinds))),
         retention=Retention.WORK_QUEUE,
         discard=Discard.NEW,
         max_bytes=_bytes(stack, name),

@@ -9,7 +9,7 @@ from controller.api.conditions import ConditionStatus, ConditionType, ReadyReaso
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
-from controller.desired.agent import catalogue_entry, desired_agent, model_name
+from controller.desired.agent import catalogue_entry, desired_agent, model_name, proved
 from controller.desired.health import workload_health, worst
 from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
@@ -41,17 +41,25 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     stage, problems = stage_of(view, now), agent_problems(view)
     workers = _workers(view, Role.AGENT)
     health = replace(
-        worst(workers, *_waiting(view.stack, *view.tools)),
+        worst(
+            workers,
+            *_waiting(ConditionType.READY, view.stack, *view.tools),
+            # Its workers need not run, since a call waits in the queue. Nor could each of two
+            # agents that ask each other become Ready if it had to wait for the other one.
+            *_waiting(ConditionType.PROGRAMMED, *view.agents),
+        ),
         replicas=workers.replicas,
         ready=workers.ready,
     )
     desired = _desired_agent(view, site, stage, health, is_good=not problems)
+    image = image_of(desired.children, "worker") if desired else ""
     return Thought(
         stage=stage,
         problems=problems,
         health=health,
         desired=desired,
-        image=image_of(desired.children, "worker") if desired else "",
+        image=image,
+        capabilities=proved(view.owner, image, site),
         url=f"{site.server_url(view.stack.key.object_name)}/v1" if view.stack.usable else "",
         model=model_name(view),
     )
@@ -152,13 +160,13 @@ def _workload(
     return view.children.get(ChildRef("apps/v1", kind, name.namespace, name.name))
 
 
-def _waiting(*references: Reference[Any]) -> Iterator[Health]:
+def _waiting(needed: ConditionType, *references: Reference[Any]) -> Iterator[Health]:
     """What keeps an object from working although its own workers are fine."""
     for reference in references:
         target: Resource | None = reference.usable
-        ready = target.status.condition(ConditionType.READY) if target is not None else None
+        found = target.status.condition(needed) if target is not None else None
         # One that cannot be used is told by ResolvedRefs.
-        if target is not None and (ready is None or ready.status is not ConditionStatus.TRUE):
-            why = ready.message if ready else "the operator has not looked at it yet"
-            message = f"{reference.key} is not ready: {why}"
+        if target is not None and (found is None or found.status is not ConditionStatus.TRUE):
+            why = found.message if found else "the operator has not looked at it yet"
+            message = f"{reference.key} is not {needed.lower()}: {why}"
             yield Health(ReadyReason.DEPENDENCY_NOT_READY, message)

@@ -187,6 +187,7 @@ class Thought:
         image      that an Agent's workers run. `url`: where clients ask, `model`: for what. ""
                    if unknown.
         functions  of a Tool, as its worker of the current revision has found them out.
+        capabilities  that were proved of what an Agent's workers run.
     """
 
     stage: Stage = Stage.STAYING
@@ -197,6 +198,7 @@ class Thought:
     url: str = ""
     model: str = ""
     functions: ToolFunctions | None = None
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

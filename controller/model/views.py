@@ -73,6 +73,7 @@ class WorkloadView[R: (Agent, Tool)]:
         queue       what was asked of the queue; None without a Stack.
         unfinished  tasks without an end; counted only while the object is deleted.
         tools       as the spec of an Agent names them, in its order; empty for a Tool.
+        agents      the same for the Agents that it may call.
     """
 
     key: Key
@@ -84,6 +85,7 @@ class WorkloadView[R: (Agent, Tool)]:
     queue: QueueState | None = None
     unfinished: int = 0
     tools: tuple[Reference[Tool], ...] = ()
+    agents: tuple[Reference[Agent], ...] = ()
 
 
 type AgentView = WorkloadView[Agent]

@@ -1,11 +1,12 @@
 """Reading the world, once, into a frozen view. Nothing is decided here."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from controller.api.agent import Agent
+from controller.api.fields import Ref
 from controller.api.identity_policy import IdentityPolicy
 from controller.api.names import Kind
 from controller.api.parse import InvalidSpec, parse
@@ -24,6 +25,7 @@ from controller.desired.references import (
     unreadable,
     without_queue,
 )
+from controller.desired.streams import dispatcher_consumers
 from controller.desired.workload import consumer
 from controller.model import (
     Claim,
@@ -43,7 +45,6 @@ from controller.model import (
 from controller.reconcile.claims import read_claims
 from controller.reconcile.world import RunsPlace, World
 from runtime.contract.subjects import (
-    DISPATCHER_DURABLE,
     Bucket,
     StackSubjects,
     Stream,
@@ -77,9 +78,10 @@ async def observe_workload[R: (Agent, Tool)](
     owner = await observe(world, key, model)
     if owner is None or isinstance(owner, UnreadableView):
         return owner
-    stack, tools, source, children, pods = await asyncio.gather(
+    stack, tools, agents, source, children, pods = await asyncio.gather(
         _stack(world, owner),
         _tools(world, owner),
+        _agents(world, owner),
         _source(world, owner),
         world.children(key),
         world.cluster.pods(key),
@@ -92,6 +94,7 @@ async def observe_workload[R: (Agent, Tool)](
         children=children,
         pods=pods,
         tools=tools,
+        agents=agents,
     )
     if stack.target is None:
         return view
@@ -111,7 +114,7 @@ async def _stack(world: World, owner: Agent | Tool) -> Reference[Stack]:
     return stack if other is None else without_queue(field, stack, other.key)
 
 
-async def _reference[R: (Stack, Tool)](
+async def _reference[R: (Agent, Stack, Tool)](
     world: World, field: str, key: Key, model: type[R], namespace: str
 ) -> Reference[R]:
     body = await world.read(key)
@@ -126,20 +129,31 @@ async def _reference[R: (Stack, Tool)](
 
 
 async def _tools(world: World, owner: Agent | Tool) -> tuple[Reference[Tool], ...]:
-    if isinstance(owner, Tool):
-        return ()
+    refs = (use.tool_ref for use in owner.spec.tools) if isinstance(owner, Agent) else ()
+    return await _bound(world, owner, "spec.tools[{}].toolRef", refs, Tool)
+
+
+async def _agents(world: World, owner: Agent | Tool) -> tuple[Reference[Agent], ...]:
+    refs = (use.agent_ref for use in owner.spec.agents) if isinstance(owner, Agent) else ()
+    return await _bound(world, owner, "spec.agents[{}].agentRef", refs, Agent)
+
+
+async def _bound[R: (Agent, Tool)](
+    world: World, owner: Agent | Tool, field: str, refs: Iterable[Ref], model: type[R]
+) -> tuple[Reference[R], ...]:
+    """What `refs` name; `field` has a gap for the place of each."""
     namespace = owner.metadata.namespace
     return tuple(
         await asyncio.gather(
             *(
                 _reference(
                     world,
-                    f"spec.tools[{place}].toolRef",
-                    key_of_ref(Kind.TOOL, use.tool_ref, namespace),
-                    Tool,
+                    field.format(place),
+                    key_of_ref(model.kind, ref, namespace),
+                    model,
                     namespace,
                 )
-                for place, use in enumerate(owner.spec.tools)
+                for place, ref in enumerate(refs)
             )
         )
     )
@@ -239,7 +253,9 @@ def stack_query(owner: Stack, *, is_sweep: bool) -> QueueQuery:
     return QueueQuery(
         streams=tuple(subjects.stream(stream) for stream in Stream),
         buckets=tuple(subjects.bucket(bucket) for bucket in Bucket),
-        consumers=((subjects.stream(Stream.ADVISORIES), DISPATCHER_DURABLE, ""),),
+        consumers=tuple(
+            (one.stream, one.durable, one.filter_subject) for one in dispatcher_consumers(owner)
+        ),
         all_consumers_of=(subjects.stream(Stream.TASKS), subjects.stream(Stream.CALLS))
         if is_sweep
         else (),

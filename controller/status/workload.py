@@ -57,6 +57,7 @@ def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datet
             "url": thought.url or None,
             "model": thought.model or None,
             "image": thought.image or before.image,
+            "capabilities": thought.capabilities if thought.image else before.capabilities,
         }
     )
 

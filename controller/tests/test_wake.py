@@ -26,6 +26,7 @@ from controller.wake import Wakes
 MATH = Key(Kind.AGENT, "team", "math")
 STACK = Key(Kind.STACK, "team", "default")
 ADD = Key(Kind.TOOL, "team", "add")
+LAST = Key(Kind.TOOL, "team", "last")
 MODULE = ChildRef("v1", "ConfigMap", "team", "math-agent")
 
 
@@ -62,15 +63,27 @@ class Reconciles:
 
 
 @contextlib.asynccontextmanager
-async def kept(wakes: Wakes, *keys: Key) -> AsyncIterator[None]:
+async def kept(wakes: Wakes, reconciles: Reconciles, *keys: Key) -> AsyncIterator[None]:
+    """From the first reconcile of each on."""
     tasks = [asyncio.create_task(wakes.keep(key)) for key in keys]
-    await asyncio.sleep(0.01)
+    await until(lambda: all(reconciles.count[key] for key in keys))
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def all_quiet(wakes: Wakes, reconciles: Reconciles) -> None:
+    """Wait until whoever was woken by now would have been reconciled, and again if need be.
+
+    All are woken in the same way and in their order; `LAST` is woken after them.
+    """
+    async with kept(wakes, reconciles, LAST):
+        for _ in range(3):
+            wakes.wake(LAST)
+            await reconciles.another(LAST)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -118,17 +131,17 @@ def stack(*, ready: str = "False", models: int = 0) -> Manifest:
 
 async def test_who_begins_to_keep_an_object_reconciles_it() -> None:
     reconciles = Reconciles()
-    async with kept(Wakes(reconciles), MATH):
+    async with kept(Wakes(reconciles), reconciles, MATH):
         assert reconciles.count[MATH] == 1
 
 
 async def test_many_wakes_are_one_reconcile() -> None:
     reconciles = Reconciles()
     wakes = Wakes(reconciles)
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         for _ in range(100):
             wakes.wake(MATH)
-        await asyncio.sleep(0.05)
+        await all_quiet(wakes, reconciles)
 
     assert reconciles.count[MATH] == 2
 
@@ -138,11 +151,11 @@ async def test_a_wake_during_a_reconcile_is_another_one_afterwards() -> None:
     reconciles = Reconciles()
     reconciles.lasts = 0.05
     wakes = Wakes(reconciles)
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         assert reconciles.under_way == 1
         wakes.wake(MATH)
         await until(lambda: reconciles.count[MATH] == 2)
-        await asyncio.sleep(0.1)
+        await all_quiet(wakes, reconciles)
 
     assert reconciles.count[MATH] == 2
 
@@ -151,22 +164,22 @@ async def test_an_object_is_not_reconciled_twice_at_once_and_others_need_not_wai
     reconciles = Reconciles()
     reconciles.lasts = 0.02
     wakes = Wakes(reconciles)
-    async with kept(wakes, MATH, MATH, MATH):
+    async with kept(wakes, reconciles, MATH, MATH, MATH):
         await until(lambda: reconciles.count[MATH] == 3)
         assert reconciles.most_under_way == 1
-    async with kept(wakes, MATH, ADD, STACK):
+    async with kept(wakes, reconciles, MATH, ADD, STACK):
         assert reconciles.under_way == 3
 
 
 async def test_an_object_nobody_wakes_is_looked_at_now_and_then() -> None:
     reconciles = Reconciles()
-    async with kept(Wakes(reconciles, resync=0.02), MATH):
+    async with kept(Wakes(reconciles, resync=0.02), reconciles, MATH):
         await until(lambda: reconciles.count[MATH] >= 4)
 
 
 async def test_what_asks_for_another_reconcile_gets_it_ever_later() -> None:
     reconciles = Reconciles(*[Progress(again_in=0.02)] * 5)
-    async with kept(Wakes(reconciles), MATH):
+    async with kept(Wakes(reconciles), reconciles, MATH):
         await until(lambda: reconciles.count[MATH] == 5)
 
     waits = [after - before for before, after in itertools.pairwise(reconciles.at)]
@@ -177,7 +190,7 @@ async def test_what_asks_for_another_reconcile_gets_it_ever_later() -> None:
 async def test_a_wake_ends_the_backing_off() -> None:
     reconciles = Reconciles(*[Progress(again_in=0.02)] * 3, Progress(again_in=60.0))
     wakes = Wakes(reconciles)
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         await until(lambda: reconciles.count[MATH] == 4)
         wakes.wake(MATH)
         await until(lambda: reconciles.count[MATH] == 5)
@@ -192,9 +205,9 @@ async def test_a_failure_is_tried_again_and_touches_nobody_else(
     monkeypatch.setattr(ClusterUnavailable, "retry_after", 0.01)
     monkeypatch.setattr(wake, "FAULT_SECONDS", 0.01)
     reconciles = Reconciles(error, error)
-    async with kept(Wakes(reconciles), MATH):
+    async with kept(Wakes(reconciles), reconciles, MATH):
         await until(lambda: reconciles.count[MATH] == 3)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # several times as long as a failure waits
 
     assert reconciles.count[MATH] == 3
 
@@ -221,7 +234,7 @@ async def test_a_deletion_waits_for_the_reconcile_under_way() -> None:
     reconciles = Reconciles(Progress(), Progress(finished=True))
     reconciles.lasts = 0.03
     wakes = Wakes(reconciles)
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         await wakes.finish(MATH)
 
     assert reconciles.most_under_way == 1
@@ -231,9 +244,9 @@ async def test_a_change_of_the_object_wakes_it_and_what_it_wrote_itself_does_not
     reconciles = Reconciles()
     wakes = Wakes(reconciles)
     wakes.seen(MATH, agent())
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         wakes.seen(MATH, {**agent(), "status": {"conditions": [{"type": "Ready"}]}})
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
         assert reconciles.count[MATH] == 1
 
         for news in (
@@ -249,12 +262,12 @@ async def test_a_child_wakes_its_owner_and_what_is_no_child_nobody() -> None:
     reconciles = Reconciles()
     wakes = Wakes(reconciles)
     labels = child_labels(MATH.kind, MATH.namespace, MATH.name, Component.WORKER)
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         wakes.wake_owner(labels)
         await reconciles.another(MATH)
         wakes.wake_owner({**labels, LABEL_OWNER_NAME: "other"})
         wakes.wake_owner({LABEL_OWNER_KIND: "deployment"})
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
 
     assert reconciles.count[MATH] == 2
 
@@ -263,12 +276,12 @@ async def test_what_a_spec_names_wakes_it() -> None:
     reconciles = Reconciles()
     wakes = Wakes(reconciles)
     wakes.seen(MATH, agent())
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         for ref in (STACK.ref, ADD.ref, MODULE):
             wakes.wake_referrers(ref)
             await reconciles.another(MATH)
         wakes.wake_referrers(ChildRef("v1", "ConfigMap", "other", MODULE.name))
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
 
     assert reconciles.count[MATH] == 4
 
@@ -278,14 +291,14 @@ async def test_what_a_spec_names_no_more_does_not_wake_it() -> None:
     wakes = Wakes(reconciles)
     wakes.seen(MATH, agent())
     wakes.seen(MATH, agent(generation=2, tools=()))
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         wakes.wake_referrers(ADD.ref)
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
         assert reconciles.count[MATH] == 1
 
         wakes.gone(MATH, "1")
         wakes.wake_referrers(STACK.ref)
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
 
     assert reconciles.count[MATH] == 1
     assert not wakes._referrers
@@ -296,9 +309,9 @@ async def test_a_stack_wakes_its_agents_for_its_conditions_and_not_for_its_numbe
     wakes = Wakes(reconciles)
     wakes.seen(MATH, agent())
     wakes.seen(STACK, stack())
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         wakes.seen(STACK, stack(models=3))
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
         assert reconciles.count[MATH] == 1
 
         wakes.seen(STACK, stack(ready="True"))
@@ -317,9 +330,9 @@ async def test_a_stack_that_leaves_a_nats_wakes_those_that_want_it() -> None:
     wakes = Wakes(reconciles)
     wakes.seen(STACK, mine)
     wakes.seen(other, {**mine, "metadata": metadata})
-    async with kept(wakes, other):
+    async with kept(wakes, reconciles, other):
         wakes.seen(STACK, {**mine, "status": {}})
-        await asyncio.sleep(0.02)
+        await all_quiet(wakes, reconciles)
         assert reconciles.count[other] == 1
 
         managed = {**stack(), "metadata": {**mine["metadata"], "generation": 2}}
@@ -338,7 +351,7 @@ async def test_the_end_of_an_object_does_not_forget_its_successor() -> None:
     wakes.seen(MATH, agent(uid="1"))
     wakes.seen(MATH, agent(uid="2"))
     wakes.gone(MATH, "1")
-    async with kept(wakes, MATH):
+    async with kept(wakes, reconciles, MATH):
         wakes.wake_referrers(ADD.ref)
         await until(lambda: reconciles.count[MATH] == 2)
 

@@ -1,8 +1,9 @@
 """The page of frameworks is what the kit found, about all that the runtime knows."""
 
-from hack.frameworks import PAGE, page, read
+from hack.frameworks import MODULE, PAGE, module, page, read
 from runtime.adapters.registry import MODULES
 from runtime.contract.agent_config import Framework
+from runtime.kit.capabilities import SCENARIOS_BY_CAPABILITY, capabilities
 from runtime.kit.check import SCENARIOS
 from runtime.kit.limits import LIMITS
 from runtime.kit.report import Report, Result, Verdict
@@ -10,6 +11,29 @@ from runtime.kit.report import Report, Result, Verdict
 
 def test_the_page_is_made_from_the_results() -> None:
     assert PAGE.read_text() == page(read()), "run `make frameworks`"
+
+
+def test_what_the_operator_reports_is_made_from_the_results() -> None:
+    assert MODULE.read_text() == module(read()), "run `make frameworks`"
+
+
+def test_every_scenario_stands_for_one_capability() -> None:
+    named = sorted(name for names in SCENARIOS_BY_CAPABILITY.values() for name in names)
+    assert named == sorted(scenario.name for scenario in SCENARIOS)
+
+
+def test_a_capability_is_proved_by_all_of_its_scenarios() -> None:
+    seen = {
+        "tool call": Verdict.PROVED,
+        "tool error": Verdict.CANNOT,
+        "cancel": Verdict.PROVED,
+        "cancel amid text": Verdict.PROVED,
+        "stream": Verdict.NOT_APPLICABLE,
+        "timeout": Verdict.FAILED,
+    }
+    results = tuple(Result(scenario=name, verdict=verdict) for name, verdict in seen.items())
+    report = Report(framework=Framework.AG2, version="1.2", agent="x", results=results)
+    assert capabilities(report) == ("Cancel",)
 
 
 def test_the_results_are_of_all_frameworks_and_scenarios() -> None:

@@ -16,6 +16,7 @@ from runtime.adapters.port import Run
 from runtime.contract.messages import TokenUsage
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure, ToolFunction
+from runtime.transport.port import TransportError
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class Scope:
     Shape:
         usage   what each model call cost, by the id of its message.
         ended   whether nothing may happen for this run any more.
-        spent   that the budget of tool calls is, which frameworks tell the model and go on.
+        over    what of a call must end the run; frameworks tell the model of it and go on.
         waited  what threads of this run wait for at the moment.
     """
 
@@ -34,7 +35,7 @@ class Scope:
     tools: dict[str, ToolFunction]
     usage: dict[str, TokenUsage] = field(default_factory=dict)
     ended: bool = False
-    spent: CallBudgetSpent | None = None
+    over: CallBudgetSpent | TransportError | None = None
     waited: set[Future[Any]] = field(default_factory=set)
 
     def end(self) -> None:
@@ -45,8 +46,8 @@ class Scope:
 
     def check(self) -> None:
         """Raise what must end the run, though the framework has swallowed it."""
-        if self.spent is not None:
-            raise self.spent
+        if self.over is not None:
+            raise self.over
 
 
 _CURRENT: ContextVar[Scope | None] = ContextVar("run", default=None)
@@ -92,6 +93,7 @@ async def call_tool(name: str, arguments: dict[str, Any]) -> str:
 
     Raises:
         ToolFailure: there is no run or no such function, or the call did not work out.
+        TransportError: the queue is away; that is no failure of the run.
     """
     scope = _CURRENT.get()
     if scope is None or scope.ended:
@@ -101,8 +103,8 @@ async def call_tool(name: str, arguments: dict[str, Any]) -> str:
         raise ToolFailure(f"there is no function {name} any more")
     try:
         return await function.call(arguments)
-    except CallBudgetSpent as spent:
-        scope.spent = spent
+    except (CallBudgetSpent, TransportError) as over:
+        scope.over = over
         raise
 
 

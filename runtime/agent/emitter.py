@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from runtime.contract.messages import (
+    AgentCalled,
     End,
     EventBase,
     Started,
@@ -16,10 +17,8 @@ from runtime.contract.messages import (
     UsageReported,
 )
 from runtime.contract.subjects import StackSubjects
-from runtime.tools.port import Called, Returned
+from runtime.tools.port import AgentAsked, Announced, Called, Returned
 from runtime.transport.port import Outbox
-
-type Progress = Started | TextDelta | ToolCalled | ToolReturned | UsageReported
 
 TOLD_BYTES: Final = 768 * 1024
 """Three quarters of what the queue of a Stack takes at once."""
@@ -56,13 +55,15 @@ class Emitter:
         if self._task.options.stream:
             await self._emit(TextDelta(**self._place(), text=text))
 
-    async def tool(self, what: Called | Returned) -> None:
-        """A tool was asked, or answered: of a long answer its beginning is told."""
+    async def call(self, what: Announced) -> None:
+        """A call was made, or answered: of a long answer its beginning is told."""
         match what:
             case Called(call, tool, arguments):
                 await self._emit(
                     ToolCalled(**self._place(), call=call, tool=tool, arguments=arguments)
                 )
+            case AgentAsked(call, agent, said):
+                await self._emit(AgentCalled(**self._place(), call=call, agent=agent, input=said))
             case Returned(call, tool, output, outcome):
                 await self._emit(
                     ToolReturned(

@@ -28,6 +28,7 @@ from runtime.tools.numbering import Numbering
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
+from runtime.worker.slots import Slots
 from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class TaskHandler:
     runs: Runs
     checkpoints: Checkpoints
     outbox: Outbox
+    slots: Slots
     _taken: set[str] = field(default_factory=set)
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
     _suspects: Suspects = field(default_factory=Suspects)
@@ -66,6 +68,8 @@ class TaskHandler:
             return Malformed("unsigned")
         if task.id in self._taken:
             return Lost()  # our signs of life came late; the attempt that is under way goes on
+        if not self.slots.admits(len(self._taken), _depth(task)):
+            return Later(delivery.number)  # whoever is deeper in a chain goes first
         self._taken.add(task.id)
         try:
             return await self._take(task, delivery)
@@ -204,7 +208,7 @@ class TaskHandler:
             history=task.history,
             options=task.options,
             user=task.user,
-            tools=self.toolbox.bind(task, emitter.tool, numbering),
+            tools=self.toolbox.bind(task, emitter.call, numbering),
             checkpoint=checkpoint,
             numbering=numbering,
         )
@@ -255,6 +259,11 @@ class TaskHandler:
             reason=reason,
             message=message,
         )
+
+
+def _depth(task: Task) -> int:
+    """How many agents wait for this task."""
+    return 0 if task.asked is None else len(task.asked.chain)
 
 
 def _as_accepted(task: Task, delivery: Delivery) -> Held | None:

@@ -1,10 +1,11 @@
 """The items of an answer in the shapes of the OpenAI Responses API, and the events they make.
 
-A piece of text is a `message`. A tool the agent has called is an `mcp_call`: the one item of the
-Responses API for a call that the server itself has made, with name, arguments and output in one
-place. A `function_call` would ask the client to make the call, and its agent helpers do so at once.
-When a tool fails, its sentence is the `output` and `status` says `failed`: `error` is an object for
-openai 3.54 and a string for llama-stack 0.7.3, which would refuse to read its own answer again.
+A piece of text is a `message`. A tool or another agent that was called is an `mcp_call`: the one
+item of the Responses API for a call that the server itself has made, with name, arguments and
+output in one place. A `function_call` would ask the client to make the call, and its agent helpers
+do so at once. When a call fails, its sentence is the `output` and `status` says `failed`: `error`
+is an object for openai 3.54 and a string for llama-stack 0.7.3, which would refuse to read its own
+answer again.
 
 Source:
     OpenAI API reference, "The response object", `output`, and "Streaming events"; names and fields
@@ -16,12 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.contract.messages import Message, Role
-from runtime.contract.subjects import effect_tool
+from runtime.contract.subjects import effect_callee
 
 type Wire = dict[str, Any]
 type Emit = Callable[..., None]
 
-LABEL = "tools"  # of a call whose key does not tell the Tool
+LABEL = "tools"  # of a call whose key does not tell whose it is
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class TextItem:
 
 @dataclass(slots=True)
 class CallItem:
-    """One call of a tool that the agent made; `call` is its key."""
+    """One call of a tool or of another agent that the agent made; `call` is its key."""
 
     id: str
     index: int
@@ -91,7 +92,7 @@ class CallItem:
         return {
             "id": self.id,
             "type": "mcp_call",
-            "server_label": effect_tool(self.call) or LABEL,
+            "server_label": effect_callee(self.call) or LABEL,
             "name": self.name,
             "arguments": self.arguments,
             "output": self.output,

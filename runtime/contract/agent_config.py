@@ -185,6 +185,10 @@ class ToolConfig(Versioned):
     require_grant: bool = False
 
 
+DISPATCH_ACK_WAIT_SECONDS = 10.0
+"""Without a sign of life for so long, what a dispatcher was given goes to another one."""
+
+
 class StackConfig(Versioned):
     """Everything the dispatcher and the server of a Stack need to know.
 

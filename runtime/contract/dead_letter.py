@@ -15,8 +15,6 @@ from typing import Self
 from runtime.contract.subjects import Stream
 from runtime.contract.value import Value
 
-# Without a sign of life for so long, an advisory goes to another dispatcher.
-ADVISORY_ACK_WAIT_SECONDS = 10.0
 LAST_WORDS_BYTES = 768 * 1024
 MAX_HEADER_LENGTH = 2000
 _PREFIX = "K8gentai-Dead-"

@@ -78,12 +78,24 @@ class Asked(Value):
         task    whose run made the call; without it nobody waits any more.
         worker  DNS label of the worker process that waits; it is woken by core message.
         chain   the agents that wait for each other, the caller last.
+
+    Units:
+        deadline  seconds since the epoch; later than that nobody waits.
     """
 
     call: str
     task: str
     worker: str
     chain: tuple[ObjectName, ...]
+    deadline: float
+
+
+LONGEST_CHAIN = 5
+"""Agents that may wait for each other, the last one asked included.
+
+Each costs a model at least one turn before and one after, so a user waits ten turns for such a
+chain; a longer one is a mistake in who may ask whom.
+"""
 
 
 class Task(Versioned):
@@ -122,14 +134,17 @@ class Task(Versioned):
 
 
 class Call(Versioned):
-    """One unit of work for a Tool.
+    """One unit of work for a Tool, or what an agent asks of another one.
 
     Shape:
-        id         the key of the call in `effects` (`subjects.effect_key`), also the `Nats-Msg-Id`.
+        id         the key of the call in `effects` (`subjects.effect_key`, or `ask_key` of an
+                   Agent), also the `Nats-Msg-Id`.
         step       which call it is: a number made from function and arguments, so that a rerun
                    finds the record again even if it makes its calls in another order.
         index      how many equal calls the run made before this one.
-        function   which of the tool's functions, by the name its worker discovered.
+        tool       the Tool, or the Agent that is asked: its `arguments` are `{"input": str}`.
+        function   which of the tool's functions, by the name its worker discovered; of an Agent
+                   the name under which it was offered.
         arguments  the JSON object of the function's arguments.
         worker     DNS label of the agent's worker process that waits; it is woken by core message.
 

@@ -18,7 +18,8 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
-DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES; the dispatchers of a Stack share it
+ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
+DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 
 
@@ -137,7 +138,7 @@ class StackSubjects:
         return f"{self.root}.events.*.*.*.{token(task)}"
 
     def dead(self, stream: Stream, owner: ObjectName) -> str:
-        """Where the dead letters of an Agent (`TASKS`) or a Tool (`CALLS`) go."""
+        """Where the dead letters of an Agent (`TASKS`), or of calls of a Tool or Agent, go."""
         return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"
 
     def dead_owner(self, subject: str) -> ObjectName:
@@ -146,23 +147,27 @@ class StackSubjects:
         Raises:
             ValueError: no dead letter has this subject.
         """
-        prefix, _, pair = subject.removeprefix(f"{self.root}.dead.").partition(".")
-        namespace, _, name = pair.partition(".")
-        if subject != f"{self.root}.dead.{prefix}.{namespace}.{name}":
-            raise ValueError(f"{subject} is no subject of a dead letter")
-        return ObjectName(namespace=token(namespace), name=token(name))
+        prefix = f"{self.root}.dead."
+        match subject.removeprefix(prefix).split("."):
+            case [_, namespace, name] if subject.startswith(prefix):
+                return ObjectName(namespace=token(namespace), name=token(name))
+            case _:
+                raise ValueError(f"{subject} is no subject of a dead letter")
 
     def owner(self, stream: Stream, subject: str) -> ObjectName:
         """The Agent or Tool for whom a message of `TASKS` or `CALLS` is.
 
+        Calls of an Agent are `asks`, which are in `CALLS` too.
+
         Raises:
             ValueError: no message of that stream has this subject.
         """
-        prefix = f"{self.root}.{stream.lower()}."
-        namespace, _, rest = subject.removeprefix(prefix).partition(".")
-        if not subject.startswith(prefix):
-            raise ValueError(f"{subject} is no subject of {self.stream(stream)}")
-        return ObjectName(namespace=token(namespace), name=token(rest.partition(".")[0]))
+        kinds = ("calls", "asks") if stream is Stream.CALLS else (stream.lower(),)
+        for kind in kinds:
+            if subject.startswith(prefix := f"{self.root}.{kind}."):
+                namespace, _, rest = subject.removeprefix(prefix).partition(".")
+                return ObjectName(namespace=token(namespace), name=token(rest.partition(".")[0]))
+        raise ValueError(f"{subject} is no subject of {self.stream(stream)}")
 
     def wake(self, agent: ObjectName, worker: str) -> str:
         """Tells one worker process of `agent` that a result waits for it."""
@@ -241,14 +246,14 @@ def effect_part(key: str, reservation: int, part: int) -> str:
 
 def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
     """The key of one call of an Agent in `effects`; no Tool of the same name may write it."""
-    callee = f"{token(agent.namespace)}.agent_{token(agent.name)}"
+    callee = f"{token(agent.namespace)}.{ASKED}{token(agent.name)}"
     return f"{callee}.{_pair(caller)}.{token(task)}.{step}.{index}"
 
 
-def effect_tool(key: str) -> str | None:
-    """The name of the Tool in a key that `effect_key` made, None if it made none like it."""
+def effect_callee(key: str) -> str | None:
+    """The name of the Tool or Agent in a key of `effects`, None if it is no such key."""
     parts = key.split(".")
-    return parts[1] if len(parts) == EFFECT_TOKENS else None
+    return parts[1].removeprefix(ASKED) if len(parts) == EFFECT_TOKENS else None
 
 
 def keys_of(owner: ObjectName) -> str:

@@ -7,12 +7,15 @@ it may be lost.
 import heapq
 import itertools
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.messages import Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import agent_entry
 from runtime.contract.value import ObjectName
+from runtime.dispatch.chains import Chains
 from runtime.dispatch.decide import UNPUBLISHED_SECONDS, LookAgain, due
 from runtime.transport.port import Entry
 
@@ -40,13 +43,21 @@ class EndedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredRun:
+    """A run that an agent has asked for and that has ended: does that agent know?"""
+
+    agent: ObjectName
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """Whose turn is it, and does he know?"""
 
     conversation: str
 
 
-type Matter = OpenRun | EndedRun | Conversation
+type Matter = OpenRun | EndedRun | AnsweredRun | Conversation
 
 
 class Book:
@@ -65,11 +76,12 @@ class Book:
         self._cancelled_since: dict[str, float] = {}
         self._waiting: dict[str, set[str]] = {}
         self._cancelling: set[str] = set()
+        self._chains = Chains()
 
     def note(self, entry: Entry, now: float, *, inherited: bool = False) -> None:
         """Take in what a run record says now; `inherited` from before this dispatcher led."""
         if entry.deleted:
-            self._forget(entry.key)
+            self._forget(entry.key, now)
             return
         try:
             record = RunRecord.decode(entry.value)
@@ -124,14 +136,20 @@ class Book:
         """Whether every open run of `agent` is to end."""
         return agent_entry(agent) in self._cancelling
 
+    def is_unwanted(self, task: Task) -> bool:
+        """Whether a run is to end: its agent's runs all are, or nobody waits for it any more."""
+        return self.is_cancelling(task.agent) or self._chains.is_orphan(task)
+
     def waits(self, conversation: str) -> bool:
         """Whether a run waits for its turn there."""
         return conversation in self._waiting
 
     def _open(self, record: RunRecord, now: float, *, inherited: bool) -> None:
         task, conversation = record.task.id, record.task.conversation
+        self._chains.open(record)
         if record.cancel_requested:
             self._cancelled_since.setdefault(task, now)
+            self._put_open(self._chains.unwanted(task), now)
         if record.state is RunState.WAITING and conversation is not None:
             self._waiting.setdefault(conversation, set()).add(task)
             self.put(Conversation(conversation), now)
@@ -142,14 +160,14 @@ class Book:
                 self.put(Conversation(conversation), now)
             elif conversation is not None and record.state is RunState.QUEUED:
                 self._put_by(Conversation(conversation), record.task.created + UNPUBLISHED_SECONDS)
-        agent = record.task.agent
         needed = due(
             record,
             now=now,
             cancelled_since=self._cancelled_since.get(task),
-            unwanted=self.is_cancelling(agent),
+            unwanted=self.is_unwanted(record.task),
         )
-        self.put(OpenRun(agent, task), needed.at if isinstance(needed, LookAgain) else now)
+        at = needed.at if isinstance(needed, LookAgain) else now
+        self.put(OpenRun(record.task.agent, task), at)
 
     def _put_by(self, matter: Matter, at: float) -> None:
         if self._times.get(matter, at + 1) > at:
@@ -160,17 +178,25 @@ class Book:
         self._cancelled_since.pop(task, None)
         self._times.pop(OpenRun(agent, task), None)
         self._waits_no_more(record)
+        self._put_open(self._chains.close(task), now)
+        if record.task.asked is not None and now < record.task.asked.deadline:
+            self.put(AnsweredRun(agent, task), now)
         if conversation is not None:
             self.put(Conversation(conversation), now)
         ended = now if record.ended is None else record.ended
         if record.state is not RunState.COMPLETED and ended > now - self._event_seconds:
             self.put(EndedRun(agent, task), now + (0 if inherited else TELLING_SECONDS))
 
-    def _forget(self, key: str) -> None:
+    def _put_open(self, runs: Iterable[tuple[ObjectName, str]], now: float) -> None:
+        for agent, task in runs:
+            self.put(OpenRun(agent, task), now)
+
+    def _forget(self, key: str, now: float) -> None:
         match key.split("."):
             case [namespace, name, task]:
                 agent = ObjectName(namespace=namespace, name=name)
                 self._times.pop(OpenRun(agent, task), None)
+                self._put_open(self._chains.close(task), now)
 
     def _waits_no_more(self, record: RunRecord) -> None:
         conversation = record.task.conversation

@@ -6,36 +6,29 @@ good by the next delivery of the same advisory.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, assert_never
+from typing import assert_never
 
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Stream, effect_key
+from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, ask_key, effect_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.advisories import Advisory, Exhausted, Terminated, read_advisory
 from runtime.dispatch.decide import gave_up, lost_call
 from runtime.dispatch.ends import Ends
-from runtime.dispatch.lease import LeadershipLost
 from runtime.dispatch.ports import Ports
+from runtime.dispatch.settling import Settle, settle
 from runtime.transport.port import (
     Delivery,
     KeyExists,
     RevisionConflict,
     Stopped,
     Stored,
-    TransportError,
 )
 
 log = logging.getLogger(__name__)
-
-type Settle = Callable[[], Coroutine[Any, Any, None]]
-
-LONGEST_RETRY_SECONDS = 30.0
-FAULT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +58,20 @@ class DeadLetters:
         inbox = await self._ports.advisories()
         try:
             while True:
-                await self._handle(await inbox.next())
+                await settle(await inbox.next(), self._handle)
         except Stopped:
             log.info("no more advisories")
         finally:
             # What was pulled goes back, even while we are being cancelled.
             await asyncio.shield(inbox.stop())
 
-    async def _handle(self, delivery: Delivery) -> None:
-        settle: Settle = delivery.nak
-        try:
-            settle = await self._settlement(delivery)
-        finally:
-            # Also when we lead no more: kept by a living process, it would reach no other leader.
-            await asyncio.shield(settle())
-
-    async def _settlement(self, delivery: Delivery) -> Settle:
-        """How to settle an advisory once everything was done for it, or was not."""
+    async def _handle(self, delivery: Delivery) -> Settle:
         try:
             advisory = read_advisory(self._ports.subjects, delivery.subject, delivery.data)
         except ValueError as error:
             log.warning("an advisory of no use", extra={"error": str(error)})
             return partial(delivery.term, "not understood")
-        try:
-            await self.bury(advisory)
-        except TransportError as error:
-            log.warning("a dead letter has to wait", extra={"error": str(error)})
-            return partial(delivery.nak, min(2.0 ** (delivery.number - 1), LONGEST_RETRY_SECONDS))
-        except LeadershipLost:
-            raise
-        except Exception:
-            # One message that we cannot cope with must not keep the others waiting.
-            log.exception("a dead letter failed", extra={"sequence": advisory.sequence})
-            return partial(delivery.nak, FAULT_SECONDS)
+        await self.bury(advisory)
         return delivery.ack
 
     async def bury(self, advisory: Advisory) -> None:
@@ -140,7 +114,12 @@ class DeadLetters:
             log.warning("a dead letter", extra={"owner": str(owner), "reason": letter.reason})
 
     def _owner(self, advisory: Terminated) -> ObjectName:
-        """For whom the message was; the worker's word counts only if it agrees with the queue's."""
+        """For whom the message was; the worker's word counts only if it agrees with the queue's.
+
+        Calls of agents are settled by the dispatcher, which can be believed.
+        """
+        if advisory.durable == DISPATCHER_DURABLE:
+            return self._ports.subjects.owner(advisory.stream, advisory.words.subject or "")
         name = advisory.durable.rpartition("-")[0]
         own = ObjectName(namespace=self._ports.subjects.stack.namespace, name=name)
         try:
@@ -167,9 +146,12 @@ class DeadLetters:
 
     def _call(self, stored: Stored) -> Call:
         """The call in a message, whose subject NATS vouches for: its caller can name no other."""
-        call = Call.decode(stored.data)
-        key = effect_key(call.tool, call.caller, call.task, call.step, call.index)
-        if self._ports.subjects.calls(call.tool, call.caller) != stored.subject or call.id != key:
+        call, subjects = Call.decode(stored.data), self._ports.subjects
+        key = call.caller, call.task, call.step, call.index
+        if (stored.subject, call.id) not in {
+            (subjects.calls(call.tool, call.caller), effect_key(call.tool, *key)),
+            (subjects.asks(call.tool, call.caller), ask_key(call.tool, *key)),
+        }:
             raise ValueError(f"a call of {call.caller} under {stored.subject}")
         return call
 

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from runtime.contract.agent_config import StackConfig
+from runtime.dispatch.asks import Asks
 from runtime.dispatch.deadletters import DeadLetters
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.lease import Election, LeadershipLost, Term
@@ -71,6 +72,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as group:
                 group.create_task(election.renew(term), name="renew the lease")
                 group.create_task(DeadLetters(ports, ends).run(), name="dead letters")
+                group.create_task(Asks(ports, ends).run(), name="asks")
                 group.create_task(supervision.run(), name="supervision")
         except* LeadershipLost as lost:
             log.warning(

@@ -8,6 +8,8 @@ from runtime.contract.subjects import Bucket, StackSubjects, Stream
 from runtime.dispatch.fence import Check, FencedOutbox, FencedReader, FencedStore
 from runtime.transport.port import Inbox, Outbox, Reader, WatchableStore
 
+type Pull = Callable[[], Awaitable[Inbox]]
+
 
 class Link(Protocol):
     """A connection to the queue of a Stack, on JetStream or in memory."""
@@ -36,9 +38,10 @@ class Ports:
     """Everything of the queue that a dispatcher uses.
 
     Shape:
-        catalogue   is only followed.
+        catalogue   is only read.
         readers     of TASKS, CALLS and EVENTS.
         advisories  starts pulling from `subjects.DISPATCHER_DURABLE` of ADVISORIES.
+        asks        the same of CALLS: what agents ask of each other.
     """
 
     subjects: StackSubjects
@@ -48,10 +51,11 @@ class Ports:
     effects: WatchableStore
     catalogue: WatchableStore
     readers: Mapping[Stream, Reader]
-    advisories: Callable[[], Awaitable[Inbox]]
+    advisories: Pull
+    asks: Pull
 
     @classmethod
-    def of(cls, link: Link, advisories: Callable[[], Awaitable[Inbox]]) -> Self:
+    def of(cls, link: Link, advisories: Pull, asks: Pull) -> Self:
         """The ports that `link` offers."""
         return cls(
             subjects=link.subjects,
@@ -65,6 +69,7 @@ class Ports:
                 for stream in (Stream.TASKS, Stream.CALLS, Stream.EVENTS)
             },
             advisories=advisories,
+            asks=asks,
         )
 
     def fenced(self, check: Check) -> Self:

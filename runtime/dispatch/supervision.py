@@ -8,6 +8,7 @@ from runtime.contract.subjects import AGENT_ENTRIES
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     RECHECK_SECONDS,
+    AnsweredRun,
     Book,
     Conversation,
     EndedRun,
@@ -18,6 +19,7 @@ from runtime.dispatch.decide import Cancel, LookAgain, Write, due
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.lease import LeadershipLost
 from runtime.dispatch.ports import Ports
+from runtime.dispatch.results import Results
 from runtime.dispatch.turns import Turns
 from runtime.transport.port import TransportError
 
@@ -36,6 +38,7 @@ class Supervision:
         self._ports = ports
         self._ends = ends
         self._turns = Turns(ports, ends)
+        self._results = Results(ports)
         self._book = Book(event_seconds)
         self._complete = asyncio.Event()
         self._changed = asyncio.Event()
@@ -99,6 +102,8 @@ class Supervision:
                 await self._end_if_due(agent, task)
             case EndedRun(agent, task):
                 await self._tell(agent, task)
+            case AnsweredRun(agent, task):
+                await self._answer(agent, task)
             case Conversation(conversation):
                 await self._bring_on(conversation)
 
@@ -109,7 +114,7 @@ class Supervision:
             # A record that is deleted leaves the book when the deletion is heard of.
             self._book.put(OpenRun(agent, task), now + MISSING_SECONDS)
             return
-        unwanted = self._book.is_cancelling(agent)
+        unwanted = self._book.is_unwanted(held.record.task)
         match due(held.record, now=now, cancelled_since=since, unwanted=unwanted):
             case LookAgain(at):
                 self._book.put(OpenRun(agent, task), at)
@@ -122,6 +127,11 @@ class Supervision:
         held = await self._ends.get(agent, task)
         if held is not None and held.record.state.is_end:
             await self._ends.tell(held)
+
+    async def _answer(self, agent: ObjectName, task: str) -> None:
+        held = await self._ends.get(agent, task)
+        if held is not None and held.record.state.is_end:
+            await self._results.end(held.record)
 
     async def _bring_on(self, conversation: str) -> None:
         now = time.time()

@@ -1,4 +1,4 @@
-"""Scenarios of the platform's tools."""
+"""Scenarios of what an agent calls: the platform's tools, and other agents."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,18 @@ from typing import Any
 
 from runtime.adapters.port import Answer, BudgetExceeded, Used
 from runtime.kit.scenario import Need, Scenario
-from runtime.kit.trial import SOON_SECONDS, Trial, Unmet, close, number, question, quoted, tool
+from runtime.kit.trial import (
+    ARCHIVIST,
+    SOON_SECONDS,
+    Trial,
+    Unmet,
+    close,
+    number,
+    question,
+    quoted,
+    tool,
+    word,
+)
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure
 
@@ -70,6 +81,25 @@ async def error(trial: Trial) -> None:
         raise trial.undone("the model was not told why the call failed")
 
 
+async def sub_agent(trial: Trial) -> None:
+    """Another agent is asked in words, and its answer is in the answer."""
+    topic, result = word(), word()
+    calls: list[dict[str, Any]] = []
+
+    async def archivist(arguments: dict[str, Any]) -> str:
+        calls.append(arguments)
+        return result
+
+    asked = question(f"Ask the archivist: {topic}", tool(archivist, ARCHIVIST))
+    said = await trial.answer(asked)
+    if not calls:
+        raise trial.undone("told to ask the archivist, the agent did not")
+    if len(calls) > 1 or topic not in str(calls[0].get("input")):
+        raise Unmet(f"told to ask the archivist for {topic}, the agent asked it for {calls}")
+    if result not in said:
+        raise trial.undone(f"the archivist said {result}, and the answer is {quoted(said)}")
+
+
 async def budget_of_calls(trial: Trial) -> None:
     """The toolbox says that the budget is spent, and that ends the run."""
     calls: list[dict[str, Any]] = []
@@ -128,6 +158,12 @@ CALLING = (
         name="tool error",
         expects="the model is told why a call failed, and the agent may go on",
         check=error,
+        needs=WITH_TOOLS,
+    ),
+    Scenario(
+        name="sub-agent",
+        expects="another agent is asked once with what it has to know, and its answer is used",
+        check=sub_agent,
         needs=WITH_TOOLS,
     ),
     Scenario(

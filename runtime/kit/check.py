@@ -27,7 +27,7 @@ from runtime.kit.limits import LIMITS, Limit
 from runtime.kit.proxy import ModelProxy
 from runtime.kit.report import Report, Result, Verdict
 from runtime.kit.scenario import Scenario
-from runtime.kit.trial import ADD, Trial, Unable, Unmet, question, told, tool
+from runtime.kit.trial import ADD, SPECS, Trial, Unable, Unmet, question, told, tool
 
 SCENARIOS: Final = (*SAYING, *CALLING, *ENDING)
 DISTRIBUTIONS: Final = {
@@ -66,7 +66,7 @@ async def check(subject: Subject, proxy: ModelProxy, model: str, tell: Tell) -> 
     Raises:
         BadAgent: the agent cannot be loaded; the message names the field of the spec.
     """
-    adapter = await build(config_of(subject, proxy, model), (ADD,))
+    adapter = await build(config_of(subject, proxy, model), SPECS)
     trial = Trial(adapter=adapter, proxy=proxy, own=subject.module is not None)
     results = await proved(trial, tell, _limits(subject))
     return Report(

@@ -12,7 +12,7 @@ from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.value import ObjectName
 from runtime.kit.proxy import ModelProxy
-from runtime.tools.port import ToolFunction
+from runtime.tools.port import INPUT, ToolFunction
 
 ADD = FunctionSpec(
     name="add",
@@ -23,6 +23,13 @@ ADD = FunctionSpec(
         "required": ["a", "b"],
     },
 )
+ARCHIVIST = FunctionSpec(
+    name="archivist",
+    description="Keeps the archive, and finds what is written there.",
+    input_schema=INPUT,
+)
+SPECS = (ADD, ARCHIVIST)
+"""What every agent on trial may call: a function of a tool, and another agent."""
 SOON_SECONDS = 1.0
 """Within this time a run that is to end has ended, and its model calls with it."""
 BEGUN_SECONDS = 30.0
@@ -120,9 +127,11 @@ def question(text: str, *tools: ToolFunction, **facts: Any) -> Run:
     )
 
 
-def tool(call: Callable[[dict[str, Any]], Awaitable[str]]) -> ToolFunction:
-    """The function `add` of the platform, as this run finds it."""
-    return ToolFunction(ADD, ObjectName(namespace="check", name="add"), call)
+def tool(
+    call: Callable[[dict[str, Any]], Awaitable[str]], spec: FunctionSpec = ADD
+) -> ToolFunction:
+    """A function of the platform, as this run finds it; without `spec` it is `add`."""
+    return ToolFunction(spec, ObjectName(namespace="check", name=spec.name), call)
 
 
 def word() -> str:

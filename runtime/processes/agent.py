@@ -19,6 +19,7 @@ from runtime.state.runs import Runs
 from runtime.tools.calls import Calls
 from runtime.tools.errors import BadSpec
 from runtime.tools.toolbox import CatalogueToolbox
+from runtime.worker.slots import Slots
 
 
 async def run_agent(settings: Settings) -> None:
@@ -40,7 +41,8 @@ async def _work(on: Host, config: AgentConfig) -> None:
     effects = link.store(Bucket.EFFECTS)
     process = on.settings.process
     calls = Calls(link.outbox, effects, link.subjects, caller=config.agent, worker=process)
-    toolbox = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls)
+    slots = Slots(config.execution.concurrency)
+    toolbox = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, slots)
     async with calls.running():
         handler = TaskHandler(
             config=config,
@@ -50,10 +52,11 @@ async def _work(on: Host, config: AgentConfig) -> None:
             runs=Runs(link.store(Bucket.RUNS)),
             checkpoints=Checkpoints(link.store(Bucket.CHECKPOINTS)),
             outbox=link.outbox,
+            slots=slots,
         )
         on.readiness.parts.append(toolbox.why_not)
         async with _keeping_up(config, toolbox, handler), _cancelling(on, config, handler):
-            await on.work(Stream.TASKS, config.durable, config.execution, handler)
+            await on.work(Stream.TASKS, config.durable, config.execution, handler, slots)
 
 
 async def _adapter(config: AgentConfig, toolbox: CatalogueToolbox, readiness: Readiness) -> Adapter:

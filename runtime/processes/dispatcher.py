@@ -1,8 +1,9 @@
 """The dispatcher of a Stack: everything put together."""
 
+from functools import partial
+
 from runtime import health
-from runtime.contract.agent_config import StackConfig
-from runtime.contract.dead_letter import ADVISORY_ACK_WAIT_SECONDS
+from runtime.contract.agent_config import DISPATCH_ACK_WAIT_SECONDS, StackConfig
 from runtime.contract.subjects import DISPATCHER_DURABLE, Stream
 from runtime.dispatch.loop import run_dispatcher
 from runtime.dispatch.ports import Ports
@@ -25,16 +26,13 @@ async def run_dispatch(settings: Settings) -> None:
         why_not = unless(lambda: link.is_open, f"the queue at {queue.url} cannot be reached")
         beside = health.server(settings.host, settings.health_port, why_not)
         with Keeper(
-            queue, prove, ack_wait_seconds=ADVISORY_ACK_WAIT_SECONDS, beside=beside
+            queue, prove, ack_wait_seconds=DISPATCH_ACK_WAIT_SECONDS, beside=beside
         ) as keeper:
 
-            async def advisories() -> Inbox:
+            async def pull(stream: Stream) -> Inbox:
                 return await link.inbox(
-                    keeper,
-                    Stream.ADVISORIES,
-                    DISPATCHER_DURABLE,
-                    slots=SLOTS,
-                    hold_seconds=HOLD_SECONDS,
+                    keeper, stream, DISPATCHER_DURABLE, slots=SLOTS, hold_seconds=HOLD_SECONDS
                 )
 
-            await run_dispatcher(config, Ports.of(link, advisories), stopping)
+            advisories, asks = partial(pull, Stream.ADVISORIES), partial(pull, Stream.CALLS)
+            await run_dispatcher(config, Ports.of(link, advisories, asks), stopping)

@@ -17,6 +17,7 @@ from runtime.transport.keeper import Keeper
 from runtime.transport.port import Unavailable
 from runtime.worker.loop import Worker
 from runtime.worker.outcomes import Handler
+from runtime.worker.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +35,23 @@ class Host:
     readiness: Readiness
 
     async def work(
-        self, stream: Stream, durable: str, execution: Execution, handler: Handler
+        self,
+        stream: Stream,
+        durable: str,
+        execution: Execution,
+        handler: Handler,
+        slots: Slots | None = None,
     ) -> None:
-        """Let `handler` work on what the durable delivers; cancelled, it drains."""
+        """Let `handler` work on what the durable delivers; cancelled, it drains.
+
+        Without `slots` of its own it works on as many at a time as `execution` says.
+        """
         spare_what_is_loaded()
+        places = slots or Slots(execution.concurrency)
         inbox = await self.link.inbox(
-            self.keeper, stream, durable, slots=execution.concurrency, hold_seconds=HOLD_SECONDS
+            self.keeper, stream, durable, slots=places.count, hold_seconds=HOLD_SECONDS
         )
+        places.supply(inbox)
         self.readiness.parts += [
             unless(lambda: inbox.pulling, "the queue has not taken a request for work"),
             unless(lambda: self.keeper.is_open, "no sign of life can reach the queue"),

@@ -10,12 +10,14 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runtime.adapters.port import Adapter, Answer, Run, Step, Text, Used
+from runtime.adapters.registry import build
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module, Queue
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Options, Role, TokenUsage
@@ -33,7 +35,15 @@ NUMBERS = {
     "required": ["a", "b"],
 }
 SPEC = FunctionSpec(name="add", description="Add two numbers.", input_schema=NUMBERS)
+NOWHERE = "http://127.0.0.1:1/v1"
 COUNT = itertools.count()
+ON_A_MODEL = [
+    pytest.mark.integration,
+    # One event loop for all, as in a worker: the clients of models keep their connections in it.
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("closed_clients"),
+]
+"""The marks of tests whose agents ask a model."""
 
 type Config = Callable[..., AgentConfig]
 
@@ -101,7 +111,7 @@ def config(tmp_path: Path) -> Iterator[Config]:
         source: str | None = None,
         entrypoint: str = "graph",
         *,
-        url: str = "http://127.0.0.1:1/v1",
+        url: str = NOWHERE,
         model: str = "stand-in",
         framework: Framework = Framework.LANGGRAPH,
         iterations: int = 10,
@@ -129,8 +139,39 @@ def config(tmp_path: Path) -> Iterator[Config]:
     sys.path[:] = before
 
 
+@pytest.fixture
+def environment(model_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker sets for a user's own code."""
+    monkeypatch.setenv("LLAMA_STACK_CLIENT_BASE_URL", NOWHERE)
+    monkeypatch.setenv("OPENAI_BASE_URL", model_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "unused")
+    monkeypatch.setenv("OPENAI_MODEL", "stand-in")
+
+
+def users(config: AgentConfig, name: str) -> Any:
+    """What the module of a user's agent, once it is loaded, calls `name`."""
+    assert config.module is not None
+    return getattr(sys.modules[config.module.entrypoint.partition(":")[0]], name)
+
+
 async def adding(arguments: dict[str, Any]) -> str:
     return str(arguments["a"] + arguments["b"])
+
+
+@dataclass
+class Endless:
+    """A tool that goes on until it is ended; says when it has begun, and when it has ended."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, _arguments: dict[str, Any]) -> str:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+        raise AssertionError
 
 
 def function(
@@ -155,6 +196,18 @@ def asking(text: str = "What is 12 + 30?", *tools: ToolFunction, **facts: Any) -
 async def steps_of(adapter: Adapter, run: Run) -> list[Step]:
     async with asyncio.timeout(60):
         return [step async for step in adapter.run(run)]
+
+
+async def closed(steps: AsyncIterator[Step]) -> None:
+    """Leaves a run in the middle, as who reads its steps may."""
+    await steps.aclose()  # type: ignore[attr-defined]  # adapters are generators
+
+
+async def run(
+    config: AgentConfig, asked: Run | None = None, specs: tuple[FunctionSpec, ...] = ()
+) -> list[Step]:
+    """The steps of one run of the agent that is configured so."""
+    return await steps_of(await build(config, specs), asked or asking())
 
 
 def answer(steps: list[Step]) -> str:

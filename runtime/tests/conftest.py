@@ -6,6 +6,14 @@ import pytest
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import RunningStack, running_stack
 
+# Before they are imported, so that their assertions say what they saw, as those of tests do.
+pytest.register_assert_rewrite(
+    "runtime.tests.adapter_contract",
+    "runtime.tests.agents",
+    "runtime.tests.completions_contract",
+    "runtime.tests.own_agent_contract",
+)
+
 
 @pytest.fixture
 async def nats_stack(tmp_path: Path) -> AsyncIterator[RunningStack]:

@@ -26,7 +26,7 @@ from nats.aio.client import Client
 from controller.api.stack import Stack
 from controller.clients.jetstream import JetStream
 from controller.clients.nkeys import account_seed, public_key, user_seed
-from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumer
+from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumers
 from controller.errors import QueueUnavailable
 from controller.local.issuer import LocalIssuer
 from controller.model import ClusterSite, Consumer, QueueThing, TrustKeys
@@ -106,12 +106,20 @@ class RunningStack:
         return StackSubjects(self.stack)
 
     async def agent(
-        self, name: str, calls: Sequence[ObjectName] = (), ack_wait: float = 10
+        self,
+        name: str,
+        calls: Sequence[ObjectName] = (),
+        ack_wait: float = 10,
+        asks: Sequence[ObjectName] = (),
     ) -> Workload:
         """An Agent in the Stack's namespace: its durable and its policy entry exist."""
         agent = ObjectName(namespace=self.stack.namespace, name=name)
         workload = Workload(
-            role=Role.AGENT, name=agent, durable=_durable(agent), calls=tuple(calls)
+            role=Role.AGENT,
+            name=agent,
+            durable=_durable(agent),
+            calls=tuple(calls),
+            asks=tuple(asks),
         )
         await self._admit(workload, Stream.TASKS, self.subjects.tasks(agent), ack_wait)
         return workload
@@ -209,7 +217,7 @@ class RunningStack:
         """The trust plane is there and answers."""
         reached = asyncio.Event()
 
-        def ready(is_ready: bool, sentence: str) -> None:  # noqa: FBT001 - as the trust plane calls it
+        def ready(is_ready: bool, sentence: str) -> None:
             if is_ready and sentence == "answering for 1 of 1 stacks":
                 reached.set()
 
@@ -223,7 +231,7 @@ class RunningStack:
         things: tuple[QueueThing, ...] = (
             *desired_streams(stack, self._site),
             *desired_buckets(stack, self._site),
-            dispatcher_consumer(stack),
+            *dispatcher_consumers(stack),
         )
         async with self._operator() as operator:
             for thing in things:

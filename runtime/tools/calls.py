@@ -1,4 +1,4 @@
-"""Asking a Tool over the queue, and waiting for what it says."""
+"""Asking a Tool or another Agent over the queue, and waiting for what it says."""
 
 import asyncio
 import contextlib
@@ -54,24 +54,28 @@ class Calls:
     ) -> None:
         self.caller = caller
         self.worker = worker
+        self.subjects = subjects
         self._outbox = outbox
         self._ledger = Ledger(effects)
-        self._subjects = subjects
         self._look_seconds = look_seconds
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Hear the signals that tell of results for as long as the body runs."""
-        subject = self._subjects.wake(self.caller, self.worker)
+        subject = self.subjects.wake(self.caller, self.worker)
         subscription = await self._outbox.listen(subject, self._on_wake)
         try:
             yield
         finally:
             await subscription.close()
 
-    async def result(self, call: Call) -> CallResult:
-        """How `call` ended: now, or in an earlier attempt at the task.
+    async def result(
+        self, call: Call, subject: str, meanwhile: contextlib.AbstractAsyncContextManager[None]
+    ) -> CallResult:
+        """How `call` ended: asked under `subject` now, or in an earlier attempt at the task.
+
+        Only if it is asked now, `meanwhile` is entered for as long as that takes.
 
         Raises:
             EffectUnknown: it did not end before the call's deadline.
@@ -82,17 +86,17 @@ class Calls:
         woken = asyncio.Event()
         self._waiting.setdefault(call.id, set()).add(woken)
         try:
-            await self._ask(call)
-            return await self._wait(call, woken)
+            async with meanwhile:
+                await self._ask(call, subject)
+                return await self._wait(call, woken)
         finally:
             waiting = self._waiting[call.id]
             waiting.discard(woken)
             if not waiting:
                 del self._waiting[call.id]
 
-    async def _ask(self, call: Call) -> None:
+    async def _ask(self, call: Call, subject: str) -> None:
         """Publish; a queue that is full or away gets another chance until the deadline."""
-        subject = self._subjects.calls(call.tool, call.caller)
         while True:
             try:
                 await self._outbox.publish(subject, call.encode(), msg_id=call.id)
@@ -123,7 +127,7 @@ class Calls:
             record = (await self._ledger.read(key)).record
             if record is None or record.outcome is Outcome.RESERVED:
                 return None
-            return await self._ledger.whole(record)
+            return await self._ledger.whole(key, record)
         except TransportError:
             return None  # out of reach for now; whoever waits looks again
 

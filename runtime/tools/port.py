@@ -1,6 +1,7 @@
 """A function that an agent may call, as every framework's adapter sees it."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +10,19 @@ from runtime.contract.messages import Outcome, Task
 from runtime.contract.value import ObjectName
 from runtime.tools.numbering import Numbering
 
+INPUT = {
+    "type": "object",
+    "properties": {
+        "input": {
+            "type": "string",
+            "description": "What it shall do or answer, with all that it has to know for that.",
+        }
+    },
+    "required": ["input"],
+    "additionalProperties": False,
+}
+"""JSON schema of what another agent is asked with."""
+
 
 class ToolFailure(Exception):
     """The tool could not do it; the message is a sentence for the model, which may go on."""
@@ -16,9 +30,10 @@ class ToolFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolFunction:
-    """A function the agent may call in one run.
+    """A function the agent may call in one run: one of a Tool, or another Agent.
 
     Shape:
+        tool   whose function it is, the Tool or the Agent.
         spec   its name, unique within the agent, its description and its arguments' schema.
         call   takes the arguments object and gives the result as text for the model, or raises
                `ToolFailure`. It announces, authorises, queues and records the call; adapters
@@ -45,8 +60,17 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentAsked:
+    """The agent asks another agent: `call` is the key of the call."""
+
+    call: str
+    agent: str
+    input: str
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
-    """The tool answered: `output` is what the model gets to read."""
+    """The tool or the other agent answered: `output` is what the model gets to read."""
 
     call: str
     tool: str
@@ -54,7 +78,16 @@ class Returned:
     outcome: Outcome
 
 
-type Announce = Callable[[Called | Returned], Awaitable[None]]
+type Announced = Called | AgentAsked | Returned
+type Announce = Callable[[Announced], Awaitable[None]]
+
+
+class Lending(Protocol):
+    """The place that a run has in its worker, while it does nothing there but wait."""
+
+    def lent(self, run: str) -> AbstractAsyncContextManager[None]:
+        """For as long as the body runs, `run` waits, and the worker takes other work for it."""
+        ...
 
 
 class Toolbox(Protocol):

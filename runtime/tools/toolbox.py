@@ -1,6 +1,7 @@
 """What an agent may call: allowed, checked, counted, asked over the queue, announced."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -14,13 +15,22 @@ from pydantic_core import to_json
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.messages import Call, CallResult, Outcome, Task
-from runtime.contract.subjects import effect_key, functions_entry
+from runtime.contract.subjects import functions_entry
 from runtime.contract.value import ObjectName
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.errors import CallBudgetSpent, EffectUnknown
 from runtime.tools.numbering import Numbering
 from runtime.tools.offer import Offered, offers
-from runtime.tools.port import Announce, Called, Returned, ToolFailure, ToolFunction
+from runtime.tools.port import (
+    AgentAsked,
+    Announce,
+    Announced,
+    Called,
+    Lending,
+    Returned,
+    ToolFailure,
+    ToolFunction,
+)
 from runtime.transport.port import Store, TransportError
 
 log = logging.getLogger(__name__)
@@ -32,19 +42,25 @@ REFRESH_SECONDS = 10.0
 
 
 class CatalogueToolbox:
-    """A `Toolbox` of the functions that the agent's tools have written to the catalogue."""
+    """A `Toolbox` of the functions that the agent's tools have written to the catalogue.
+
+    The agents that it may ask are functions too. While it waits for one of them, its place in the
+    worker is lent to other work.
+    """
 
     def __init__(
         self,
         config: AgentConfig,
         catalogue: Store,
         calls: Calls,
+        lending: Lending,
         *,
         refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
         self._config = config
         self._catalogue = catalogue
         self._calls = calls
+        self._lending = lending
         self._refresh_seconds = refresh_seconds
         self._found: dict[ObjectName, ToolFunctions] = {}
         self._offered: dict[str, Offered] = {}
@@ -71,7 +87,7 @@ class CatalogueToolbox:
                 "see its status, it has to start once"
             )
             await asyncio.sleep(LOOK_SECONDS)
-        self._offered = offers(self._config.tools, self._found)
+        self._offered = self._offers()
         self._problem = None
 
     async def follow(self, on_change: OnChange) -> None:
@@ -85,7 +101,7 @@ class CatalogueToolbox:
             await self._look()
             before = self._offered
             try:
-                self._offered = offers(self._config.tools, self._found)
+                self._offered = self._offers()
                 if _specs(self._offered) != _specs(before):
                     log.info("functions have changed", extra={"functions": list(self._offered)})
                     await on_change(self.specs)
@@ -101,13 +117,14 @@ class CatalogueToolbox:
         """The functions of one attempt at one task; without `numbering` it begins at the start."""
         numbers = Numbering() if numbering is None else numbering
         budget = self._config.budget.tool_calls
-        attempt = _Attempt(task, announce, self._calls, budget, numbers)
+        attempt = _Attempt(task, announce, self._calls, self._lending, budget, numbers)
         return tuple(
-            ToolFunction(
-                spec=offered.spec, tool=offered.binding.tool, call=partial(attempt.call, offered)
-            )
+            ToolFunction(spec=offered.spec, tool=offered.owner, call=partial(attempt.call, offered))
             for offered in self._offered.values()
         )
+
+    def _offers(self) -> dict[str, Offered]:
+        return offers(self._config.tools, self._found, self._config.agents)
 
     async def _look(self) -> ObjectName | None:
         """Read what the tools say; gives one that has said nothing so far."""
@@ -134,6 +151,7 @@ class _Attempt:
     task: Task
     announce: Announce
     calls: Calls
+    lending: Lending
     budget: int | None
     numbering: Numbering
 
@@ -148,7 +166,7 @@ class _Attempt:
         plain: dict[str, Any] = json.loads(to_json(arguments, fallback=str, inf_nan_mode="null"))
         call = self._numbered(offered, plain)
         name = offered.spec.name
-        await self._tell(Called(call.id, name, to_json(plain).decode()))
+        await self._tell(_announced(offered, call))
         try:
             output = await self._output(offered, call)
         except ToolFailure as failure:
@@ -159,17 +177,21 @@ class _Attempt:
         await self._tell(Returned(call.id, name, output, Outcome.SUCCEEDED))
         return output
 
-    async def _tell(self, what: Called | Returned) -> None:
+    async def _tell(self, what: Announced) -> None:
         """Announce it as well as may be: whoever reads along misses less than a run that fails."""
         try:
             await self.announce(what)
         except TransportError as error:
             told = {"call": what.call, "error": str(error)}
-            log.warning("a tool call could not be announced", extra=told)
+            log.warning("a call could not be announced", extra=told)
 
     async def _output(self, offered: Offered, call: Call) -> str:
         offered.schema.check(call.arguments)
-        return text_of(await self.calls.result(call))
+        subject = offered.subject(self.calls.subjects, self.calls.caller)
+        meanwhile = (
+            self.lending.lent(self.task.id) if offered.is_agent else contextlib.nullcontext()
+        )
+        return text_of(await self.calls.result(call, subject, meanwhile))
 
     def _check_budget(self) -> None:
         made = len(self.numbering)
@@ -179,21 +201,28 @@ class _Attempt:
             )
 
     def _numbered(self, offered: Offered, arguments: dict[str, Any]) -> Call:
-        tool, step = offered.binding.tool, step_of(offered.function, arguments)
-        index = self.numbering.take(effect_key(tool, self.calls.caller, self.task.id, step, 0))
+        caller, step = self.calls.caller, step_of(offered.function, arguments)
+        index = self.numbering.take(offered.key(caller, self.task.id, step, 0))
         return Call(
-            id=effect_key(tool, self.calls.caller, self.task.id, step, index),
+            id=offered.key(caller, self.task.id, step, index),
             task=self.task.id,
             step=step,
             index=index,
-            caller=self.calls.caller,
-            tool=tool,
+            caller=caller,
+            tool=offered.owner,
             function=offered.function,
             arguments=arguments,
             worker=self.calls.worker,
-            deadline=min(self.task.deadline, time.time() + offered.binding.timeout_seconds),
+            deadline=offered.deadline(self.task.deadline, time.time()),
             traceparent=self.task.traceparent,
         )
+
+
+def _announced(offered: Offered, call: Call) -> Called | AgentAsked:
+    name, said = offered.spec.name, call.arguments.get("input")
+    if offered.is_agent and isinstance(said, str):
+        return AgentAsked(call.id, name, said)
+    return Called(call.id, name, to_json(call.arguments).decode())
 
 
 def text_of(result: CallResult) -> str:

@@ -42,7 +42,7 @@ class MemoryQueue:
         root = self.subjects.root
         self._captured: dict[str, tuple[str, ...]] = {
             self.subjects.stream(Stream.TASKS): (f"{root}.tasks.>",),
-            self.subjects.stream(Stream.CALLS): (f"{root}.calls.>",),
+            self.subjects.stream(Stream.CALLS): (f"{root}.calls.>", f"{root}.asks.>"),
             self.subjects.stream(Stream.EVENTS): (f"{root}.events.>",),
             self.subjects.stream(Stream.DEAD): (f"{root}.dead.>",),
             self.subjects.stream(Stream.ADVISORIES): self.subjects.advisories(),
@@ -212,11 +212,17 @@ class MemoryInbox:
             raise Stopped
         getting = asyncio.create_task(self._queue.deliver(self._durable))
         stopping = asyncio.create_task(self._stopped.wait())
-        await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        try:
+            await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if getting.done():  # nobody takes it any more
+                await getting.result().nak()
+            raise
+        finally:
+            stopping.cancel()
+            getting.cancel()
         if getting.done():
             return getting.result()
-        getting.cancel()
         raise Stopped
 
     async def stop(self) -> None:

@@ -112,6 +112,11 @@ class PullInbox:
         await self._connection.attach(self)
         self._watching = asyncio.create_task(self._watch(), name="pull watch")
 
+    async def resize(self, slots: int) -> None:
+        """Hold `slots` deliveries at a time; what was asked for already may still come."""
+        self._slots = slots
+        await self._pull_again()
+
     @property
     def pulling(self) -> bool:
         """Whether the queue has taken a request for work on the current connection."""

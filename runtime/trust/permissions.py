@@ -89,7 +89,6 @@ def _server(subjects: StackSubjects, own_inbox: str) -> Permissions:
 
 def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
     server = _server(subjects, own_inbox)
-    advisories = subjects.stream(Stream.ADVISORIES)
     return Permissions(
         Account.WORK,
         publish=(
@@ -97,9 +96,9 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             subjects.every("calls"),
             subjects.every("events"),
             subjects.every("dead"),
-            subjects.pull(Stream.ADVISORIES, DISPATCHER_DURABLE),
-            subjects.acks(Stream.ADVISORIES, DISPATCHER_DURABLE),
-            f"$JS.API.CONSUMER.INFO.{advisories}.{DISPATCHER_DURABLE}",
+            subjects.every("wake"),
+            *_worked_on(subjects, Stream.ADVISORIES, DISPATCHER_DURABLE),
+            *_worked_on(subjects, Stream.CALLS, DISPATCHER_DURABLE),
             *_taken_out(subjects.stream(Stream.TASKS)),
             *_taken_out(subjects.stream(Stream.CALLS)),
             *_followed(_kv_stream(subjects, Bucket.RUNS)),
@@ -118,6 +117,7 @@ def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permi
             subjects.acks(Stream.TASKS, durable),
             subjects.events_by(agent),
             *(subjects.calls(tool, agent) for tool in workload.calls),
+            *(subjects.asks(other, agent) for other in workload.asks),
             *_records(subjects, Bucket.RUNS, keys_of(agent)),
             *_records(subjects, Bucket.CHECKPOINTS, keys_of(agent)),
             subjects.direct_get(Bucket.EFFECTS, effects_for(agent)),
@@ -182,6 +182,15 @@ def _taken_out(stream: str) -> tuple[str, ...]:
         f"$JS.API.STREAM.MSG.GET.{stream}",
         f"$JS.API.STREAM.MSG.DELETE.{stream}",
         *_infos(stream),
+    )
+
+
+def _worked_on(subjects: StackSubjects, stream: Stream, durable: str) -> tuple[str, ...]:
+    """Taking and settling the deliveries of one durable, and seeing how it stands."""
+    return (
+        subjects.pull(stream, durable),
+        subjects.acks(stream, durable),
+        f"$JS.API.CONSUMER.INFO.{subjects.stream(stream)}.{durable}",
     )
 
 

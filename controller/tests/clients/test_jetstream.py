@@ -399,7 +399,7 @@ async def test_forget_does_not_end_those_who_wait_for_the_connection(
     """A Stack that goes closes the way; its Tools may be about to ask, and must live on."""
     await queue.stop_trust()  # so that a handshake takes its time
     asking = [asyncio.create_task(streams.observe(queue.url, QUERY)) for _ in range(3)]
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # their handshakes are under way by then
 
     await streams.forget(queue.url)
 

@@ -184,7 +184,7 @@ def test_an_event_told_again_counts_up(series: dict[str, int] | None, count: int
 def test_what_we_applied_is_known_by_its_manager(
     manager: str,
     operation: str,
-    ours: bool,  # noqa: FBT001 - a column of the table
+    ours: bool,
 ) -> None:
     fields = [{"manager": "other", "operation": "Update"}]
     fields.append({"manager": manager, "operation": operation})

@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 
+from controller.api.agent import Agent
 from controller.api.conditions import AcceptedReason, ResolvedRefsReason
 from controller.api.tool import Tool
+from controller.api.workload_status import DiscoveredTool
 from controller.desired.accept import (
     agent_problems,
     pod_template_problems,
@@ -12,7 +14,15 @@ from controller.desired.accept import (
 )
 from controller.model import Problem
 from controller.tests import samples
-from controller.tests.desired.views import agent_view, read, stack_view, the_stack, tool_view
+from controller.tests.desired.views import (
+    agent_view,
+    an_agent,
+    read,
+    stack_view,
+    the_stack,
+    the_tool,
+    tool_view,
+)
 
 
 @pytest.mark.fault(18)
@@ -127,6 +137,56 @@ def test_a_tool_of_another_stack_cannot_be_called() -> None:
         "spec.tools[0].toolRef: Tool team/add belongs to Stack team/other, not to "
         "Stack team/default; give both the same stackRef",
     )
+
+
+def test_an_agent_of_another_stack_cannot_be_called() -> None:
+    other = an_agent(stackRef={"name": "other"})
+
+    (found,) = agent_problems(agent_view(agents=(an_agent("first"), other)))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        "spec.agents[1].agentRef: Agent team/poet belongs to Stack team/other, not to "
+        "Stack team/default; give both the same stackRef",
+    )
+
+
+def test_an_agent_cannot_call_itself() -> None:
+    (found,) = agent_problems(agent_view(agents=(an_agent("math"),)))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        "spec.agents[0].agentRef: it names the Agent itself, which cannot call itself; remove it",
+    )
+
+
+FAR: dict[str, Any] = {"stackRef": {"name": "default", "namespace": "team"}}
+CLASHES = [
+    pytest.param((an_agent("add"),), 0, "the function add of Tool team/add", id="function"),
+    pytest.param(
+        (an_agent(), an_agent(namespace="guests", **FAR)), 1, "Agent team/poet", id="namespace"
+    ),
+]
+
+
+@pytest.mark.parametrize(("agents", "place", "other"), CLASHES)
+def test_what_a_model_could_not_tell_apart_is_a_conflict(
+    agents: tuple[Agent, ...], place: int, other: str
+) -> None:
+    tool = the_tool()
+    status = tool.status.model_copy(update={"tools": (DiscoveredTool(name="add"),)})
+    view = agent_view(tools=(tool.model_copy(update={"status": status}),), agents=agents)
+
+    (found,) = agent_problems(view)
+
+    assert found.reason is AcceptedReason.CONFLICT
+    assert found.message.startswith(f"spec.agents[{place}].agentRef: Agent ")
+    assert f" and {other} would be called by the same name; remove one" in found.message
+
+
+def test_an_agent_and_a_tool_may_have_one_name_if_their_functions_have_not() -> None:
+    """Nobody calls a Tool by its own name."""
+    assert agent_problems(agent_view(tools=(the_tool(),), agents=(an_agent("add"),))) == ()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from controller.desired.tool import desired_tool
 from controller.desired.trust import trust_config, trust_config_map
 from controller.model import Desired, KvEntry, Manifest, Stage
 from controller.tests.desired.golden_files import check
-from controller.tests.desired.views import agent_view, the_stack, the_tool, tool_view
+from controller.tests.desired.views import agent_view, an_agent, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
 from runtime.contract.agent_config import AgentConfig
 
@@ -38,7 +38,7 @@ KEYED = {
 
 
 def agent_of(**spec: Any) -> Desired:
-    view = agent_view(tools=(the_tool(),), **spec)
+    view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
     return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
 
 

@@ -7,7 +7,7 @@ from controller.desired.streams import (
     copies,
     desired_buckets,
     desired_streams,
-    dispatcher_consumer,
+    dispatcher_consumers,
 )
 from controller.model import Discard, Retention
 from controller.tests.desired.views import the_stack
@@ -63,8 +63,19 @@ def test_advisories_of_both_queues_are_kept_for_the_dispatcher() -> None:
         "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.team_default_CALLS.*",
         "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.team_default_TASKS.*",
     )
-    consumer = dispatcher_consumer(STACK)
+    consumer, _ = dispatcher_consumers(STACK)
     assert (consumer.stream, consumer.durable) == ("team_default_ADVISORIES", "dispatcher")
+    assert consumer.max_deliver == -1
+
+
+def test_what_agents_ask_of_each_other_is_for_the_dispatcher() -> None:
+    assert STREAMS["CALLS"].subjects == (
+        "k8gentai.team.default.asks.>",
+        "k8gentai.team.default.calls.>",
+    )
+    _, consumer = dispatcher_consumers(STACK)
+    assert (consumer.stream, consumer.durable) == ("team_default_CALLS", "dispatcher")
+    assert consumer.filter_subject == "k8gentai.team.default.asks.>"
     assert consumer.max_deliver == -1
 
 

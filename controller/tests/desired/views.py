@@ -8,6 +8,7 @@ from controller.api.names import Kind
 from controller.api.parse import parse
 from controller.api.stack import Stack
 from controller.api.tool import Tool
+from controller.desired.metadata import key_of
 from controller.model import (
     AgentView,
     Key,
@@ -45,18 +46,35 @@ def stack_view(
 
 
 def agent_view(
-    stack: Stack | None = None, tools: tuple[Tool, ...] = (), *, facts: Any = None, **spec: Any
+    stack: Stack | None = None,
+    tools: tuple[Tool, ...] = (),
+    agents: tuple[Agent, ...] = (),
+    *,
+    facts: Any = None,
+    **spec: Any,
 ) -> AgentView:
-    names = [{"toolRef": {"name": one.metadata.name}} for one in tools]
-    owner = read(Agent, samples.agent(**{"tools": names, **spec}), "agent-uid")
+    names = {
+        "tools": [{"toolRef": ref_to(one)} for one in tools],
+        "agents": [{"agentRef": ref_to(one)} for one in agents],
+    }
+    owner = read(Agent, samples.agent(**{**names, **spec}), "agent-uid")
     stack = stack or the_stack()
     return WorkloadView(
         key=Key(Kind.AGENT, "team", "math"),
         owner=owner,
         stack=Reference(Key(Kind.STACK, "team", stack.metadata.name), stack),
-        tools=tuple(Reference(Key(Kind.TOOL, "team", one.metadata.name), one) for one in tools),
+        tools=tuple(Reference(key_of(one), one) for one in tools),
+        agents=tuple(Reference(key_of(one), one) for one in agents),
         **(facts or {}),
     )
+
+
+def ref_to(owner: Agent | Tool) -> dict[str, str]:
+    return {"name": owner.metadata.name, "namespace": owner.metadata.namespace}
+
+
+def an_agent(name: str = "poet", namespace: str = "team", **spec: Any) -> Agent:
+    return read(Agent, samples.agent(name, namespace, **spec), f"{name}-uid")
 
 
 def the_tool(**spec: Any) -> Tool:

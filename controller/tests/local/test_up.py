@@ -302,7 +302,7 @@ def test_an_agent_that_blocks_its_loop_keeps_its_delivery(
         time.sleep(0.05)
     came = [in_background(client, "blocker", f"{other} briefly") for other in others]
     assert [ended(client, one).output_text for one in (blocking, *came)] == ["awake"] * 4
-    time.sleep(ACK_WAIT_SECONDS)
+    time.sleep(ACK_WAIT_SECONDS)  # for a second delivery that would come, wrongly
     assert [each.read_text() for each in (log, *others)] == ["ran\n"] * 4
 
 

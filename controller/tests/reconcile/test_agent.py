@@ -2,9 +2,11 @@ from typing import Any
 
 import pytest
 
+from controller.api.agent import Framework
 from controller.api.names import Kind
 from controller.model import EntryRef
 from controller.tests import samples
+from controller.tests.fakes import ready_pod
 from controller.tests.reconcile.scene import Scene, is_true, key_of, running, told, with_code
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.value import ObjectName
@@ -256,6 +258,52 @@ async def test_the_image_shown_is_the_one_that_runs(scene: Scene) -> None:
     await scene.rest(stack, agent)
 
     assert scene.cluster.objects[agent]["status"]["image"] == "example/mine:1"
+
+
+@pytest.mark.parametrize("framework", Framework)
+async def test_what_its_framework_was_shown_to_do_is_reported(
+    scene: Scene, framework: Framework
+) -> None:
+    scene.cluster.put(samples.stack())
+    agent = scene.cluster.put(samples.agent(framework=framework.value))
+
+    await scene.reconcile(agent)
+
+    shown = scene.cluster.objects[agent]["status"]["capabilities"]
+    assert {"Streaming", "Tools", "Cancel"} <= set(shown)
+    assert ("ModelRetry" in shown) is (framework is not Framework.LLAMA_STACK)
+
+
+async def test_of_an_image_of_the_users_nothing_is_promised(scene: Scene) -> None:
+    stack, _, agent = await running(scene)
+    worker = {"name": "worker", "image": "example/mine:1"}
+    scene.cluster.put(samples.agent(podTemplate={"spec": {"containers": [worker]}}))
+
+    await scene.rest(stack, agent)
+
+    assert scene.cluster.objects[agent]["status"]["capabilities"] == []
+
+
+async def test_what_it_can_do_is_shown_until_its_workers_have_stopped(scene: Scene) -> None:
+    *_, agent = await running(scene)
+    scene.cluster.running[agent] = (ready_pod("agent-math-0", "worker", "1"),)
+    scene.delete(agent)
+
+    for _ in range(4):
+        await scene.reconcile(agent)
+        status = scene.cluster.objects[agent]["status"]
+        assert "Streaming" in status["capabilities"]
+    assert not [ref for ref in scene.cluster.owned if ref.name == "agent-math"]
+
+
+async def test_what_runs_can_do_what_it_could_while_the_spec_is_wrong(scene: Scene) -> None:
+    *_, agent = await running(scene)
+    before = scene.cluster.objects[agent]["status"]["capabilities"]
+    scene.cluster.put(samples.agent(podTemplate={"spec": 7}))
+
+    await scene.reconcile(agent)
+
+    assert scene.cluster.objects[agent]["status"]["capabilities"] == before != []
 
 
 async def test_a_pod_template_that_takes_the_image_away_is_survived(scene: Scene) -> None:

@@ -61,11 +61,6 @@ async def test_a_bad_edit_leaves_the_system_running_and_its_revert_restores_it(
 
 UNSUPPORTED = [
     pytest.param(
-        {"agents": [{"agentRef": {"name": "other"}}]},
-        "spec.agents: an agent as a tool of another one is not in this version; remove it",
-        id="agents",
-    ),
-    pytest.param(
         {"triggers": [{"schedule": "@daily", "input": "go"}]},
         "spec.triggers: a trigger is not in this version; remove it and submit by the API",
         id="triggers",

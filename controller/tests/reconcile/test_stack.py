@@ -324,7 +324,12 @@ async def test_a_stack_sweeps_up_what_is_of_nobody(scene: Scene) -> None:
 
     gone = before - set(scene.queue.entries)
     assert {ref.key for ref in gone} == {"agents.team.math", "workloads.team.agent-math"}
-    assert [ref.durable[:4] for ref in scene.queue.consumers if "ADV" not in ref.stream] == ["add-"]
+    left = [(ref.stream, ref.durable.partition("-")[0]) for ref in scene.queue.consumers]
+    assert sorted(left) == [
+        ("team_default_ADVISORIES", "dispatcher"),
+        ("team_default_CALLS", "add"),
+        ("team_default_CALLS", "dispatcher"),
+    ]
     assert tool in scene.cluster.objects
 
 

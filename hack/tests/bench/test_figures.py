@@ -24,7 +24,7 @@ def test_a_round_is_compared_in_itself_and_the_median_counts(
     measure: Measure,
     rounds: list[tuple[float, float]],
     compared: list[float],
-    met: bool | None,  # noqa: FBT001  a column
+    met: bool | None,
 ) -> None:
     result = Result(measure, [Pair(*each) for each in rounds])
 

@@ -19,7 +19,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[load.Target]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_answers_are_right_and_timed(target: load.Target, stream: bool) -> None:  # noqa: FBT001  a column
+async def test_answers_are_right_and_timed(target: load.Target, stream: bool) -> None:
     async with load.connections(target, 1) as (connection,):
         timings = [await load.timed(connection, target, stream=stream) for _ in range(5)]
 
@@ -28,7 +28,7 @@ async def test_answers_are_right_and_timed(target: load.Target, stream: bool) ->
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_throughput_is_of_all_requests(target: load.Target, stream: bool) -> None:  # noqa: FBT001  a column
+async def test_throughput_is_of_all_requests(target: load.Target, stream: bool) -> None:
     begun = time.perf_counter()
     rate = await load.throughput(target, requests=50, concurrency=8, stream=stream)
     took = time.perf_counter() - begun
@@ -94,7 +94,7 @@ async def test_a_connection_that_was_closed_is_told() -> None:
     async with answering(refusal) as target, load.connections(target, 1) as (connection,):
         with pytest.raises(load.WrongAnswer):
             await load.timed(connection, target, stream=False)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the end of the connection arrives meanwhile
         with pytest.raises(ConnectionError):
             await load.timed(connection, target, stream=False)
 

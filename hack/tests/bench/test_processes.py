@@ -21,7 +21,7 @@ import pytest
         ([], False, False, "unknown"),
     ],
 )
-def test_roles(command: list[str], is_root: bool, listens: bool, role: str) -> None:  # noqa: FBT001  columns
+def test_roles(command: list[str], is_root: bool, listens: bool, role: str) -> None:
     assert processes.role(command, is_root=is_root, listens=listens) == role
 
 

@@ -55,7 +55,7 @@ def test_everything_is_read() -> None:
         ({"type": "function", "function": {"name": "sub"}}, ["sub"], True),
     ],
 )
-def test_tool_choice(choice: object, names: list[str], must_call: bool) -> None:  # noqa: FBT001  a column
+def test_tool_choice(choice: object, names: list[str], must_call: bool) -> None:
     tools = [{"type": "function", "function": {"name": name}} for name in ("add", "sub")]
 
     request = parse(body(tools=tools, tool_choice=choice))

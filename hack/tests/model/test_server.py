@@ -192,7 +192,7 @@ async def test_a_name_makes_an_error(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_garbage_is_no_json(server: Running, stream: bool) -> None:  # noqa: FBT001  a column
+async def test_garbage_is_no_json(server: Running, stream: bool) -> None:
     body = {"model": "garbage", "messages": asked("Hi"), "stream": stream}
 
     async with httpx.AsyncClient() as http:
@@ -286,7 +286,7 @@ async def test_it_ends_within_a_second_with_answers_open(number: int) -> None:
         hanging = asyncio.create_task(
             client.chat.completions.create(model="hang", messages=asked("Hi"))
         )
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # it hangs by then
 
         begun = time.monotonic()
         said = await asyncio.to_thread(stop, running, number)

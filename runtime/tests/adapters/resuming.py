@@ -2,18 +2,16 @@
 
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from runtime.adapters.langgraph import build
 from runtime.adapters.port import AgentFailure, Step
 from runtime.contract.agent_config import AgentConfig
 from runtime.state.checkpoints import BadCheckpoint
-from runtime.tests.adapters.conftest import close_clients
 from runtime.tests.agents import SPEC, Config, asking, steps_of
 
 type Made = Callable[[str], Scene]
@@ -104,9 +102,3 @@ class Scene:
 @pytest.fixture
 def scene(config: Config) -> Made:
     return lambda source: Scene(config(textwrap.dedent(HEAD) + textwrap.dedent(source)))
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
-async def clients() -> AsyncIterator[None]:
-    yield
-    await close_clients()

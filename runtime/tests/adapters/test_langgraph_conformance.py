@@ -6,6 +6,7 @@ from typing import Any, override
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint import conformance
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 
 from runtime.adapters.langgraph_saver import KeptSaver
@@ -15,8 +16,6 @@ from runtime.state.checkpoints import Checkpoints
 from runtime.tests.nats import running_stack
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.port import Store
-
-conformance = pytest.importorskip("langgraph.checkpoint.conformance")
 
 STACK = ObjectName(namespace="team", name="default")
 MATH = ObjectName(namespace="team", name="math")

@@ -1,157 +1,109 @@
 """Users' own LangGraph graphs, unchanged, on the real framework."""
 
-import random
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
-import pytest_asyncio
 
 from runtime.adapters.langgraph import build
-from runtime.adapters.port import (
-    AgentFailure,
-    Answer,
-    BadAgent,
-    EmptyAnswer,
-    Step,
-    Text,
-)
-from runtime.contract.catalogue import FunctionSpec
+from runtime.adapters.port import AgentFailure, Answer, Text
+from runtime.contract.agent_config import Framework
 from runtime.contract.messages import Message, Role
-from runtime.tests.adapters.conftest import close_clients
 from runtime.tests.agents import (
+    ON_A_MODEL,
     SPEC,
     Config,
     answer,
     asking,
     cost,
     function,
+    run,
     steps_of,
-    text,
 )
+from runtime.tests.own_agent_contract import OwnAgentContract
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
-async def clients() -> AsyncIterator[None]:
-    yield
-    await close_clients()
+pytestmark = ON_A_MODEL
 
 
-async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
-    adapter = await build(config, specs)
-    return await steps_of(adapter, asked or asking())
-
-
-ECHO = """
-    from langchain_core.messages import AIMessage
-    from langgraph.graph import START, MessagesState, StateGraph
-
-    def node(state: MessagesState):
-        return {"messages": [AIMessage(state["messages"][-1].text[::-1])]}
-
-    made = StateGraph(MessagesState)
-    made.add_node("node", node)
-    made.add_edge(START, "node")
-    graph = made.compile()
-    def plain(): return made
-    async def later(): return graph
-    def with_context(context): return graph if context.config.agent.name == "math" else None
-    def optional(context=None): return graph
-    class Maker:
-        def make(self): return graph
-    maker = Maker().make
-"""
-
-
-@pytest.mark.parametrize(
-    "entrypoint", ["graph", "made", "plain", "later", "with_context", "optional", "maker"]
-)
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_graph_runs_in_whatever_form_it_is_given(
-    config: Config,
-    entrypoint: str,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    steps = await run(config(ECHO, entrypoint), asking("abc", stream=stream))
-    assert steps == [*([Text("cba")] if stream else []), Answer("cba")]
-
-
-AGENT = """
+class TestOwn(OwnAgentContract):
+    framework = Framework.LANGGRAPH
+    source = """
+    import asyncio
     import os
     from langchain.agents import create_agent
+    from langchain_core.messages import AIMessage
     from langchain_openai import ChatOpenAI
+    from langgraph.graph import START, MessagesState, StateGraph
+
+    def of(answer):
+        def node(state: MessagesState):
+            said = answer(state["messages"])
+            return {"messages": [AIMessage(said)] if said else []}
+
+        made = StateGraph(MessagesState)
+        made.add_node("node", node)
+        made.add_edge(START, "node")
+        return made
+
+    def divide(messages):
+        return str(1 / 0)
+
+    async def stop(state: MessagesState):
+        raise asyncio.CancelledError
+
+    made = of(lambda messages: messages[-1].text[::-1])
+    agent = made.compile()
+    wordless = of(lambda messages: "")
+    dividing = of(divide)
+    stopping = StateGraph(MessagesState)
+    stopping.add_node(stop)
+    stopping.add_edge(START, "stop")
 
     def multiply(a: int, b: int) -> int:
         '''Multiply two numbers.'''
         return a * b
 
     model = ChatOpenAI(model=os.environ["OPENAI_MODEL"])
-    graph = create_agent(model, [multiply], system_prompt="You do sums.")
+    thinker = create_agent(model, [multiply], system_prompt="You do sums.")
 
-    def with_context(context):
+    def platforms(context):
         return create_agent(context.model, [*context.tools, multiply])
-
-    def hidden(context):
-        from langgraph.graph import START, StateGraph
-        from typing import TypedDict
-
-        class State(TypedDict):
-            question: str
-            output: str
-
-        class Asked(TypedDict):
-            question: str
-
-        async def node(state):
-            said = await context.model.ainvoke(state["question"])
-            return {"output": said.text}
-
-        made = StateGraph(State, input_schema=Asked)
-        made.add_node("node", node)
-        made.add_edge(START, "node")
-        return made
-"""
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_an_agent_with_its_own_model_and_tool_needs_no_change(
-    config: Config,
-    model_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", model_url)
-    monkeypatch.setenv("OPENAI_API_KEY", "unused")
-    monkeypatch.setenv("OPENAI_MODEL", "stand-in")
-    a, b = random.sample(range(11, 99), 2)
-    steps = await run(config(AGENT), asking(f"What is {a} * {b}?", stream=stream))
-    assert str(a * b) in answer(steps)
-    assert text(steps) == (answer(steps) if stream else "")
-    # LangChain asks for the cost of a stream only if the user says so.
-    assert (cost(steps).input_tokens > 0) is not stream
-
-
-async def test_a_function_may_use_the_platforms_model_and_tools(
-    config: Config, model_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "unused")
-    monkeypatch.setenv("OPENAI_MODEL", "stand-in")
-    made = config(AGENT, "with_context", url=model_url)
-    asked = asking("What is 4 * 5? What is 100 + 11?", function())
-    said = answer(await run(made, asked, (SPEC,)))
-    assert "20" in said
-    assert "111" in said
+    """
+    forms = (*OwnAgentContract.forms, "made")
+    thinkers = askers = ("thinker",)
+    refused = (
+        (
+            "from langgraph.graph import *\nagent = StateGraph(MessagesState)",
+            "agent",
+            "cannot be compiled: ",
+        ),
+    )
+    cancelled = "CancelledError"
+    counts_streams = False  # LangChain asks for the cost of a stream only if the user says so
 
 
 async def test_a_call_of_the_model_that_no_state_keeps_is_counted(
-    config: Config, model_url: str, monkeypatch: pytest.MonkeyPatch
+    config: Config, model_url: str
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "unused")
-    monkeypatch.setenv("OPENAI_MODEL", "stand-in")
-    steps = await run(config(AGENT, "hidden", url=model_url), asking("Say hello"))
+    source = """
+        from typing import TypedDict
+        from langgraph.graph import START, StateGraph
+
+        def graph(context):
+            class State(TypedDict):
+                question: str
+                output: str
+
+            class Asked(TypedDict):
+                question: str
+
+            async def node(state):
+                said = await context.model.ainvoke(state["question"])
+                return {"output": said.text}
+
+            made = StateGraph(State, input_schema=Asked)
+            made.add_node("node", node)
+            made.add_edge(START, "node")
+            return made
+    """
+    steps = await run(config(source, url=model_url), asking("Say hello"))
     assert answer(steps)
     assert cost(steps).input_tokens > 0
 
@@ -232,55 +184,6 @@ async def test_a_users_saver_gets_a_thread_of_the_attempt(config: Config) -> Non
         assert answer(await steps_of(adapter, asking(attempt=attempt))) == "1"
 
 
-@pytest.mark.parametrize(
-    ("source", "entrypoint", "said"),
-    [
-        ("graph = 5", "graph", "is a int, but spec.framework is LangGraph, which needs"),
-        ("class graph: ...", "graph", "is a type, but spec.framework is LangGraph"),
-        ("def graph(): return {}", "graph", "is a dict, but spec.framework is LangGraph"),
-        ("def graph(a, b): ...", "graph", "takes a, b; a function that makes an agent"),
-        ("def graph(): 1 / 0", "graph", "py:1 ZeroDivisionError: division by zero"),
-        ("graph = 5", "grph", "has no grph; did you mean graph?"),
-        (
-            "from langgraph.graph import *\ngraph = StateGraph(MessagesState)",
-            "graph",
-            "cannot be compiled: ",
-        ),
-    ],
-)  # fmt: skip
-async def test_what_is_no_graph_is_refused(
-    config: Config, source: str, entrypoint: str, said: str
-) -> None:
-    from runtime.adapters.registry import build as build_any  # noqa: PLC0415
-
-    with pytest.raises(BadAgent) as caught:
-        await build_any(config(source, entrypoint), ())
-    assert said in str(caught.value)
-    assert str(caught.value).startswith('spec.source.module.entrypoint "users_agent_')
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_an_error_of_the_users_code_names_its_line(
-    config: Config,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    source = """
-        from langgraph.graph import START, MessagesState, StateGraph
-
-        def node(state: MessagesState):
-            return {"messages": [("ai", str(1 / 0))]}
-
-        graph = StateGraph(MessagesState)
-        graph.add_node("node", node)
-        graph.add_edge(START, "node")
-    """
-    with pytest.raises(
-        AgentFailure, match=r"users_agent_\d+\.py:5 ZeroDivisionError: division"
-    ) as c:
-        await run(config(source), asking(stream=stream))
-    assert type(c.value) is AgentFailure
-
-
 async def test_a_graph_that_never_ends_is_told(config: Config) -> None:
     source = """
         from langgraph.graph import START, MessagesState, StateGraph
@@ -314,35 +217,3 @@ async def test_a_graph_that_waits_for_a_person_is_told(config: Config) -> None:
     """
     with pytest.raises(AgentFailure, match=r"the graph stopped at interrupt\(\)"):
         await run(config(source))
-
-
-async def test_a_graph_without_a_word_is_told(config: Config) -> None:
-    source = """
-        from langgraph.graph import START, MessagesState, StateGraph
-
-        graph = StateGraph(MessagesState)
-        graph.add_node("node", lambda state: {})
-        graph.add_edge(START, "node")
-    """
-    with pytest.raises(EmptyAnswer):
-        await run(config(source))
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_code_that_cancels_itself_has_failed(
-    config: Config,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    source = """
-        import asyncio
-        from langgraph.graph import START, MessagesState, StateGraph
-
-        async def node(state: MessagesState):
-            raise asyncio.CancelledError
-
-        graph = StateGraph(MessagesState)
-        graph.add_node("node", node)
-        graph.add_edge(START, "node")
-    """
-    with pytest.raises(AgentFailure, match="CancelledError"):
-        await run(config(source), asking(stream=stream))

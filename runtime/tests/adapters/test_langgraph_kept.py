@@ -9,14 +9,13 @@ from runtime.adapters.langgraph import build
 from runtime.adapters.langgraph_resume import takes_steps
 from runtime.adapters.langgraph_saver import Serializer
 from runtime.adapters.port import AgentFailure
-from runtime.tests.adapters.resuming import Made, Scene, clients, scene
-from runtime.tests.agents import Config, answer, asking, steps_of
+from runtime.tests.adapters.resuming import Made, Scene, scene
+from runtime.tests.agents import ON_A_MODEL, Config, answer, asking, steps_of
 from runtime.tools.numbering import Numbering
 
-__all__ = ["clients", "scene"]  # fixtures
+__all__ = ["scene"]  # a fixture
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = ON_A_MODEL
 
 
 @pytest.mark.parametrize("names", ["a", "ab", "abc"])

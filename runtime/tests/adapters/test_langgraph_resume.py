@@ -8,14 +8,13 @@ import pytest
 from runtime.adapters.port import AgentFailure
 from runtime.contract.agent_config import Model
 from runtime.contract.messages import TokenUsage
-from runtime.tests.adapters.resuming import Made, Scene, clients, scene
-from runtime.tests.agents import Config, answer, asking, cost, function, text
+from runtime.tests.adapters.resuming import Made, Scene, scene
+from runtime.tests.agents import ON_A_MODEL, Config, answer, asking, cost, function, text
 from runtime.tools.numbering import Numbering
 
-__all__ = ["clients", "scene"]  # fixtures
+__all__ = ["scene"]  # a fixture
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = ON_A_MODEL
 
 
 async def test_steps_that_are_done_are_not_done_again(scene: Made) -> None:

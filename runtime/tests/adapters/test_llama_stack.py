@@ -3,46 +3,42 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, override
 
 import llama_stack_client
 import pytest
-import pytest_asyncio
 from llama_stack_client.lib.agents.agent import AsyncAgent
 from llama_stack_client.lib.agents.types import ToolCall
 
 from runtime.adapters.llama_stack import build
 from runtime.adapters.llama_stack_tools import PlatformTool, arguments_of
-from runtime.adapters.port import (
-    AgentFailure,
-    BadAgent,
-    BudgetExceeded,
-    EmptyAnswer,
-    ModelFailure,
-    Step,
-    Used,
-)
+from runtime.adapters.port import AgentFailure, BadAgent, BudgetExceeded, ModelFailure, Used
 from runtime.contract.agent_config import AgentConfig, Framework
-from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import Message, Role
-from runtime.tests.adapters.conftest import close_clients
+from runtime.kit.proxy import Endpoint, ModelProxy
+from runtime.tests.adapter_contract import (
+    BOTH,
+    SUM,
+    AdapterContract,
+    ends_within_a_second,
+    failing,
+    fails,
+)
 from runtime.tests.agents import (
+    ON_A_MODEL,
     SPEC,
     Config,
-    adding,
     answer,
     asking,
     cost,
     function,
-    no_model,
+    run,
     steps_of,
     text,
 )
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = ON_A_MODEL
 
 AGENT = """
     import os
@@ -78,12 +74,6 @@ AGENT = """
 """
 
 
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def clients() -> AsyncIterator[None]:
-    yield
-    await close_clients()
-
-
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, stack_url: str) -> None:
     monkeypatch.setenv("LLAMA_STACK_CLIENT_BASE_URL", stack_url.removesuffix("/v1"))
@@ -100,130 +90,50 @@ def stack(config: Config, stack_url: str) -> Config:
     return made
 
 
-async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
-    return await steps_of(await build(config, specs), asked or asking())
+class TestInstructed(AdapterContract):
+    framework = Framework.LLAMA_STACK
+    path = "/responses"
 
+    @pytest.fixture
+    @override
+    def server_url(self, stack_url: str) -> str:
+        return stack_url
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_instructions_and_a_tool_answer_a_sum(
-    stack: Config,
-    stream: bool,  # noqa: FBT001  # a parameter of the table
-) -> None:
-    a, b = random.sample(range(100, 900), 2)
-    asked = asking(f"What is {a} + {b}?", function(), stream=stream)
-    steps = await run(stack(), asked, (SPEC,))
-    assert str(a + b) in answer(steps)
-    assert text(steps) == (answer(steps) if stream else "")
-    assert len([step for step in steps if isinstance(step, Used)]) == 2
-    assert cost(steps).output_tokens > 0
-
-
-async def test_calls_of_one_turn_are_made_at_the_same_time(stack: Config) -> None:
-    together = asyncio.Barrier(2)
-
-    async def add(arguments: dict[str, Any]) -> str:
-        await asyncio.wait_for(together.wait(), 10)
-        return await adding(arguments)
-
-    asked = asking("Add 1 and 2, then add 30 and 40.", function(add))
-    said = answer(await run(stack(), asked, (SPEC,)))
-    assert "3" in said
-    assert "70" in said
-
-
-async def test_history_and_instructions_of_the_client_are_heard(stack: Config) -> None:
-    history = (
-        Message(role=Role.USER, text="My name is Ada."),
-        Message(role=Role.ASSISTANT, text="Hello Ada."),
+    @BOTH
+    @pytest.mark.parametrize(
+        ("model", "said"),
+        [
+            ("error-500", "The model 'error-500' refuses with 500."),
+            ("garbage", "An unexpected error occurred while generating the response."),
+            ("cut", "An unexpected error occurred while generating the response."),
+        ],
     )
-    asked = asking("What is my name?", history=history, instructions='Begin with "Ahoy"')
-    said = answer(await run(stack(), asked))
-    assert said.startswith("Ahoy")
-    assert "Ada" in said
+    async def test_a_model_that_fails_is_told(
+        self, instructed: Config, model: str, said: str, stream: bool
+    ) -> None:
+        await fails(instructed(model=model), ModelFailure, said, stream=stream)
 
 
-async def test_the_model_may_go_on_after_a_failed_tool(stack: Config) -> None:
-    async def add(_arguments: dict[str, Any]) -> str:
-        raise ToolFailure("the adding machine is on fire")
-
-    assert "on fire" in answer(await run(stack(), asking("2 + 3?", function(add)), (SPEC,)))
-
-
-async def test_the_iterations_are_limited(stack: Config) -> None:
-    asked = asking("2 + 3?", function())
-    assert "5" in answer(await run(stack(iterations=2), asked, (SPEC,)))
-    with pytest.raises(AgentFailure) as caught:
-        await run(stack(iterations=1), asked, (SPEC,))
-    assert str(caught.value) == (
-        "no answer after 1 turns of the model (spec.source.declarative.maxIterations); "
-        "allow more, or ask for less"
-    )
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(
-    ("model", "kind", "said"),
-    [
-        ("error-500", ModelFailure, "The model 'error-500' refuses with 500."),
-        ("garbage", ModelFailure, "An unexpected error occurred while generating the response."),
-        ("cut", ModelFailure, "An unexpected error occurred while generating the response."),
-        ("empty", EmptyAnswer, "the agent ended without an answer"),
-    ],
-)
-async def test_a_model_that_fails_is_told(
-    stack: Config,
-    model: str,
-    kind: type[AgentFailure],
-    said: str,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    with pytest.raises(kind) as caught:
-        await run(stack(model=model), asking(stream=stream))
-    assert said in str(caught.value)
-    assert f"the model small/{model} " in str(caught.value) or kind is EmptyAnswer
-
-
-@pytest.mark.parametrize("stream", [False, True])
+@BOTH
 async def test_a_model_that_nobody_knows_is_told(
     config: Config,
     stack_url: str,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     made = config(url=stack_url, model="nope/x", framework=Framework.LLAMA_STACK)
     with pytest.raises(ModelFailure, match=f"the model nope/x at {stack_url}.*not found"):
         await run(made, asking(stream=stream))
 
 
-async def test_a_server_that_is_not_there_is_told(stack: Config) -> None:
-    async with no_model() as url:
-        with pytest.raises(ModelFailure, match=f"at {url}/responses cannot be reached"):
-            await run(stack(url=url))
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_cancelling_ends_the_call_of_the_model(
-    stack: Config,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    adapter = await build(stack(model="hang"), ())
-    running = asyncio.create_task(steps_of(adapter, asking(stream=stream)))
-    await asyncio.sleep(0.5)
-    begun = time.monotonic()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert time.monotonic() - begun < 1
-
-
 # A user's own agent
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@BOTH
 @pytest.mark.parametrize("entrypoint", ["agent", "later", "with_context"])
 async def test_an_agent_runs_in_whatever_form_it_is_given(
     stack: Config,
     entrypoint: str,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     a, b = random.sample(range(11, 99), 2)
     asked = asking(f"What is {a} * {b}?", function(), stream=stream)
@@ -247,7 +157,7 @@ async def test_a_blocking_agent_does_not_block_the_loop(stack: Config) -> None:
     longest = 0.0
     while not running.done():
         begun = time.monotonic()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # how long the loop takes to come back is the point
         longest = max(longest, time.monotonic() - begun)
         await asyncio.sleep(0.001)
     assert "12" in answer(await running)
@@ -272,38 +182,33 @@ async def test_a_blocking_agent_leaves_no_session_behind(stack: Config, stack_ur
         client.conversations.retrieve(sessions[0])
 
 
-async def test_cancelling_leaves_a_blocking_agent_alone(stack: Config) -> None:
-    adapter = await build(stack(AGENT, "slow"), ())
-    running = asyncio.create_task(steps_of(adapter, asking(stream=True)))
-    await asyncio.sleep(0.5)
-    begun = time.monotonic()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert time.monotonic() - begun < 1
+async def test_cancelling_leaves_a_blocking_agent_alone(
+    stack: Config, stack_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ModelProxy(Endpoint(stack_url)).serving() as proxy:
+        monkeypatch.setenv("LLAMA_STACK_CLIENT_BASE_URL", proxy.url.removesuffix("/v1"))
+        adapter = await build(stack(AGENT, "slow"), ())
+        running = asyncio.create_task(steps_of(adapter, asking(stream=True)))
+        assert await proxy.until(lambda: proxy.open == 1, 30)
+        await ends_within_a_second(running)
 
 
-@pytest.mark.parametrize("entrypoint", [None, "later_with_tools", "with_context"])
-async def test_the_budget_of_calls_ends_the_run(stack: Config, entrypoint: str | None) -> None:
-    async def add(_arguments: dict[str, Any]) -> str:
-        raise CallBudgetSpent("no more calls (spec.budget.toolCalls)")
-
+@pytest.mark.parametrize("entrypoint", ["later_with_tools", "with_context"])
+async def test_the_budget_of_calls_ends_the_run(stack: Config, entrypoint: str) -> None:
     source = f"""{AGENT}
     def later_with_tools(context):
         client = AsyncLlamaStackClient(base_url=URL)
         return AsyncAgent(client, model=MODEL, instructions="", tools=context.tools)
     """
-    made = stack(iterations=3) if entrypoint is None else stack(source, entrypoint)
+    add = failing(CallBudgetSpent("no more calls (spec.budget.toolCalls)"))
     with pytest.raises(BudgetExceeded, match="no more calls"):
-        await run(made, asking("2 + 3?", function(add)), (SPEC,))
+        await run(stack(source, entrypoint), asking(SUM, function(add)), (SPEC,))
 
 
 async def test_code_that_cancels_itself_has_failed(stack: Config) -> None:
-    async def add(_arguments: dict[str, Any]) -> str:
-        raise asyncio.CancelledError
-
+    add = failing(asyncio.CancelledError())
     with pytest.raises(AgentFailure, match="the agent was cancelled by its own code"):
-        await run(stack(), asking("2 + 3?", function(add)), (SPEC,))
+        await run(stack(), asking(SUM, function(add)), (SPEC,))
 
 
 @pytest.mark.parametrize(

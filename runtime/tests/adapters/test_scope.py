@@ -9,7 +9,7 @@ import pytest
 from runtime.adapters import scope
 from runtime.adapters.langgraph_model import model_of
 from runtime.adapters.scope import call_tool, call_tool_from_thread, enter, opened, within
-from runtime.tests.agents import Config, adding, asking, function
+from runtime.tests.agents import Config, Endless, adding, asking, function
 from runtime.tools.port import ToolFailure
 
 NUMBERS = {"a": 1, "b": 2}
@@ -23,7 +23,7 @@ async def test_a_tool_belongs_to_the_run_that_called_it() -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_no_tool_is_called_outside_of_a_run(ended: bool) -> None:  # noqa: FBT001
+async def test_no_tool_is_called_outside_of_a_run(ended: bool) -> None:
     run = opened(asking("?", function()))
     run.ended = ended
     enter(run if ended else None)
@@ -45,24 +45,15 @@ async def test_blocking_code_in_the_loop_is_told_instead_of_stuck() -> None:
 
 
 async def test_what_a_thread_waits_for_ends_with_the_run() -> None:
-    begun, ended = asyncio.Event(), asyncio.Event()
-
-    async def endless(_arguments: dict[str, Any]) -> str:
-        begun.set()
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.set()
-        return "too late"
-
+    endless = Endless()
     run = opened(asking("?", function(endless)))
     enter(run)
     waiting = asyncio.create_task(asyncio.to_thread(call_tool_from_thread, "add", NUMBERS))
-    await begun.wait()
+    await endless.begun.wait()
     run.end()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(waiting, 1)
-    assert ended.is_set()
+    assert endless.ended.is_set()
 
 
 async def test_two_generators_read_in_turns_keep_their_runs_apart() -> None:

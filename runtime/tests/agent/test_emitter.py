@@ -36,10 +36,10 @@ TASK = Task(
 )
 async def test_of_a_long_answer_the_beginning_is_told(
     output: str,
-    cut: bool,  # noqa: FBT001  # a parameter of the table
+    cut: bool,  # a parameter of the table
 ) -> None:
     queue = MemoryQueue(STACK)
-    await Emitter(queue.link().outbox, TASK, 1).tool(
+    await Emitter(queue.link().outbox, TASK, 1).call(
         Returned("k", "search", output, Outcome.SUCCEEDED)
     )
     (stored,) = queue.messages(Stream.EVENTS)

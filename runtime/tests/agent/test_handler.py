@@ -21,6 +21,7 @@ from runtime.contract.agent_config import (
     Retry,
 )
 from runtime.contract.messages import (
+    Asked,
     Cancelled,
     Completed,
     Event,
@@ -44,9 +45,11 @@ from runtime.tools.port import Announce, ToolFunction
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed
+from runtime.worker.slots import MOST_LENT, Slots
 
 STACK = ObjectName(namespace="ns", name="stack")
 MATH = ObjectName(namespace="ns", name="math")
+WRITER = ObjectName(namespace="ns", name="writer")
 type Script = Callable[[Run], AsyncIterator[Step]]
 
 
@@ -102,9 +105,12 @@ class Place:
             runs=self.runs,
             checkpoints=Checkpoints(self.link.store(Bucket.CHECKPOINTS)),
             outbox=self.link.outbox,
+            slots=Slots(1),
         )
 
-    async def accept(self, text: str = "2+3?", *, seconds: float = 60, **record: Any) -> Task:
+    async def accept(
+        self, text: str = "2+3?", *, seconds: float = 60, asked: Asked | None = None, **record: Any
+    ) -> Task:
         task = Task(
             id=f"t{len(self.queue.messages(Stream.TASKS))}",
             stack=STACK,
@@ -112,6 +118,7 @@ class Place:
             origin="o",
             input=(Message(role=Role.USER, text=text),),
             options=Options(stream=True),
+            asked=asked,
             created=time.time(),
             deadline=time.time() + seconds,
         )
@@ -281,7 +288,7 @@ async def test_runs_that_lose_their_workers_go_one_by_one_and_hold_up_nobody_els
         kind = run.input[-1].text
         beside.append(kind)
         most[kind] = max(most.get(kind, 0), beside.count(kind))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # long enough for others to begin beside it
         beside.remove(kind)
         yield Answer("done")
 
@@ -314,8 +321,9 @@ async def waits(run: Run) -> AsyncIterator[Step]:
 
 
 async def under_way(place: Place, task: Task) -> None:
-    while (await place.record(task)).state is not RunState.RUNNING:
-        await asyncio.sleep(0.01)
+    """Until the adapter runs it, and its record says so."""
+    while not place.adapter.runs or (await place.record(task)).state is not RunState.RUNNING:
+        await asyncio.sleep(0)
 
 
 async def test_a_cancelled_run_ends_cancelled() -> None:
@@ -323,7 +331,6 @@ async def test_a_cancelled_run_ends_cancelled() -> None:
     task = await place.accept()
     handling = asyncio.create_task(place.handler.handle(await place.delivery()))
     await under_way(place, task)
-    await asyncio.sleep(0.01)
 
     place.handler.cancel(task.id)
 
@@ -445,6 +452,27 @@ async def test_a_first_delivery_never_takes_over_from_whom_a_later_one_went_to()
 
     assert (await place.record(task)).worker == "w2"
     assert not place.adapter.runs
+
+
+async def test_full_of_runs_that_wait_a_worker_takes_those_that_are_waited_for() -> None:
+    place = Place(waits)
+    begun = [await place.accept() for _ in range(1 + MOST_LENT)]
+    handling = [
+        asyncio.create_task(place.handler.handle(await place.delivery())) for _ in range(len(begun))
+    ]
+    for task in begun:
+        await under_way(place, task)
+    place.adapter.script = answer
+
+    await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Later(1)
+    asked = Asked(call="k", task="t", worker="w", chain=(WRITER,), deadline=time.time() + 60)
+    await place.accept(asked=asked)
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    for task in begun:
+        place.handler.cancel(task.id)
+    assert await asyncio.gather(*handling) == [Done()] * len(begun)
 
 
 async def test_a_lost_wish_to_cancel_is_found_in_the_record(

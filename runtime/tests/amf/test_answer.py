@@ -11,16 +11,20 @@ from pydantic import BaseModel
 from runtime.amf.answer import Answer, code_of
 from runtime.amf.reply import response_object
 from runtime.contract.messages import (
+    AgentCalled,
     Event,
     FailureReason,
     Message,
     Outcome,
     Role,
     Task,
+    ToolReturned,
 )
 from runtime.contract.runs import RunRecord
+from runtime.contract.subjects import ask_key
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.events import (
+    ADD,
     MATH,
     TASK,
     attempts,
@@ -127,6 +131,18 @@ def test_a_tool_that_was_called_is_an_item_with_arguments_and_output() -> None:
         "status": "completed",
     }
     assert message["content"][0]["text"] == "5."
+
+
+def test_an_agent_that_was_asked_is_an_item_like_that_of_a_tool() -> None:
+    key = ask_key(ADD, MATH, TASK, 1, 0)
+    asked = AgentCalled, {"call": key, "agent": "add", "input": "1 + 1"}
+    answered = ToolReturned, {"call": key, "tool": "add", "output": "2"}
+    _, answer = told(attempts([started(), asked, answered, completed("2")]))
+
+    call, _ = answer.response["output"]
+    assert call["type"] == "mcp_call"
+    assert (call["server_label"], call["name"]) == ("add", "add")
+    assert (call["arguments"], call["output"]) == ('{"input": "1 + 1"}', "2")
 
 
 def test_a_tool_that_failed_shows_its_sentence() -> None:

@@ -125,7 +125,7 @@ async def test_a_task_of_a_busy_conversation_is_accepted_and_waits(server: Serve
         body = {"model": model, "input": "?", "conversation": conversation, "background": True}
         for _ in range(2):
             assert (await client.post("/responses", json=body)).json()["status"] == "queued"
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # for a second one that would come, wrongly
         seen = len(actor.seen)
         go_on.set()
 

@@ -66,7 +66,7 @@ async def with_a_hole(play: Play) -> None:
         [started(), said("one "), said("two "), said("three"), completed("one two three")]
     )
     await play.tell(events[0], events[1], events[3])
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # the reader misses an event by then
     await play.finish(events[-1])
 
 
@@ -151,7 +151,7 @@ async def test_who_leaves_a_background_stream_leaves_the_run_alone(server: Serve
         await play.begin()
         await play.tell(*play.events([started()]))
         await left.wait()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # for a cancellation that would come, wrongly
         found = await play.runs.get(play.task.agent, play.task.id)
         assert found is not None
         assert not found.record.cancel_requested
@@ -197,7 +197,7 @@ async def test_one_process_holds_many_streams_for_little(server: Server) -> None
         async with asyncio.timeout(30):
             while len(actor.seen) < 100:
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # what they cost is there by then
         grown = _resident(server) - before
         go_on.set()
         answers = await asyncio.gather(*reading)
@@ -227,7 +227,7 @@ async def test_a_server_that_is_told_to_stop_answers_what_it_has_and_exits_0(
             while not actor.seen:
                 await asyncio.sleep(0.02)
         stopping = asyncio.create_task(server.stop())
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # it has been told to stop, and does not
         go_on.set()
         events = await reading
         code = await stopping

@@ -150,7 +150,7 @@ async def test_a_run_that_nobody_has_yet_is_waited_for() -> None:
     place = Place()
     await place.accept()
     telling = asyncio.create_task(place.told())
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # it does not end meanwhile
     assert not telling.done()
 
     for event in EVENTS:

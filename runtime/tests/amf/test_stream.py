@@ -102,8 +102,9 @@ async def test_a_silent_answer_gives_signs_of_life(monkeypatch: pytest.MonkeyPat
     client, answering = Client(), Answering()
     sending = asyncio.create_task(answering.stream()({}, client.receive, client.send))
 
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(5):
+        while client.body.count(b": still working\n\n") < 2:
+            client.heard.clear()
+            await client.heard.wait()
     answering.go_on.set()
     await sending
-
-    assert client.body.count(b": still working\n\n") >= 2

@@ -15,7 +15,15 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from runtime.contract.agent_config import Framework, Queue, StackConfig
 from runtime.contract.catalogue import AgentEntry, WhenBusy
 from runtime.contract.dead_letter import DeadLetter
-from runtime.contract.messages import Call, Event, Message, Role, Task, decode_event
+from runtime.contract.messages import (
+    Call,
+    CallResult,
+    Event,
+    Message,
+    Role,
+    Task,
+    decode_event,
+)
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import (
     DISPATCHER_DURABLE,
@@ -23,6 +31,7 @@ from runtime.contract.subjects import (
     StackSubjects,
     Stream,
     agent_entry,
+    ask_key,
     effect_key,
     run_key,
 )
@@ -36,6 +45,7 @@ from runtime.state.conversation_head import Admission, Admitted, Waits
 from runtime.state.conversations import Conversations
 from runtime.state.runs import Held, Runs
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
+from runtime.tools.calls import step_of
 from runtime.transport.keeper import Keeper
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.port import Inbox, Store, Stored
@@ -43,8 +53,10 @@ from runtime.transport.port import Inbox, Store, Stored
 STACK = ObjectName(namespace="team", name="default")
 MATH = ObjectName(namespace="team", name="math")
 ADD = ObjectName(namespace="team", name="add")
+WRITER = ObjectName(namespace="team", name="writer")  # an Agent that MATH may ask
 SUBJECTS = StackSubjects(STACK)
 MAX_DELIVER = 2
+UNLIMITED = 1_000_000
 LEASE_SECONDS = 0.6
 USER = "ann"
 
@@ -97,6 +109,22 @@ class Scene:
         subject = SUBJECTS.calls(ADD, MATH)
         await self.caller.outbox.publish(subject, call.encode(), msg_id=call.id)
 
+    async def publish_ask(self, call: Call) -> None:
+        """Ask the other Agent, as the Agent; the queue does not know the call from before."""
+        subject = SUBJECTS.asks(WRITER, MATH)
+        await self.caller.outbox.publish(subject, call.encode())
+
+    async def result(self, call: Call, seconds: float = 10) -> CallResult:
+        """What came of a call, once something has."""
+
+        async def look() -> bool:
+            return await self.caller.store(Bucket.EFFECTS).get(call.id) is not None
+
+        await until(look, seconds)
+        entry = await self.caller.store(Bucket.EFFECTS).get(call.id)
+        assert entry is not None
+        return CallResult.decode(entry.value)
+
     async def submit(self, text: str, conversation: str) -> tuple[Task, Admission]:
         """What the API server does with a request in a conversation."""
         task = new_task(text, conversation=conversation)
@@ -126,7 +154,9 @@ class Scene:
         key = run_key(task.agent, task.id)
         await self.link.store(Bucket.RUNS).update(key, record.encode(), held.revision)
 
-    async def tell_of(self, agent: ObjectName, *, cancelling: bool) -> None:
+    async def tell_of(
+        self, agent: ObjectName, *, cancelling: bool = False, **facts: object
+    ) -> None:
         """What the operator does with an Agent that is there, or deleted with its runs."""
         entry = AgentEntry(
             agent=agent,
@@ -134,7 +164,7 @@ class Scene:
             framework=Framework.LANGGRAPH,
             accepting=not cancelling,
             cancelling=cancelling,
-        )
+        ).model_copy(update=facts)
         await self.catalogue.put(agent_entry(agent), entry.encode())
 
     async def held(self, task: Task) -> Held:
@@ -240,6 +270,24 @@ def new_call() -> Call:
     )
 
 
+def new_ask(task: Task, text: str = "write", *, seconds: float = 60) -> Call:
+    """What a run of the Agent asks of the other one."""
+    arguments = {"input": text}
+    step = step_of("writer", arguments)
+    return Call(
+        id=ask_key(WRITER, MATH, task.id, step, 0),
+        task=task.id,
+        step=step,
+        index=0,
+        caller=MATH,
+        tool=WRITER,
+        function="writer",
+        arguments=arguments,
+        worker="w",
+        deadline=time.time() + seconds,
+    )
+
+
 def stack_config(lease_seconds: float = LEASE_SECONDS) -> StackConfig:
     """What a dispatcher is configured with; its link is made by the test."""
     queue = Queue(stack=STACK, url="", token_file="", service_account=STACK)
@@ -279,6 +327,9 @@ async def memory_scene() -> AsyncIterator[Scene]:
     queue.add_durable(Stream.TASKS, "math-1", SUBJECTS.tasks(MATH), max_deliver=MAX_DELIVER)
     queue.add_durable(Stream.CALLS, "add-1", SUBJECTS.calls_of(ADD), max_deliver=MAX_DELIVER)
     queue.add_durable(Stream.ADVISORIES, DISPATCHER_DURABLE, ">")
+    queue.add_durable(
+        Stream.CALLS, DISPATCHER_DURABLE, SUBJECTS.every("asks"), max_deliver=UNLIMITED
+    )
 
     async def read(stream: Stream) -> list[Stored]:
         return queue.messages(stream)
@@ -291,7 +342,8 @@ async def memory_scene() -> AsyncIterator[Scene]:
 
     @contextlib.asynccontextmanager
     async def ports() -> AsyncIterator[Ports]:
-        yield Ports.of(link, puller(Stream.ADVISORIES, DISPATCHER_DURABLE))
+        advisories = puller(Stream.ADVISORIES, DISPATCHER_DURABLE)
+        yield Ports.of(link, advisories, puller(Stream.CALLS, DISPATCHER_DURABLE))
 
     yield Scene(
         link=link,
@@ -312,7 +364,7 @@ async def nats_scene(
     """The scene on a real server, with the rights that everybody really has."""
     async with contextlib.AsyncExitStack() as stack:
         nats = await stack.enter_async_context(running_stack(STACK, folder))
-        math, add = await nats.agent("math", calls=(ADD,)), await nats.tool("add")
+        math, add = await nats.agent("math", calls=(ADD,), asks=(WRITER,)), await nats.tool("add")
         operator = await stack.enter_async_context(nats.connect_as(OPERATOR_WORKLOAD))
         for durable in _durables(math, add, max_deliver, ack_wait):
             await operator.jsm().add_consumer(*durable)
@@ -336,7 +388,8 @@ async def nats_scene(
         @contextlib.asynccontextmanager
         async def ports() -> AsyncIterator[Ports]:
             async with nats.link_as(dispatcher) as link:
-                yield Ports.of(link, puller(dispatcher, Stream.ADVISORIES))
+                advisories = puller(dispatcher, Stream.ADVISORIES)
+                yield Ports.of(link, advisories, puller(dispatcher, Stream.CALLS))
 
         yield Scene(
             link=await stack.enter_async_context(nats.link_as(server)),

@@ -4,13 +4,14 @@ import pytest
 
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import Message, Role, Task
+from runtime.contract.messages import Asked, Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import agent_entry, run_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     SLACK,
     TELLING_SECONDS,
+    AnsweredRun,
     Book,
     Conversation,
     EndedRun,
@@ -35,6 +36,7 @@ def note(
     cancel: bool = False,
     ended: float | None = None,
     deadline: float = 600,
+    asked: Asked | None = None,
     inherited: bool = False,
 ) -> None:
     run = RunRecord(
@@ -45,6 +47,7 @@ def note(
             origin="api",
             conversation=conversation,
             input=(Message(role=Role.USER, text="1 + 1"),),
+            asked=asked,
             created=0,
             deadline=deadline,
         ),
@@ -150,6 +153,76 @@ def test_a_cancellation_counts_from_when_it_was_first_seen() -> None:
     assert taken(book) == {OPEN: 25.0}
     note(book, RunState.CANCELLED, now=30)
     assert book.cancelled_since("t1") is None
+
+
+ASKED = Asked(call="k", task="t0", worker="w", chain=(MATH,), deadline=600)
+
+
+@pytest.mark.parametrize("inherited", [True, False])
+@pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED])
+def test_the_end_of_a_run_that_an_agent_has_asked_for_is_brought_to_it(
+    state: RunState, *, inherited: bool
+) -> None:
+    book = Book(event_seconds=3600)
+    note(book, state, asked=ASKED, now=50, inherited=inherited)
+    assert AnsweredRun(MATH, "t1") in book.take(50)
+
+
+def test_an_end_that_no_agent_waits_for_any_more_is_brought_to_nobody() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.COMPLETED, asked=ASKED, now=600, inherited=True)
+    assert book.next_time is None
+
+
+@pytest.mark.parametrize(
+    ("state", "cancel"),
+    [
+        (RunState.RUNNING, True),
+        (RunState.COMPLETED, False),
+        (RunState.FAILED, False),
+        (RunState.CANCELLED, True),
+    ],
+)
+def test_what_a_run_has_asked_for_comes_up_when_it_waits_no_more(
+    state: RunState, *, cancel: bool
+) -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.RUNNING, task="t0")
+    note(book, RunState.RUNNING, task="t1", asked=ASKED)
+    assert book.take(100) == []
+
+    note(book, state, task="t0", cancel=cancel, now=100)
+    assert OPEN in book.take(100)
+
+
+def test_what_a_deleted_run_has_asked_for_comes_up() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.RUNNING, task="t0")
+    note(book, RunState.RUNNING, task="t1", asked=ASKED)
+    book.note(Entry(run_key(MATH, "t0"), b"", 3, deleted=True), 100)
+    assert book.take(100) == [OPEN]
+    book.note(Entry(run_key(MATH, "t1"), b"", 4, deleted=True), 100)
+    note(book, RunState.COMPLETED, task="t0", now=100)
+    assert taken(book) == {}
+
+
+@pytest.mark.parametrize("inherited", [True, False])
+def test_what_was_asked_for_too_late_comes_up_at_once(*, inherited: bool) -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.QUEUED, asked=ASKED, now=50, inherited=inherited)
+    assert book.take(50) == [OPEN]
+
+
+def test_whoever_led_before_need_not_have_seen_them_in_their_order() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.QUEUED, asked=ASKED, now=50, inherited=True)
+    note(book, RunState.RUNNING, task="t0", now=50, inherited=True)
+    (seen,) = book.take(50)
+    assert seen == OPEN
+    task = Task(
+        id="t1", stack=STACK, agent=MATH, origin="o", input=(), asked=ASKED, created=0, deadline=9
+    )
+    assert not book.is_unwanted(task)
 
 
 def note_agent(book: Book, *, cancelling: bool, now: float, agent: ObjectName = MATH) -> None:

@@ -122,7 +122,7 @@ async def test_what_died_while_no_dispatcher_was_there_is_not_forgotten(scene: S
     async with scene.dispatching():
         await until_empty(scene, Stream.TASKS)
     async with scene.dispatching():
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # for letters that would come twice, wrongly
 
     letters = await scene.letters()
     assert sorted(letter.work or "" for letter in letters) == sorted(task.id for task in tasks)
@@ -144,7 +144,7 @@ async def test_a_task_that_came_to_its_end_is_no_dead_letter(scene: Scene, state
 
 
 @pytest.mark.parametrize("planted", [True, False])
-async def test_a_task_that_nobody_accepted_is_kept(scene: Scene, planted: bool) -> None:  # noqa: FBT001 - a table
+async def test_a_task_that_nobody_accepted_is_kept(scene: Scene, planted: bool) -> None:
     task = new_task()
     if planted:
         task = task.model_copy(update={"agent": ADD})
@@ -160,7 +160,7 @@ async def test_a_task_that_nobody_accepted_is_kept(scene: Scene, planted: bool) 
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_nobody_waits_for_a_call_that_is_dead(scene: Scene, begun: bool) -> None:  # noqa: FBT001 - a table
+async def test_nobody_waits_for_a_call_that_is_dead(scene: Scene, begun: bool) -> None:
     call = new_call()
     if begun:
         reserved = CallResult(call=call.id, outcome=CallOutcome.RESERVED)

@@ -97,7 +97,7 @@ async def test_a_worker_has_time_to_cancel_by_itself(scene: Scene) -> None:
     await scene.accept(task, RUNNING, attempt=1)
     async with scene.dispatching():
         await scene.cancel(task)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # several looks of the dispatcher
 
         assert (await scene.held(task)).record.state is RUNNING
     assert CANCEL_SECONDS > 10  # the ack wait, after which another worker has it
@@ -225,7 +225,7 @@ async def test_an_end_that_was_written_and_not_told_is_told(scene: Scene) -> Non
 
     async with scene.dispatching():
         events: list[Event] = [await scene.told(task) for task in untold]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # for what would be told twice, wrongly
 
     assert [type(event) for event in events] == [Cancelled, Failed, Failed]
     assert [len(await scene.events(task)) for task in untold] == [1, 1, 1]

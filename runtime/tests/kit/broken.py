@@ -1,9 +1,11 @@
 """Adapters that are broken in one way each, around one that is in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, override
+from functools import partial
+from typing import Any
 
 from runtime.adapters.port import (
     Adapter,
@@ -18,214 +20,193 @@ from runtime.adapters.port import (
     Used,
 )
 from runtime.contract.messages import Message, Role
+from runtime.tests.agents import closed
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure, ToolFunction
 
 type Call = Callable[[dict[str, Any]], Awaitable[str]]
+type Ask = Callable[[Run], Run]
+type Tell = Callable[[AsyncIterator[Step]], AsyncGenerator[Step]]
+type Break = Callable[[Adapter], Adapter]
+
+
+async def whole(steps: AsyncIterator[Step]) -> AsyncGenerator[Step]:
+    """All of the steps, as they are."""
+    async for step in steps:
+        yield step
 
 
 @dataclass
 class Wrapped:
-    """An adapter in order; what is broken overrides one of these."""
+    """An adapter in order, but for what it is asked and what it tells."""
+
+    inner: Adapter
+    ask: Ask = lambda run: run
+    tell: Tell = whole
+
+    async def run(self, run: Run) -> AsyncIterator[Step]:
+        inner = self.inner.run(self.ask(run))
+        try:
+            async with aclosing(self.tell(inner)) as outer:
+                async for step in outer:
+                    yield step
+        finally:
+            await closed(inner)
+
+
+# What it is asked
+
+
+def deaf(run: Run) -> Run:
+    """Asks another question."""
+    said = run.input[-1].text
+    if not said.startswith("Say the word"):
+        return run
+    return replace(run, input=(Message(role=Role.USER, text="Say hello."),))
+
+
+def forgetful(run: Run) -> Run:
+    """Forgets what was said before."""
+    return replace(run, history=())
+
+
+def wishing(**wishes: Any) -> Ask:
+    """Has wishes of its own in place of the client's."""
+    return lambda run: replace(run, options=run.options.model_copy(update=wishes))
+
+
+def calling(changed: Callable[[Call], Call]) -> Ask:
+    """Calls its tools otherwise."""
+
+    def ask(run: Run) -> Run:
+        tools = tuple(ToolFunction(one.spec, one.tool, changed(one.call)) for one in run.tools)
+        return replace(run, tools=tools)
+
+    return ask
+
+
+def shared() -> Ask:
+    """Gives every run the tools of the one that came last."""
+    latest: dict[str, tuple[ToolFunction, ...]] = {}
+
+    async def call(arguments: dict[str, Any]) -> str:
+        return await latest["tools"][0].call(arguments)
+
+    def ask(run: Run) -> Run:
+        latest["tools"] = run.tools
+        return calling(lambda _: call)(run)
+
+    return ask
+
+
+def swapped(call: Call) -> Call:
+    """Calls a tool with other arguments."""
+    return lambda given: call({"a": given["b"], "b": given["a"]} if "a" in given else given)
+
+
+def mute(call: Call) -> Call:
+    """Asks other agents for nothing in particular."""
+    return lambda given: call(given | {"input": "hm"} if "input" in given else given)
+
+
+def sequential(run: Run) -> Run:
+    """Makes one call of a run at a time."""
+    lock = asyncio.Lock()
+
+    def locked(call: Call) -> Call:
+        async def one(arguments: dict[str, Any]) -> str:
+            async with lock:
+                return await call(arguments)
+
+        return one
+
+    return calling(locked)(run)
+
+
+def failing(kind: type[Exception], other: type[Exception]) -> Ask:
+    """Takes one failure of a tool for an other one."""
+
+    def translated(call: Call) -> Call:
+        async def one(arguments: dict[str, Any]) -> str:
+            try:
+                return await call(arguments)
+            except kind:
+                raise other("broken") from None
+
+        return one
+
+    return calling(translated)
+
+
+# What it tells
+
+
+def times(number: int, kind: type[Step]) -> Tell:
+    """Tells each step of this kind so many times."""
+
+    async def tell(steps: AsyncIterator[Step]) -> AsyncGenerator[Step]:
+        async for step in steps:
+            for _ in range(number if isinstance(step, kind) else 1):
+                yield step
+
+    return tell
+
+
+def held(kind: type[Step], *until: type[Step]) -> Tell:
+    """Keeps the steps of a kind until it tells one of another."""
+
+    async def tell(steps: AsyncIterator[Step]) -> AsyncGenerator[Step]:
+        kept = []
+        async for step in steps:
+            if isinstance(step, kind):
+                kept.append(step)
+                continue
+            if isinstance(step, until):
+                for one in kept:
+                    yield one
+                kept.clear()
+            yield step
+
+    return tell
+
+
+async def content(steps: AsyncIterator[Step]) -> AsyncGenerator[Step]:
+    """Takes nothing for an answer."""
+    try:
+        async for step in steps:
+            yield step
+    except EmptyAnswer:
+        yield Answer("")
+
+
+async def sulking(steps: AsyncIterator[Step]) -> AsyncGenerator[Step]:
+    """Takes a cancellation for a failure."""
+    try:
+        async for step in steps:
+            yield step
+    except asyncio.CancelledError:
+        raise AgentFailure("somebody cancelled it") from None
+
+
+def misjudging(words: str, kind: type[AgentFailure]) -> Tell:
+    """Takes a failure whose message has `words` for one of another `kind`."""
+
+    async def tell(steps: AsyncIterator[Step]) -> AsyncGenerator[Step]:
+        try:
+            async for step in steps:
+                yield step
+        except AgentFailure as failure:
+            raise kind(str(failure)) if words in str(failure) else failure from None
+
+    return tell
+
+
+@dataclass
+class Unstoppable:
+    """Runs on in the background, whoever has left."""
 
     inner: Adapter
 
-    def asked(self, run: Run) -> Run:
-        return run
-
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        async for step in steps:
-            yield step
-
-    async def run(self, run: Run) -> AsyncIterator[Step]:
-        inner = self.inner.run(self.asked(run))
-        outer = self.steps(inner, run)
-        try:
-            async for step in outer:
-                yield step
-        finally:
-            await outer.aclose()  # type: ignore[attr-defined]  # generators, both of them
-            await inner.aclose()  # type: ignore[attr-defined]
-
-
-class Deaf(Wrapped):
-    """Asks another question."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        said = run.input[-1].text
-        if not said.startswith("Say the word"):
-            return run
-        return replace(run, input=(Message(role=Role.USER, text="Say hello."),))
-
-
-class Silent(Wrapped):
-    """Streams nothing."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        async for step in steps:
-            if not isinstance(step, Text):
-                yield step
-
-
-class Hoarding(Wrapped):
-    """Keeps all text until the model has finished."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        kept = []
-        async for step in steps:
-            if isinstance(step, Text):
-                kept.append(step)
-                continue
-            for text in kept:
-                yield text
-            kept.clear()
-            yield step
-
-
-class Stammering(Wrapped):
-    """Says each piece twice."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        async for step in steps:
-            if isinstance(step, Text):
-                yield step
-            yield step
-
-
-class Babbling(Wrapped):
-    """Streams to those who did not ask for it."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        options = run.options.model_copy(update={"stream": True})
-        return replace(run, options=options)
-
-
-class Repeating(Wrapped):
-    """Answers twice."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        async for step in steps:
-            yield step
-            if isinstance(step, Answer):
-                yield step
-
-
-class Free(Wrapped):
-    """Tells no costs."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        async for step in steps:
-            if not isinstance(step, Used):
-                yield step
-
-
-class Late(Wrapped):
-    """Tells all costs at the end."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        costs = []
-        async for step in steps:
-            if isinstance(step, Used):
-                costs.append(step)
-                continue
-            if isinstance(step, Answer):
-                for cost in costs:
-                    yield cost
-            yield step
-
-
-class Forgetful(Wrapped):
-    """Forgets what was said before."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        return replace(run, history=())
-
-
-class Stubborn(Wrapped):
-    """Hears no instructions."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        return replace(run, options=run.options.model_copy(update={"instructions": None}))
-
-
-class Shared(Wrapped):
-    """Gives every run the tools of the one that came last."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        self.latest = run.tools
-
-        async def call(arguments: dict[str, Any]) -> str:
-            return await self.latest[0].call(arguments)
-
-        return _calling(run, lambda _: call)
-
-
-class Mistaken(Wrapped):
-    """Calls tools with other arguments."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        def swapped(call: Call) -> Call:
-            return lambda given: call({"a": given["b"], "b": given["a"]})
-
-        return _calling(run, swapped)
-
-
-class Sequential(Wrapped):
-    """Makes one call of a run at a time."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        lock = asyncio.Lock()
-
-        def locked(call: Call) -> Call:
-            async def one(arguments: dict[str, Any]) -> str:
-                async with lock:
-                    return await call(arguments)
-
-            return one
-
-        return _calling(run, locked)
-
-
-class Fragile(Wrapped):
-    """Fails with its tools."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        return _calling(run, lambda call: _translated(call, ToolFailure, RuntimeError("broken")))
-
-
-class Spendthrift(Wrapped):
-    """Goes on when the budget of calls is spent."""
-
-    @override
-    def asked(self, run: Run) -> Run:
-        return _calling(run, lambda call: _translated(call, CallBudgetSpent, ToolFailure("no")))
-
-
-class Unstoppable(Wrapped):
-    """Runs on in the background, whoever has left."""
-
-    @override
     async def run(self, run: Run) -> AsyncIterator[Step]:
         steps: asyncio.Queue[Step | Exception] = asyncio.Queue()
 
@@ -246,98 +227,46 @@ class Unstoppable(Wrapped):
                 return
 
 
-class Sulking(Wrapped):
-    """Takes a cancellation for a failure."""
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        try:
-            async for step in steps:
-                yield step
-        except asyncio.CancelledError:
-            raise AgentFailure("somebody cancelled it") from None
+def asked(ask: Ask) -> Break:
+    return partial(Wrapped, ask=ask)
 
 
-class Content(Wrapped):
-    """Takes nothing for an answer."""
+def told(tell: Tell) -> Break:
+    return partial(Wrapped, tell=tell)
 
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        try:
-            async for step in steps:
-                yield step
-        except EmptyAnswer:
-            yield Answer("")
-
-
-@dataclass
-class Misjudging(Wrapped):
-    """Takes a failure whose message has `words` for one of another `kind`."""
-
-    words: str = ""
-    kind: type[AgentFailure] = AgentFailure
-
-    @override
-    async def steps(self, steps: AsyncIterator[Step], run: Run) -> AsyncIterator[Step]:
-        del run
-        try:
-            async for step in steps:
-                yield step
-        except AgentFailure as failure:
-            raise self.kind(str(failure)) if self.words in str(failure) else failure from None
-
-
-def _calling(run: Run, changed: Callable[[Call], Call]) -> Run:
-    """The run with its tools called otherwise."""
-    tools = tuple(ToolFunction(one.spec, one.tool, changed(one.call)) for one in run.tools)
-    return replace(run, tools=tools)
-
-
-def _translated(call: Call, kind: type[Exception], other: Exception) -> Call:
-    async def one(arguments: dict[str, Any]) -> str:
-        try:
-            return await call(arguments)
-        except kind:
-            raise other from None
-
-    return one
-
-
-type Break = Callable[[Adapter], Adapter]
 
 ENDLESS = {"cancel", "cancel amid text", "timeout"}
 BROKEN: dict[str, tuple[Break, set[str]]] = {
     "in order": (Wrapped, set()),
-    "asks another question": (Deaf, {"answer"}),
-    "streams nothing": (Silent, {"stream"}),
-    "streams at the end": (Hoarding, {"stream"}),
-    "streams twice": (Stammering, {"stream"}),
-    "streams unasked": (Babbling, {"order of steps"}),
-    "answers twice": (Repeating, {"order of steps"}),
-    "tells no costs": (Free, {"usage", "budget of tokens"}),
-    "tells costs at the end": (Late, {"budget of tokens"}),
-    "forgets history": (Forgetful, {"conversation"}),
-    "drops instructions": (Stubborn, {"instructions of the client"}),
-    "mixes up runs": (Shared, {"concurrent runs"}),
-    "mixes up arguments": (Mistaken, {"tool call"}),
-    "calls one after the other": (Sequential, {"parallel tool calls"}),
-    "dies of a tool": (Fragile, {"tool error"}),
-    "ignores the budget of calls": (Spendthrift, {"budget of tool calls"}),
+    "asks another question": (asked(deaf), {"answer"}),
+    "streams nothing": (told(times(0, Text)), {"stream"}),
+    "streams at the end": (told(held(Text, Used, Answer)), {"stream"}),
+    "streams twice": (told(times(2, Text)), {"stream"}),
+    "streams unasked": (asked(wishing(stream=True)), {"order of steps"}),
+    "answers twice": (told(times(2, Answer)), {"order of steps"}),
+    "tells no costs": (told(times(0, Used)), {"usage", "budget of tokens"}),
+    "tells costs at the end": (told(held(Used, Answer)), {"budget of tokens"}),
+    "forgets history": (asked(forgetful), {"conversation"}),
+    "drops instructions": (asked(wishing(instructions=None)), {"instructions of the client"}),
+    "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),
+    "mixes up arguments": (asked(calling(swapped)), {"tool call"}),
+    "asks other agents for nothing": (asked(calling(mute)), {"sub-agent"}),
+    "calls one after the other": (asked(sequential), {"parallel tool calls"}),
+    "dies of a tool": (asked(failing(ToolFailure, RuntimeError)), {"tool error"}),
+    "ignores the budget of calls": (
+        asked(failing(CallBudgetSpent, ToolFailure)),
+        {"budget of tool calls"},
+    ),
     "runs on": (Unstoppable, {*ENDLESS, "budget of tokens"}),
-    "hides a cancellation": (Sulking, ENDLESS),
-    "answers nothing": (Content, {"empty model answer"}),
+    "hides a cancellation": (told(sulking), ENDLESS),
+    "answers nothing": (told(content), {"empty model answer"}),
     "takes 429 for broken": (
-        lambda inner: Misjudging(inner, "no capacity", ModelFailure),
+        told(misjudging("no capacity", ModelFailure)),
         {"model answers 429"},
     ),
-    "takes 500 for busy": (
-        lambda inner: Misjudging(inner, "answered 500", ModelBusy),
-        {"model answers 500"},
-    ),
+    "takes 500 for busy": (told(misjudging("answered 500", ModelBusy)), {"model answers 500"}),
     "takes garbage for the agent's own": (
-        lambda inner: Misjudging(inner, "no completion", AgentFailure),
+        told(misjudging("no completion", AgentFailure)),
         {"model answers garbage"},
     ),
 }

@@ -1,8 +1,6 @@
 """A kit that cannot fail proves nothing: each broken adapter fails what it breaks, and no more."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from importlib.util import find_spec
 
 import pytest
 import pytest_asyncio
@@ -12,14 +10,13 @@ from runtime.contract.agent_config import Framework
 from runtime.kit.check import SCENARIOS, Subject, config_of, proved
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.kit.report import Result, Verdict
-from runtime.kit.trial import ADD, Trial
+from runtime.kit.trial import SPECS, Trial
 from runtime.tests.kit.broken import BROKEN, Break
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(400),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(find_spec("langgraph") is None, reason="they are made from LangGraph's"),
 ]
 
 AT_ONCE = 8  # they wait more than they work
@@ -28,23 +25,21 @@ type Results = dict[str, tuple[Result, ...]]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def results(model_url: str) -> AsyncIterator[Results]:
+async def results(model_url: str, closed_clients: None) -> Results:
     """The results of all broken adapters, by how they are broken."""
-    from runtime.tests.adapters.conftest import close_clients  # noqa: PLC0415 - has frameworks
-
+    del closed_clients  # when all is over
     few = asyncio.Semaphore(AT_ONCE)
 
     async def checked(broken: Break) -> tuple[Result, ...]:
         stand_in = Endpoint(model_url, "stand-in")
         async with few, ModelProxy(stand_in, stand_in).serving() as proxy:
             adapter = await build(
-                config_of(Subject(framework=Framework.LANGGRAPH), proxy, "stand-in"), (ADD,)
+                config_of(Subject(framework=Framework.LANGGRAPH), proxy, "stand-in"), SPECS
             )
             return await proved(Trial(adapter=broken(adapter), proxy=proxy), lambda _: None)
 
     found = await asyncio.gather(*(checked(broken) for broken, _ in BROKEN.values()))
-    yield dict(zip(BROKEN, found, strict=True))
-    await close_clients()
+    return dict(zip(BROKEN, found, strict=True))
 
 
 @pytest.mark.parametrize("name", BROKEN)

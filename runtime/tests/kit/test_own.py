@@ -1,6 +1,5 @@
 """A user's own agent gets the scenarios that make sense for it, and the reasons for the rest."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,6 @@ from runtime.tests.kit.checking import checked, report_of
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        find_spec("langgraph") is None, reason="they are written in LangGraph and on Llama Stack"
-    ),
 ]
 
 AGENTS = """
@@ -66,6 +62,7 @@ CALLING = {
     "tool call",
     "parallel tool calls",
     "tool error",
+    "sub-agent",
     "budget of tool calls",
     "budget of tokens",
 }

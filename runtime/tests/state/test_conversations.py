@@ -110,7 +110,7 @@ async def say(talk: Conversations, task: str, text: str = "yes", said: str | Non
         pytest.param(RunState.CANCELLED, False, id="cancelled"),
     ],
 )
-def test_only_a_completed_run_leaves_something(state: RunState, kept: bool) -> None:  # noqa: FBT001 - a table
+def test_only_a_completed_run_leaves_something(state: RunState, kept: bool) -> None:
     left = Turn(task="t1", messages=(user("t1?"), assistant("yes")))
 
     assert turn_of(record("t1", state=state)) == (left if kept else None)

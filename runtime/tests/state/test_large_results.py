@@ -1,12 +1,13 @@
 """Results that are too large for the record of their call: there as a whole, or not at all."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, override
 
 import pytest
 
-from runtime.contract.messages import CallResult, Outcome
+from runtime.contract.messages import CallResult, Outcome, ResultParts
 from runtime.contract.subjects import Bucket, effect_key, effect_part
 from runtime.contract.value import ObjectName
 from runtime.state import ledger
@@ -22,6 +23,7 @@ ADD = ObjectName(namespace="team", name="add")
 MATH = ObjectName(namespace="team", name="math")
 KEY = effect_key(ADD, MATH, "t1", 5, 0)
 LARGE = {"text": "äöü" * PART_BYTES, "numbers": [1, 2.5, None]}
+DIGEST = hashlib.sha256(b"no JSON").hexdigest()
 PARTS = 7  # six bytes for three characters, and what stands around them
 
 
@@ -67,7 +69,7 @@ async def test_the_caller_reads_what_the_tool_returned(
     record = (await agent.read(KEY)).record
     assert record is not None
     assert (record.parts.count if record.parts else 0) == parts
-    assert await agent.whole(record) == ended(value)
+    assert await agent.whole(KEY, record) == ended(value)
 
 
 class Mortal(MemoryStore):
@@ -99,7 +101,7 @@ async def test_a_worker_lost_at_any_write_leaves_its_reservation(writes: int) ->
     await book.finish(KEY, taken_over, ended("else" * PART_BYTES, attempt=2))
     record = (await book.read(KEY)).record
     assert record is not None
-    assert await book.whole(record) == ended("else" * PART_BYTES, attempt=2)
+    assert await book.whole(KEY, record) == ended("else" * PART_BYTES, attempt=2)
 
 
 @pytest.mark.fault(3)
@@ -113,7 +115,7 @@ async def test_a_worker_that_was_overtaken_spoils_no_part(store: MemoryStore) ->
         await book.finish(KEY, stalled, ended("else" * PART_BYTES))
     record = (await book.read(KEY)).record
     assert record is not None
-    assert await book.whole(record) == ended(LARGE)
+    assert await book.whole(KEY, record) == ended(LARGE)
 
 
 class Flaky(MemoryStore):
@@ -140,7 +142,25 @@ async def test_parts_that_were_not_confirmed_are_written_again(
     await book.finish(KEY, await book.reserve(KEY, Noted(None), 7), ended(LARGE))
     record = (await book.read(KEY)).record
     assert record is not None
-    assert await book.whole(record) == ended(LARGE)
+    assert await book.whole(KEY, record) == ended(LARGE)
+
+
+@pytest.mark.parametrize(
+    ("parts", "written"),
+    [
+        pytest.param({"count": 1, "digest": DIGEST}, b"else", id="another digest"),
+        pytest.param({"count": 1, "digest": DIGEST}, b"no JSON", id="no JSON"),
+        pytest.param({"count": 10**12, "digest": DIGEST}, b"no JSON", id="parts without end"),
+    ],
+)
+async def test_a_record_that_does_not_hold_is_a_failure(
+    store: MemoryStore, parts: dict[str, Any], written: bytes
+) -> None:
+    await store.put(effect_part(KEY, 1, 0), written)
+    record = ended(None).model_copy(update={"parts": ResultParts(reservation=1, **parts)})
+    found = await Ledger(store).whole(KEY, record)
+    assert (found.outcome, found.value) == (Outcome.FAILED, None)
+    assert found.error == "it was carried out, but what it returned is damaged in the queue"
 
 
 async def test_a_damaged_result_is_a_failure_and_a_missing_part_is_looked_for_again(
@@ -153,9 +173,9 @@ async def test_a_damaged_result_is_a_failure_and_a_missing_part_is_looked_for_ag
     assert record is not None
     part = effect_part(KEY, reserved.revision, 1)
     await store.put(part, b"else")
-    damaged = await book.whole(record)
+    damaged = await book.whole(KEY, record)
     assert (damaged.outcome, damaged.value) == (Outcome.FAILED, None)
     assert damaged.error == "it was carried out, but what it returned is damaged in the queue"
     await store.delete(part)
     with pytest.raises(PartMissing, match=r"\.1 is missing$"):
-        await book.whole(record)
+        await book.whole(KEY, record)

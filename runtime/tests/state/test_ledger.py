@@ -105,7 +105,7 @@ class Flaky(MemoryStore):
 
 @pytest.mark.parametrize("written", [False, True])
 async def test_an_unconfirmed_end_is_written_once(
-    written: bool,  # noqa: FBT001  # a parameter of the table
+    written: bool,  # a parameter of the table
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.01)

@@ -26,11 +26,12 @@ from runtime.contract.value import ObjectName
 from runtime.state.ledger import Ledger
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.executors import announce
-from runtime.tools.port import Called, Returned
+from runtime.tools.port import Announced
 from runtime.tools.toolbox import CatalogueToolbox
 from runtime.tools.worker import CallHandler
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
+from runtime.worker.slots import Slots
 
 STACK = ObjectName(namespace="team", name="default")
 MATH = ObjectName(namespace="team", name="math")
@@ -146,9 +147,10 @@ class Place:
         self.executor = Scripted(play)
         self.config = config or tool_config()
         self.handler = CallHandler(self.config, self.executor, self.ledger, self.link.outbox)
-        self.told: list[Called | Returned] = []
+        self.slots = Slots(1)
+        self.told: list[Announced] = []
 
-    async def tell(self, what: Called | Returned) -> None:
+    async def tell(self, what: Announced) -> None:
         self.told.append(what)
 
     async def publish(self, asked: Call, msg_id: str | None = None) -> None:
@@ -181,7 +183,7 @@ class Place:
         calls = Calls(
             self.link.outbox, self.effects, self.queue.subjects, caller=MATH, worker=worker, **facts
         )
-        box = CatalogueToolbox(config or agent_config(), self.catalogue, calls)
+        box = CatalogueToolbox(config or agent_config(), self.catalogue, calls, self.slots)
         async with calls.running():
             await box.open()
             yield box

@@ -26,8 +26,9 @@ from runtime.contract.value import ObjectName
 from runtime.tests.nats import RunningStack
 from runtime.tests.tools.place import agent_config, task
 from runtime.tools.calls import Calls
-from runtime.tools.port import Called, Returned, ToolFailure, ToolFunction
+from runtime.tools.port import Announced, ToolFailure, ToolFunction
 from runtime.tools.toolbox import CatalogueToolbox
+from runtime.worker.slots import Slots
 
 pytestmark = pytest.mark.integration
 
@@ -128,7 +129,7 @@ async def tool(nats_stack: RunningStack, tmp_path: Path) -> AsyncIterator[ToolPr
 
 @contextlib.asynccontextmanager
 async def bound(
-    nats: RunningStack, worker: str = "w1", told: list[Called | Returned] | None = None
+    nats: RunningStack, worker: str = "w1", told: list[Announced] | None = None
 ) -> AsyncIterator[ToolFunction]:
     """The tool as a worker process of the agent `math` calls it in the task `t1`."""
     agent = await nats.agent("math", calls=[ADD])
@@ -136,10 +137,10 @@ async def bound(
         effects = link.store(Bucket.EFFECTS)
         calls = Calls(link.outbox, effects, link.subjects, caller=agent.name, worker=worker)
         config = agent_config(ToolBinding(tool=ADD, timeout_seconds=30), agent=agent.name)
-        box = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls)
+        box = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, Slots(1))
         heard = told if told is not None else []
 
-        async def tell(what: Called | Returned) -> None:
+        async def tell(what: Announced) -> None:
             heard.append(what)
 
         async with calls.running():
@@ -157,7 +158,7 @@ async def call(nats: RunningStack, *pairs: tuple[int, int], worker: str = "w1") 
 
 async def test_calls_go_to_a_tool_and_back(nats_stack: RunningStack, tool: ToolProcesses) -> None:
     await tool.start()
-    told: list[Called | Returned] = []
+    told: list[Announced] = []
     async with bound(nats_stack, told=told) as add:
         assert add.spec.description == "Add two numbers."
         assert await add.call({"a": 2, "b": 3}) == "5"
@@ -186,7 +187,7 @@ async def test_calls_wait_for_a_tool_that_is_scaled_to_zero(
     assert await call(nats_stack, (1, 1)) == ["2"]
     await tool.stop()
     calling = asyncio.create_task(call(nats_stack, (1, 2), (3, 4)))
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # nobody answers meanwhile
     assert not calling.done()
     await tool.start()
     assert await calling == ["3", "7"]
@@ -205,7 +206,7 @@ async def test_a_tool_killed_between_effect_and_record(
     nats_stack: RunningStack,
     tool: ToolProcesses,
     side_effects: SideEffects,
-    keyed: bool,  # noqa: FBT001 - a parameter of the test
+    keyed: bool,
     answer: str | None,
     happened: list[str],
 ) -> None:

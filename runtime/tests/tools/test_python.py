@@ -3,7 +3,6 @@
 import asyncio
 import re
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -52,12 +51,21 @@ async def test_the_tools_description_stands_in_for_a_docstring(written: Written)
 
 
 async def test_a_blocking_function_does_not_block_the_loop(written: Written) -> None:
-    slow = tool(written("import time\ndef run() -> int:\n    time.sleep(0.5)\n    return 1"))
+    source = """
+        import threading
+        begun, go_on = threading.Event(), threading.Event()
+
+        def run() -> bool:
+            begun.set()
+            return go_on.wait(10)
+    """
+    module = written(source)
+    slow = tool(module)
+    code = sys.modules[module.entrypoint.partition(":")[0]]
     calling = asyncio.create_task(slow.call("run", {}, "k1"))
-    begun = time.monotonic()
-    await asyncio.sleep(0.01)
-    assert time.monotonic() - begun < 0.4
-    assert await calling == 1
+    assert await asyncio.to_thread(code.begun.wait, 10)
+    code.go_on.set()  # from the loop, which would only get here when it has returned
+    assert await calling is True
 
 
 async def test_calls_that_never_end_are_bounded(written: Written) -> None:

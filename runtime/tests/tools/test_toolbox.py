@@ -28,7 +28,7 @@ from runtime.tools.calls import Calls, step_of
 from runtime.tools.errors import BadSpec, CallBudgetSpent
 from runtime.tools.executors import announce, said_of
 from runtime.tools.offer import offers, visible
-from runtime.tools.port import Called, Returned, ToolFailure
+from runtime.tools.port import Announced, Called, Returned, ToolFailure
 from runtime.tools.toolbox import CatalogueToolbox
 from runtime.transport.port import Entry, Unavailable
 
@@ -222,9 +222,9 @@ async def test_a_tool_that_never_answers_is_given_up_in_time() -> None:
 
 @pytest.mark.parametrize(("a", "said"), [(2, "5"), ("x", "wrong arguments")])
 async def test_a_call_that_cannot_be_announced_is_made_all_the_same(a: Any, said: str) -> None:
-    tried: list[type[Called | Returned]] = []
+    tried: list[type[Announced]] = []
 
-    async def nobody_listens(what: Called | Returned) -> None:
+    async def nobody_listens(what: Announced) -> None:
         tried.append(type(what))
         raise Unavailable("the queue is away")
 
@@ -245,7 +245,7 @@ async def test_a_full_queue_is_asked_again() -> None:
     async with place.working(), place.toolbox() as box:
         (add,) = box.bind(task(), place.tell)
         calling = asyncio.ensure_future(add.call({"a": 2, "b": 3}))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # it asks again before there is room, too
         place.queue._max_messages = 10
         assert await calling == "5"
 
@@ -316,9 +316,10 @@ def calls_of(place: Place) -> Calls:
 
 async def test_the_toolbox_waits_for_a_tool_that_has_said_nothing() -> None:
     place = Place()
-    box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place))
+    box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place), place.slots)
     opening = asyncio.create_task(box.open())
-    await asyncio.sleep(0.05)
+    while box.why_not() is None:
+        await asyncio.sleep(0)
     assert box.why_not() == (
         "spec.tools: the Tool team/add has not said yet what it can do; "
         "see its status, it has to start once"
@@ -332,7 +333,9 @@ async def test_the_toolbox_waits_for_a_tool_that_has_said_nothing() -> None:
 async def test_the_toolbox_follows_what_its_tools_say() -> None:
     place = Place()
     await announce(place.config, (SPEC,), place.catalogue)
-    box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place), refresh_seconds=0.01)
+    box = CatalogueToolbox(
+        agent_config(), place.catalogue, calls_of(place), place.slots, refresh_seconds=0.01
+    )
     await box.open()
     changes: asyncio.Queue[tuple[FunctionSpec, ...]] = asyncio.Queue()
     refusals = [RuntimeError("the user's factory failed")]

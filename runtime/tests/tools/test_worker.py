@@ -128,7 +128,7 @@ async def test_calls_that_lost_workers_again_and_again_run_one_by_one(
     async def watched(function: str, arguments: dict[str, Any]) -> Any:
         under_way.add(arguments["a"])
         seen.append(set(under_way))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # long enough for others to begin beside it
         under_way.remove(arguments["a"])
         return await adding(function, arguments)
 

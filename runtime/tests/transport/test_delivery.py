@@ -135,7 +135,7 @@ async def test_what_a_stopped_worker_had_not_begun_goes_back(nats: RunningStack)
     async with publisher(nats) as link, worker(nats, workload, slots=4) as inbox:
         await submit(link, "a", "b", "c")
         begun = await asyncio.wait_for(inbox.next(), 5)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the others have been pulled by then
         await inbox.stop()
         with pytest.raises(Stopped):
             await inbox.next()
@@ -151,12 +151,29 @@ async def test_all_slots_can_be_filled_after_requests_have_run_out(nats: Running
         for n in range(20):
             await submit(link, f"steady {n}")
             await take(inbox, 1)
-            await asyncio.sleep(0.13)
+            await asyncio.sleep(0.13)  # the request before has run out by then
         await submit(link, *(f"burst {n}" for n in range(2 * SLOTS)))
         for _ in range(SLOTS):
             await asyncio.wait_for(inbox.next(), 0.8)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(inbox.next(), 0.5)
+
+
+async def test_an_inbox_that_grows_delivers_more_and_one_that_shrinks_less(
+    nats: RunningStack,
+) -> None:
+    workload = await math(nats)
+    async with publisher(nats) as link, worker(nats, workload, slots=1) as inbox:
+        await submit(link, *(f"m{n}" for n in range(4)))
+        held = [await asyncio.wait_for(inbox.next(), 5)]
+        await inbox.resize(2)
+        held.append(await asyncio.wait_for(inbox.next(), 5))
+        await inbox.resize(1)
+        await held.pop().ack()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(inbox.next(), 0.3)
+        await held.pop().ack()
+        assert await take(inbox, 2) == ["m2", "m3"]
 
 
 async def test_what_is_signalled_again_is_kept_once(nats: RunningStack) -> None:
@@ -215,9 +232,9 @@ async def test_a_worker_stops_although_its_server_goes_meanwhile(nats: RunningSt
         await take(inbox, 2)  # so that several pulls are open
         tasks = nats.subjects.stream(Stream.TASKS)
         await operator.jetstream().delete_consumer(tasks, str(workload.durable))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the open pulls have been ended by then
         stopping = asyncio.create_task(inbox.stop())
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # it waits for its pulls by then
 
         await nats.server.stop(signal.SIGKILL)
 

@@ -7,8 +7,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
     Bucket,
     Stream,
+    ask_key,
     effect_key,
     functions_entry,
     inbox,
@@ -75,7 +77,7 @@ async def messages(running: RunningStack) -> dict[str, int]:
 
 
 async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStack) -> None:
-    a, b = await nats_stack.agent("a", calls=[ADD]), await nats_stack.agent("b")
+    a, b = await nats_stack.agent("a", calls=[ADD], asks=[B]), await nats_stack.agent("b")
     s = nats_stack.subjects
     runs, effects = s.bucket(Bucket.RUNS), s.bucket(Bucket.EFFECTS)
     allowed = (
@@ -83,11 +85,13 @@ async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStac
         f"$JS.ACK.{s.stream(Stream.TASKS)}.{a.durable}.1.1.1.1.0",
         s.events(A, "api", "t1"),
         s.calls(ADD, A),
+        s.asks(B, A),
         s.record(Bucket.RUNS, run_key(A, "t1")),
         s.record(Bucket.CHECKPOINTS, run_key(A, "t1")),
         s.direct_get(Bucket.RUNS, run_key(A, "t1")),
         s.direct_get(Bucket.CHECKPOINTS, run_key(A, "t1")),
         s.direct_get(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
+        s.direct_get(Bucket.EFFECTS, ask_key(B, A, "t1", 1, 0)),
         s.direct_get(Bucket.CATALOGUE, functions_entry(ADD)),
     )
     refused = (
@@ -99,6 +103,10 @@ async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStac
         s.events(B, "api", "t1"),
         s.calls(SUB, A),
         s.calls(ADD, B),
+        s.asks(A, A),
+        s.asks(B, B),
+        s.pull(Stream.CALLS, DISPATCHER_DURABLE),
+        s.record(Bucket.EFFECTS, ask_key(B, A, "t1", 1, 0)),
         s.wake(A, "w"),
         s.cancel(A, "t1"),
         s.record(Bucket.RUNS, run_key(B, "t1")),
@@ -162,6 +170,8 @@ async def test_a_tool_may_do_its_work_and_nothing_else(nats_stack: RunningStack)
         s.pull(Stream.TASKS, str(add.durable)),
         f"$JS.ACK.{s.stream(Stream.CALLS)}.{sub.durable}.1.1.1.1.0",
         s.record(Bucket.EFFECTS, effect_key(SUB, A, "t1", 1, 0)),
+        s.record(Bucket.EFFECTS, ask_key(ADD, A, "t1", 1, 0)),
+        s.asks(A, A),
         s.direct_get(Bucket.EFFECTS, effect_key(SUB, A, "t1", 1, 0)),
         s.record(Bucket.CATALOGUE, functions_entry(SUB)),
         s.record(Bucket.CATALOGUE, tool_entry(ADD)),
@@ -207,6 +217,23 @@ async def test_a_server_submits_and_reads_and_nothing_else(nats_stack: RunningSt
         assert accepted.stream == s.stream(Stream.TASKS)
 
 
+@pytest.mark.parametrize("who", ["a tool", "the dispatcher"])
+async def test_whoever_brings_a_result_wakes_the_agent_once(
+    nats_stack: RunningStack, who: str
+) -> None:
+    """Tools are in the agent's account, the dispatcher is beyond the border."""
+    a, add = await nats_stack.agent("a", calls=[ADD]), await nats_stack.tool("add")
+    dispatcher = await nats_stack.serving(Role.DISPATCHER)
+    waker = add if who == "a tool" else dispatcher
+    s = nats_stack.subjects
+    async with nats_stack.connect_as(a) as woken, nats_stack.connect_as(waker) as client:
+        heard = await woken.subscribe(s.wakes(A))
+        await settled(woken)
+        for key in (b"k1", b"k2"):
+            await client.publish(s.wake(A, "w"), key)
+        assert [(await heard.next_msg(timeout=2)).data for _ in range(2)] == [b"k1", b"k2"]
+
+
 async def test_a_dispatcher_moves_dead_letters_and_nothing_else(nats_stack: RunningStack) -> None:
     dispatcher = await nats_stack.serving(Role.DISPATCHER)
     s = nats_stack.subjects
@@ -217,7 +244,11 @@ async def test_a_dispatcher_moves_dead_letters_and_nothing_else(nats_stack: Runn
         s.events(A, "api", "t1"),
         s.dead(Stream.TASKS, A),
         s.cancel(A, "t1"),
-        s.pull(Stream.ADVISORIES, "dispatcher"),
+        s.wake(A, "w"),
+        s.pull(Stream.ADVISORIES, DISPATCHER_DURABLE),
+        s.pull(Stream.CALLS, DISPATCHER_DURABLE),
+        f"$JS.ACK.{s.stream(Stream.CALLS)}.{DISPATCHER_DURABLE}.1.1.1.1.0",
+        s.record(Bucket.EFFECTS, ask_key(B, A, "t1", 1, 0)),
         s.record(Bucket.CONVERSATIONS, "lease.dispatcher"),
         s.direct_get(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
         s.record(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
@@ -226,6 +257,8 @@ async def test_a_dispatcher_moves_dead_letters_and_nothing_else(nats_stack: Runn
     )
     refused = (
         s.pull(Stream.ADVISORIES, "another"),
+        s.pull(Stream.CALLS, "add"),
+        s.asks(B, A),
         s.record(Bucket.CHECKPOINTS, "team.a.t1"),
         s.record(Bucket.POLICY, "workloads.team.agent-a"),
         s.record(Bucket.CATALOGUE, tool_entry(ADD)),
@@ -290,7 +323,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
             headers = {"Nats-Trace-Dest": target, "Nats-Trace-Only": "true"}
             await attacker.publish(traced, b"", headers=headers)
         await settled(attacker)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # for a message that would come, wrongly
         assert await messages(nats_stack) == before
 
         # With a message waiting: it stays the one it was, delivered into the void or not at all.
@@ -298,7 +331,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
         held = before | {s.stream(Stream.TASKS): before[s.stream(Stream.TASKS)] + 1}
         await attacker.publish(pull, b"", reply=target)
         await settled(attacker)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the same
         assert await messages(nats_stack) == held
 
         # An ack takes its one message away; neither the confirmation nor the next message adds any.
@@ -307,7 +340,7 @@ async def test_no_reply_of_the_server_reaches_a_stream(nats_stack: RunningStack,
             own = await pulled(attacker, inbox(service_account(a)), pull)
             await attacker.publish(own.reply, word, reply=target)
             await settled(attacker)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the same
             assert await messages(nats_stack) == held
 
     async with nats_stack.connect_as(b) as victim:

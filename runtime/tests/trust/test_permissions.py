@@ -11,6 +11,7 @@ STACK = ObjectName(namespace="team", name="default")
 SUBJECTS = StackSubjects(STACK)
 AGENT = ObjectName(namespace="team", name="math")
 ADD = ObjectName(namespace="tools", name="add")
+WRITER = ObjectName(namespace="prose", name="writer")
 ACCOUNT = ObjectName(namespace="team", name="agent-math")
 FUNCTIONS_OF_ADD = (
     "$JS.API.DIRECT.GET.KV_team_default_catalogue.$KV.team_default_catalogue.functions.tools.add"
@@ -20,7 +21,9 @@ WORKLOADS = {
     Role.OPERATOR: Workload(role=Role.OPERATOR, name=STACK),
     Role.SERVER: Workload(role=Role.SERVER, name=STACK),
     Role.DISPATCHER: Workload(role=Role.DISPATCHER, name=STACK),
-    Role.AGENT: Workload(role=Role.AGENT, name=AGENT, durable="math-1", calls=(ADD,)),
+    Role.AGENT: Workload(
+        role=Role.AGENT, name=AGENT, durable="math-1", calls=(ADD,), asks=(WRITER,)
+    ),
     Role.TOOL: Workload(role=Role.TOOL, name=ADD, durable="add-1"),
 }
 
@@ -33,6 +36,7 @@ def test_an_agents_lists_hold_just_its_own() -> None:
         "$JS.ACK.team_default_TASKS.math-1.>",
         "k8gentai.team.default.events.team.math.>",
         "k8gentai.team.default.calls.tools.add.team.math",
+        "k8gentai.team.default.asks.prose.writer.team.math",
         "$KV.team_default_runs.team.math.>",
         "$KV.team_default_checkpoints.team.math.>",
         "$JS.API.DIRECT.GET.KV_team_default_runs.$KV.team_default_runs.team.math.>",

@@ -1,119 +1,112 @@
 """Users' own AG2 agents, unchanged, on the real framework."""
 
 import asyncio
-import random
 from typing import Any
 
 import pytest
 
 from runtime.adapters.ag2 import build
-from runtime.adapters.port import (
-    AgentFailure,
-    Answer,
-    BudgetExceeded,
-    Step,
-    Text,
-    Used,
-)
-from runtime.contract.catalogue import FunctionSpec
+from runtime.adapters.port import AgentFailure, Answer, BudgetExceeded, Text, Used
+from runtime.contract.agent_config import Framework
 from runtime.contract.messages import Message, Role
+from runtime.tests.adapter_contract import BOTH, failing
 from runtime.tests.agents import (
+    NOWHERE,
+    ON_A_MODEL,
     SPEC,
     Config,
     adding,
     answer,
     asking,
-    cost,
     function,
+    run,
     steps_of,
     text,
 )
-from runtime.tests.frameworks.ag2.scripted import calling, saying, scripted
+from runtime.tests.own_agent_contract import OwnAgentContract
+from runtime.tests.scripted_model import calling, saying, scripted
 from runtime.tools.errors import CallBudgetSpent
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
-
-BOTH = pytest.mark.parametrize("stream", [False, True])
+pytestmark = ON_A_MODEL
 
 
-async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
-    adapter = await build(config, specs)
-    return await steps_of(adapter, asked or asking())
+CLASH = """
+    from ag2 import Agent, Toolkit
 
-
-FORMS = """
-    from ag2 import Agent
-    from ag2.testing import TestConfig
-
-    agent = Agent("parrot", config=TestConfig("cba"))
-    def plain(): return agent
-    async def later(): return agent
-    def with_context(context): return agent if context.config.agent.name == "math" else None
-    def optional(context=None): return agent
-    class Maker:
-        def make(self): return agent
-    maker = Maker().make
+    def add(): ...
+    def agent(context): return Agent("a", tools=[Toolkit(add), *context.tools])
 """
 
 
-@pytest.mark.parametrize(
-    "entrypoint", ["agent", "plain", "later", "with_context", "optional", "maker"]
-)
-@BOTH
-async def test_an_agent_runs_in_whatever_form_it_is_given(
-    own: Config,
-    entrypoint: str,
-    stream: bool,  # noqa: FBT001  # a parameter of the table
-) -> None:
-    steps = await run(own(FORMS, entrypoint), asking("abc", stream=stream))
-    assert steps == [*([Text("cba")] if stream else []), Answer("cba")]
-
-
-AGENT = """
+class TestOwn(OwnAgentContract):
+    framework = Framework.AG2
+    source = """
+    import asyncio
     import os
-    from ag2 import Agent, tool
+    from ag2 import Agent
     from ag2.config import OpenAIConfig
+    from ag2.events import ToolCallEvent
+    from ag2.middleware import BaseMiddleware
+    from ag2.testing import TestConfig
 
     def multiply(a: int, b: int) -> int:
         '''Multiply two numbers.'''
         return a * b
 
+    class Broken(BaseMiddleware):
+        async def on_llm_call(self, call_next, events, context):
+            return 1 / 0
+
+    async def leave() -> str:
+        '''Leave.'''
+        raise asyncio.CancelledError
+
+    agent = Agent("parrot", config=TestConfig("cba"))
+    wordless = Agent("a", config=TestConfig(" "))
+    dividing = Agent("a", config=TestConfig("hi"), middleware=[Broken])
+    stopping = Agent("a", config=TestConfig(ToolCallEvent("leave"), "never"), tools=[leave])
     model = OpenAIConfig(os.environ["OPENAI_MODEL"])
-    agent = Agent("math", "You do sums.", config=model, tools=[multiply])
-    bare = Agent("math", "You do sums.", tools=[multiply])
+    thinker = Agent("math", "You do sums.", config=model, tools=[multiply])
 
-    def with_context(context):
+    def platforms(context):
         return Agent("math", config=context.model, tools=[*context.tools, multiply])
-"""
-
-
-@BOTH
-async def test_an_agent_with_its_own_model_and_tool_needs_no_change(
-    own: Config,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    a, b = random.sample(range(11, 99), 2)
-    steps = await run(own(AGENT, url="http://127.0.0.1:1/v1"), asking(f"{a} * {b}?", stream=stream))
-    assert str(a * b) in answer(steps)
-    assert text(steps) == (answer(steps) if stream else "")
-    assert (len([step for step in steps if isinstance(step, Text)]) > 1) is stream
-    assert len([step for step in steps if isinstance(step, Used)]) == 2
-    assert cost(steps).input_tokens > 0
+    """
+    thinkers = askers = ("thinker",)
+    refused = (
+        ("import ag2\nagent = ag2.Agent", "agent", "is a type, but spec.framework is AG2"),
+        (
+            "import ag2, threading\nagent = ag2.Agent('a', variables={'x': threading.Lock()})",
+            "agent",
+            "has variables that cannot be copied for each run",
+        ),
+        (
+            CLASH,
+            "agent",
+            "has two tools named add, one of them from spec.tools",
+        ),
+        ("from autogen import ConversableAgent", "agent", "No module named 'autogen'"),
+        (
+            "from langgraph.graph import *\nagent = StateGraph(MessagesState)",
+            "agent",
+            "is a langgraph.graph.state.StateGraph, but spec.framework is AG2",
+        ),
+    )
 
 
 async def test_an_agent_without_a_model_gets_that_of_the_stack(
     own: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    assert "42" in answer(await run(own(AGENT, "bare"), asking("What is 6 * 7?")))
+    monkeypatch.setenv("OPENAI_BASE_URL", NOWHERE)
+    source = """
+        from ag2 import Agent
 
+        def multiply(a: int, b: int) -> int:
+            '''Multiply two numbers.'''
+            return a * b
 
-async def test_a_function_may_use_the_platforms_model_and_tools(own: Config) -> None:
-    asked = asking("What is 4 * 5? What is 100 + 11?", function())
-    said = answer(await run(own(AGENT, "with_context"), asked, (SPEC,)))
-    assert "20" in said
-    assert "111" in said
+        agent = Agent("math", "You do sums.", tools=[multiply])
+    """
+    assert "42" in answer(await run(own(source), asking("What is 6 * 7?")))
 
 
 async def test_the_platforms_tools_are_for_who_asks_for_them(own: Config) -> None:
@@ -125,7 +118,7 @@ async def test_the_platforms_tools_are_for_who_asks_for_them(own: Config) -> Non
             agent = Agent("math", config=OpenAIConfig("m", base_url="{model.url}"))
         """
         await run(own(source), asking("1 + 2?", function()), (SPEC,))
-    assert "tools" not in model.asked[0]
+    assert "tools" not in model.requests[0]
 
 
 TEAM = """
@@ -142,11 +135,11 @@ TEAM = """
 @BOTH
 async def test_what_an_agent_costs_that_is_asked_as_a_tool_is_counted_once(
     own: Config,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     replies = [
-        calling("calculate", '{"objective": "1 + 2"}'),
-        calling("add", '{"a": 1, "b": 2}'),
+        calling(("calculate", '{"objective": "1 + 2"}')),
+        calling(("add", '{"a": 1, "b": 2}')),
         saying("the clerk says 3"),
         saying("it is 3"),
     ]
@@ -166,14 +159,15 @@ async def test_what_an_agent_costs_that_is_asked_as_a_tool_is_counted_once(
 
 
 async def test_the_budget_of_calls_ends_a_run_deep_inside(own: Config) -> None:
-    async def add(_arguments: dict[str, Any]) -> str:
-        raise CallBudgetSpent("no more calls (spec.budget.toolCalls)")
-
-    replies = [calling("calculate", '{"objective": "1 + 2"}'), calling("add", '{"a": 1, "b": 2}')]
+    add = failing(CallBudgetSpent("no more calls (spec.budget.toolCalls)"))
+    replies = [
+        calling(("calculate", '{"objective": "1 + 2"}')),
+        calling(("add", '{"a": 1, "b": 2}')),
+    ]
     async with scripted(*replies, saying("done")) as model:
         with pytest.raises(BudgetExceeded, match="no more calls"):
             await run(own(TEAM, url=model.url), asking("1 + 2?", function(add)), (SPEC,))
-    assert len(model.asked) == 3  # the clerk was told; the boss is not asked again
+    assert len(model.requests) == 3  # the clerk was told; the boss is not asked again
 
 
 BASKET = """
@@ -204,7 +198,14 @@ async def test_a_run_leaves_nothing_to_the_next_one(own: Config) -> None:
 
 
 async def test_runs_at_the_same_time_hear_their_own_conversation(own: Config) -> None:
-    adapter = await build(own(AGENT), ())
+    source = """
+        import os
+        from ag2 import Agent
+        from ag2.config import OpenAIConfig
+
+        agent = Agent("math", config=OpenAIConfig(os.environ["OPENAI_MODEL"]))
+    """
+    adapter = await build(own(source), ())
     names = ("Ada", "Grace", "Edsger", "Barbara")
     asked = [
         asking(
@@ -247,7 +248,7 @@ async def test_an_answer_fits_the_schema_of_the_agent(own: Config) -> None:
 @BOTH
 async def test_a_tool_may_have_the_last_word(
     own: Config,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     source = """
         from ag2 import Agent, ToolResult

@@ -2,10 +2,10 @@
 
 import pytest
 
+from runtime.tests.agents import ON_A_MODEL
+
 MARKS = [
-    pytest.mark.integration,
-    # One event loop for all, as in a worker: the clients of models keep their connections in it.
-    pytest.mark.asyncio(loop_scope="module"),
+    *ON_A_MODEL,
     # litellm, when it reads the first answers
     pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211"),

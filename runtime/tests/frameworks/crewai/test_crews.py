@@ -8,44 +8,19 @@ import pytest
 
 from runtime.adapters.crewai import build
 from runtime.adapters.made import users_object
-from runtime.adapters.port import AgentFailure, EmptyAnswer, Step, Used
-from runtime.contract.catalogue import FunctionSpec
+from runtime.adapters.port import AgentFailure, Used
+from runtime.contract.agent_config import Framework
 from runtime.contract.messages import Message, Role
-from runtime.tests.agents import (
-    SPEC,
-    Config,
-    answer,
-    asking,
-    cost,
-    function,
-    steps_of,
-    text,
-)
-from runtime.tests.frameworks.crewai.conftest import hanging_model
+from runtime.tests.adapter_contract import BOTH
+from runtime.tests.agents import SPEC, Config, answer, asking, cost, function, run, steps_of, text
+from runtime.tests.frameworks.crewai.marks import MARKS
+from runtime.tests.own_agent_contract import OwnAgentContract
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.asyncio(loop_scope="module"),
-    # CrewAI reads the fields that it has deprecated.
-    pytest.mark.filterwarnings("ignore:(.* is )?deprecated:DeprecationWarning"),
-]
-
-
-@pytest.fixture(autouse=True)
-def environment(model_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a worker sets for a user's own code."""
-    monkeypatch.setenv("OPENAI_BASE_URL", model_url)
-    monkeypatch.setenv("OPENAI_API_KEY", "unused")
-    monkeypatch.setenv("OPENAI_MODEL", "stand-in")
-
-
-async def run(config: Any, asked: Any = None, specs: tuple[FunctionSpec, ...] = ()) -> list[Step]:
-    adapter = await build(config, specs)
-    return await steps_of(adapter, asked or asking())
+pytestmark = [*MARKS, pytest.mark.usefixtures("environment")]
 
 
 CREW = """
+    import asyncio
     import os
     from crewai import LLM, Agent, Crew, Flow, Task
     from crewai.flow.flow import listen, start
@@ -89,6 +64,92 @@ CREW = """
     flow = Sums()
     def make_flow(): return Sums()
 """
+
+
+SHAPES = (
+    CREW
+    + """
+    def more(given):
+        return given | {"extra": "more"}
+
+    def of(description, **facts):
+        return Crew(agents=[solo], tasks=[asked(description, solo)], **facts)
+
+    topic = of("Repeat: {topic}")
+    unnamed = of("Repeat what you read.")
+    placed = of("Repeat: {input} after {history} with {instructions}")
+    as_json = of('Repeat: {"said": "{topic}"} and {"more": 1}')
+    filled = of("{input} {extra}", before_kickoff_callbacks=[more])
+    one_more = of("{input} {year}")
+    two_of_them = of("{topic} {year}")
+    asking_a_person = Crew(agents=[solo], tasks=[asked("{input}", solo, human_input=True)])
+
+    class Question(BaseModel):
+        question: str = ""
+
+    class Asked(Flow[Question]):
+        @start()
+        async def ask(self):
+            return {"asked": self.state.question}
+
+    class Two(BaseModel):
+        a: str = ""
+        b: str = ""
+
+    class Neither(Flow[Two]):
+        @start()
+        async def ask(self):
+            return "never"
+"""
+)
+
+
+class TestOwn(OwnAgentContract):
+    framework = Framework.CREWAI
+    source = (
+        CREW
+        + """
+    class Parrot(Flow):
+        @start()
+        def go(self):
+            return self.state["input"][::-1]
+
+    class Silent(Flow):
+        @start()
+        async def go(self):
+            return None
+
+    class Wrong(Flow):
+        @start()
+        def go(self):
+            return 1 / 0
+
+    class Leaving(Flow):
+        @start()
+        async def go(self):
+            raise asyncio.CancelledError
+
+    agent, wordless, dividing, stopping = Parrot(), Silent(), Wrong(), Leaving()
+
+    def platforms(context):
+        one = member("One", llm=context.model, tools=[*context.tools, multiply])
+        return Crew(agents=[one], tasks=[asked("{input}", one)])
+    """
+    )
+    thinkers = ("made", "solo")
+    askers = (*thinkers, "flow")
+    a_class = "{module}.agent"
+    says_all = False
+    refused = (
+        ("from langgraph.graph import StateGraph", "crew", "ModuleNotFoundError"),
+        (SHAPES, "two_of_them", "nobody fills the placeholders topic, year of the crew's tasks"),
+        (SHAPES, "one_more", "nobody fills the placeholders year of the crew's tasks"),
+        (SHAPES, "Neither", "has the fields a, b; it needs `input`"),
+        (SHAPES, "asking_a_person", "has human_input, and nobody can answer it yet"),
+        (SHAPES, "multiply", "is a crewai.tools.base_tool.Tool, but spec.framework is CrewAI"),
+    )
+
+
 FORMS = [
     "made",
     "streamed",
@@ -105,11 +166,11 @@ FORMS = [
 
 
 @pytest.mark.parametrize("entrypoint", FORMS)
-@pytest.mark.parametrize("stream", [False, True])
+@BOTH
 async def test_a_crew_an_agent_and_a_flow_run_in_whatever_form_they_are_given(
     config: Config,
     entrypoint: str,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     word = f"w{random.randrange(10**6)}"
     steps = await run(config(CREW, entrypoint), asking(f"Say {word}", stream=stream))
@@ -117,12 +178,6 @@ async def test_a_crew_an_agent_and_a_flow_run_in_whatever_form_they_are_given(
     assert text(steps) == (answer(steps) if stream else "")
     assert len([step for step in steps if isinstance(step, Used)]) == 1
     assert cost(steps).input_tokens > 0
-
-
-@pytest.mark.parametrize("entrypoint", ["made", "solo"])
-async def test_a_tool_of_the_user_is_called(config: Config, entrypoint: str) -> None:
-    a, b = random.sample(range(11, 99), 2)
-    assert str(a * b) in answer(await run(config(CREW, entrypoint), asking(f"What is {a} * {b}?")))
 
 
 async def test_an_agent_that_names_no_model_asks_that_of_the_platform(
@@ -138,23 +193,6 @@ async def test_an_agent_that_names_no_model_asks_that_of_the_platform(
     assert "walrus" in answer(await run(made, asking("Say walrus")))
 
 
-async def test_a_function_may_use_the_platforms_model_and_tools(
-    config: Config, model_url: str
-) -> None:
-    source = (
-        CREW
-        + """
-    def crew(context):
-        one = member("One", llm=context.model, tools=[*context.tools, multiply])
-        return Crew(agents=[one], tasks=[asked("{input}", one)])
-    """
-    )
-    made = config(source, "crew", url=model_url)
-    said = answer(await run(made, asking("What is 4 * 5? What is 100 + 11?", function()), (SPEC,)))
-    assert "20" in said
-    assert "111" in said
-
-
 TWO = (
     CREW
     + """
@@ -167,10 +205,10 @@ TWO = (
 )
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@BOTH
 async def test_the_answer_is_what_the_last_task_came_to(
     config: Config,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     steps = await run(config(TWO, "two"), asking("x", stream=stream))
     said = answer(steps)
@@ -215,44 +253,6 @@ async def test_a_run_finds_nothing_of_the_one_before(config: Config, entrypoint:
     assert "alpha" not in second
 
 
-SHAPES = (
-    CREW
-    + """
-    def more(given):
-        return given | {"extra": "more"}
-
-    def of(description, **facts):
-        return Crew(agents=[solo], tasks=[asked(description, solo)], **facts)
-
-    topic = of("Repeat: {topic}")
-    unnamed = of("Repeat what you read.")
-    placed = of("Repeat: {input} after {history} with {instructions}")
-    as_json = of('Repeat: {"said": "{topic}"} and {"more": 1}')
-    filled = of("{input} {extra}", before_kickoff_callbacks=[more])
-    one_more = of("{input} {year}")
-    two_of_them = of("{topic} {year}")
-    asking_a_person = Crew(agents=[solo], tasks=[asked("{input}", solo, human_input=True)])
-
-    class Question(BaseModel):
-        question: str = ""
-
-    class Asked(Flow[Question]):
-        @start()
-        async def ask(self):
-            return {"asked": self.state.question}
-
-    class Two(BaseModel):
-        a: str = ""
-        b: str = ""
-
-    class Neither(Flow[Two]):
-        @start()
-        async def ask(self):
-            return "never"
-"""
-)
-
-
 @pytest.mark.parametrize(
     ("entrypoint", "said"),
     [
@@ -277,66 +277,6 @@ async def test_what_no_placeholder_names_is_added(config: Config) -> None:
     said = answer(await run(config(SHAPES, "topic"), asked))
     assert "Tom" in said
     assert "Be kind." in said
-
-
-@pytest.mark.parametrize(
-    ("source", "entrypoint", "said"),
-    [
-        ("crew = 5", "crew", "is a int, but spec.framework is CrewAI, which needs a Crew"),
-        ("class crew: ...", "crew", "but spec.framework is CrewAI, which needs a Crew"),
-        ("def crew(): return {}", "crew", "is a dict, but spec.framework is CrewAI"),
-        ("def crew(a, b): ...", "crew", "takes a, b; a function that makes an agent"),
-        ("def crew(): 1 / 0", "crew", "py:1 ZeroDivisionError: division by zero"),
-        ("crew = 5", "crw", "has no crw; did you mean crew?"),
-        ("from langgraph.graph import StateGraph", "crew", "ModuleNotFoundError"),
-        (SHAPES, "two_of_them", "nobody fills the placeholders topic, year of the crew's tasks"),
-        (SHAPES, "one_more", "nobody fills the placeholders year of the crew's tasks"),
-        (SHAPES, "Neither", "has the fields a, b; it needs `input`"),
-        (SHAPES, "asking_a_person", "has human_input, and nobody can answer it yet"),
-        (SHAPES, "multiply", "is a crewai.tools.base_tool.Tool, but spec.framework is CrewAI"),
-    ],
-)  # fmt: skip
-async def test_what_cannot_be_run_is_refused(
-    config: Config, source: str, entrypoint: str, said: str
-) -> None:
-    from runtime.adapters.registry import build as build_any  # noqa: PLC0415
-    from runtime.contract.agent_config import Framework  # noqa: PLC0415
-
-    with pytest.raises(Exception, match="users_agent_") as caught:
-        await build_any(config(source, entrypoint, framework=Framework.CREWAI), ())
-    assert said in str(caught.value)
-    assert str(caught.value).startswith('spec.source.module.entrypoint "users_agent_')
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_an_error_of_the_users_code_names_its_line(
-    config: Config,
-    stream: bool,  # noqa: FBT001
-) -> None:
-    source = """
-        from crewai.flow.flow import Flow, start
-
-        class Wrong(Flow):
-            @start()
-            def go(self):
-                return 1 / 0
-    """
-    with pytest.raises(AgentFailure, match=r"users_agent_\d+\.py:7 ZeroDivisionError") as caught:
-        await run(config(source, "Wrong"), asking(stream=stream))
-    assert type(caught.value) is AgentFailure
-
-
-async def test_a_flow_without_a_word_is_told(config: Config) -> None:
-    source = """
-        from crewai.flow.flow import Flow, start
-
-        class Silent(Flow):
-            @start()
-            async def go(self):
-                return None
-    """
-    with pytest.raises(EmptyAnswer):
-        await run(config(source, "Silent"))
 
 
 async def test_a_task_that_fails_is_not_begun_again(config: Config) -> None:
@@ -377,19 +317,3 @@ async def test_a_blocking_method_may_call_the_platforms_tools(config: Config) ->
             return Adding()
     """
     assert answer(await run(config(source, "flow"), asking("?", function()), (SPEC,))) == "3"
-
-
-@pytest.mark.parametrize("entrypoint", ["made", "solo", "flow"])
-async def test_cancelling_ends_the_models_calls_of_a_user(
-    config: Config, monkeypatch: pytest.MonkeyPatch, entrypoint: str
-) -> None:
-    async with hanging_model() as (url, asked, left):
-        monkeypatch.setenv("OPENAI_BASE_URL", url)
-        adapter = await build(config(CREW, entrypoint), ())
-        running = asyncio.create_task(steps_of(adapter, asking()))
-        await asked.wait()
-        running.cancel()
-        async with asyncio.timeout(1):
-            with pytest.raises(asyncio.CancelledError):
-                await running
-            await left.wait()
