@@ -162,7 +162,7 @@ async def test_a_run_goes_on(
     attempts: Made,
     calls: int,
     question: str,
-    stream: bool,  # noqa: FBT001  # a parameter of the table
+    stream: bool,
 ) -> None:
     """The model is asked nothing twice, and no tool does twice what it has done."""
     expected = await attempts(stream=stream).whole(question)

@@ -7,8 +7,7 @@ import pytest
 import pytest_asyncio
 
 from runtime.contract.agent_config import Framework
-from runtime.tests.adapters.conftest import close_clients
-from runtime.tests.agents import Config, answer
+from runtime.tests.agents import ON_A_MODEL, Config, answer
 from runtime.tests.resuming import (
     Attempts,
     Made,
@@ -34,14 +33,7 @@ __all__ = [
     "test_what_cannot_be_used_begins_the_run_anew",
 ]
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
-async def clients() -> AsyncIterator[None]:
-    yield
-    await close_clients()
+pytestmark = ON_A_MODEL
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -90,7 +82,7 @@ async def test_a_users_own_agent(
     stack_url: str,
     monkeypatch: pytest.MonkeyPatch,
     entrypoint: str,
-    goes_on: bool,  # noqa: FBT001  # a parameter of the table
+    goes_on: bool,
 ) -> None:
     async with listened(stack_url) as proxy:
         monkeypatch.setenv("LLAMA_STACK_CLIENT_BASE_URL", proxy.url.removesuffix("/v1"))

@@ -8,8 +8,7 @@ import pytest
 import pytest_asyncio
 
 from runtime.contract.agent_config import Framework
-from runtime.tests.agents import Config, answer
-from runtime.tests.frameworks.ag2.scripted import calling, saying, scripted
+from runtime.tests.agents import ON_A_MODEL, Config, answer
 from runtime.tests.resuming import (
     Attempts,
     Made,
@@ -23,6 +22,7 @@ from runtime.tests.resuming import (
     test_no_key_is_kept,
     test_what_cannot_be_used_begins_the_run_anew,
 )
+from runtime.tests.scripted_model import calling, saying, scripted
 
 __all__ = [
     "test_a_run_goes_on",
@@ -35,8 +35,7 @@ __all__ = [
     "test_what_cannot_be_used_begins_the_run_anew",
 ]
 
-# One event loop for all, as in a worker: the clients of models keep their connections in it.
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = ON_A_MODEL
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -86,7 +85,7 @@ OWN = """
 
 async def own_run(own: Config) -> tuple[list[str], list[Any], bytes]:
     """What an agent does in two attempts, what its model is asked, and what is kept."""
-    script = (calling("note", "{}"), calling("add", '{"a": 1, "b": 2}'), saying("done"))
+    script = (calling(("note", "{}")), calling(("add", '{"a": 1, "b": 2}')), saying("done"))
     async with scripted(*script) as model, listened(model.url) as proxy:
         agent = own(OWN, url=proxy.url)
         with pytest.MonkeyPatch.context() as patch:
@@ -99,7 +98,7 @@ async def own_run(own: Config) -> tuple[list[str], list[Any], bytes]:
         module = sys.modules[agent.module.entrypoint.partition(":")[0]]
     assert place.effects == [{"a": 1, "b": 2}]
     assert kept is not None
-    return module.DONE, model.asked, kept
+    return module.DONE, model.requests, kept
 
 
 async def test_tools_of_a_users_own_are_not_repeated_and_prompts_stay(own: Config) -> None:
@@ -137,7 +136,7 @@ WRITING = """
 
 async def test_variables_are_written_again(own: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are no events: what was written is lost with the attempt, and so is what followed."""
-    note, add = calling("note", "{}"), calling("add", '{"a": 1, "b": 2}')
+    note, add = calling(("note", "{}")), calling(("add", '{"a": 1, "b": 2}'))
     async with scripted(note, add, add, saying("done")) as model, listened(model.url) as proxy:
         agent = own(WRITING, url=proxy.url)
         monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
@@ -148,4 +147,4 @@ async def test_variables_are_written_again(own: Config, monkeypatch: pytest.Monk
     module = sys.modules[agent.module.entrypoint.partition(":")[0]]
     assert module.DONE == [["it"], ["it"]]
     assert place.effects == [{"a": 1, "b": 2}]
-    assert len(model.asked) == 1 + 1 + 2
+    assert len(model.requests) == 1 + 1 + 2
