@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stand_in.fill import MISSING, fill_answer, fitting
-from stand_in.manner import styled
+from stand_in.manner import form, styled
 from stand_in.plan import Plan, Ref, Step, batches, plan
 from stand_in.reading import read
 from stand_in.recall import recall
@@ -77,8 +77,9 @@ def decide(request: Request) -> Answer:
             return Ask((_closing(request.tools, now, text),))
     except LookupError as error:
         raise BadRequest(f"'tools': {error.args[0]}.", "tools") from error
-    if request.schema is not None:
-        return Say(_structured(request.schema, now, text))
+    schema = form(now.instructions) if request.schema is None else request.schema
+    if schema is not None:
+        return Say(_structured(schema, now, text))
     return Say(styled(text, now.instructions))
 
 

@@ -240,6 +240,11 @@ def structured(schema: Mapping[str, object], *messages: Message) -> object:
     return json.loads(answer.text)  # type: ignore[union-attr]  # no tools, so it is words
 
 
+def test_a_form_that_instructions_ask_for_is_filled() -> None:
+    wanted = system('Answer with one JSON document. Its JSON schema is: {"type": "integer"}')
+    assert say(wanted, user("Say the number 7.")) == "7"
+
+
 def test_a_schema_is_filled_from_the_prompt(rng: random.Random) -> None:
     name, age = rng.choice(["Ada", "Grace", "Alan"]), rng.randint(1, 99)
     properties = {"name": STRING, "age": {"type": "integer"}, "mood": {"enum": ["sad", "glad"]}}

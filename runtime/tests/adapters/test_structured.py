@@ -92,10 +92,7 @@ async def test_twice_is_enough() -> None:
     ],
 )
 async def test_who_is_told_how(
-    hands_over: bool,  # noqa: FBT001  # a parameter of the table
-    output: OutputFormat,
-    handed: OutputFormat | None,
-    told: bool,  # noqa: FBT001
+    hands_over: bool, output: OutputFormat, handed: OutputFormat | None, told: bool
 ) -> None:
     run = asking(instructions="Be brief.", output=output)
     _, (asked,) = await steps_of(run, GOOD, hands_over=hands_over)
