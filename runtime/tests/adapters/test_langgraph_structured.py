@@ -4,7 +4,7 @@ import pytest
 
 from runtime.adapters.port import WrongFormat
 from runtime.tests.adapter_contract import TOTAL
-from runtime.tests.agents import ON_A_MODEL, Config, answer, asking, run
+from runtime.tests.agents import ON_A_MODEL, SPEC, Config, answer, asking, function, run
 
 pytestmark = ON_A_MODEL
 
@@ -35,3 +35,15 @@ async def test_a_graph_that_never_answers_in_the_form_fails(config: Config) -> N
     own = config(OWN.format(document='{"total": "five"}', patience=3))
     with pytest.raises(WrongFormat, match="total: 'five' is not of type 'integer'"):
         await run(own, asking(output=TOTAL))
+
+
+async def test_a_model_of_ones_own_agent_hears_the_form(config: Config, model_url: str) -> None:
+    source = """
+        from langchain.agents import create_agent
+
+        def graph(platform):
+            return create_agent(platform.model, platform.tools)
+    """
+    asked = asking("What is 12 + 30?", function(), output=TOTAL)
+    steps = await run(config(source, url=model_url), asked, (SPEC,))
+    assert answer(steps) == '{"total": 42}'
