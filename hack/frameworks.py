@@ -98,9 +98,8 @@ LIMITS
 
 ## What no framework is asked for
 
-Structured output: the platform has no field for it yet. What becomes of a call of another agent on
-the queue, and a run that goes on after a crash: they concern more than one process, which the kit
-does not start.
+What becomes of a call of another agent on the queue, and a run that goes on after a crash: they
+concern more than one process, which the kit does not start.
 """
 
 

@@ -248,6 +248,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "tells costs at the end": (told(held(Used, Answer)), {"budget of tokens"}),
     "forgets history": (asked(forgetful), {"conversation"}),
     "drops instructions": (asked(wishing(instructions=None)), {"instructions of the client"}),
+    "answers in words": (asked(wishing(output=None)), {"structured output"}),
     "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),
     "mixes up arguments": (asked(calling(swapped)), {"tool call"}),
     "asks other agents for nothing": (asked(calling(mute)), {"sub-agent"}),
