@@ -1,6 +1,6 @@
 """JSON schemas that others wrote: whether they are any, and what does not fit them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, override
 
 import jsonschema
@@ -12,9 +12,9 @@ from referencing.jsonschema import DRAFT202012
 
 type Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
-MOST_REFERENCES = 20_000
-"""To follow in one check, a second's work; a few that are nested come to any number."""
-
+MOST_PARTS = 2_000  # objects and lists in a schema of a client
+MOST_STEPS = 30_000
+"""Keywords to look at in one check, a second's work: a few nested references come to any number."""
 LONGEST = 500  # characters of a message
 
 
@@ -29,10 +29,8 @@ class JsonSchema:
         JSON Schema 2020-12, unless the schema itself names another draft.
     """
 
-    def __init__(
-        self, schema: dict[str, Any], keywords: Mapping[str, Keyword] | None = None
-    ) -> None:
-        """Take a schema; `keywords` are checked in a way of their own.
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Take a schema.
 
         Raises:
             BadSchema: it is none.
@@ -46,10 +44,8 @@ class JsonSchema:
             raise BadSchema(_short(error.message)) from error
         except RecursionError as error:
             raise BadSchema("it is nested too deep") from error
-        if keywords:
-            kind = _extended(kind, keywords)
         # An empty registry: a reference that leads out of the schema is never fetched.
-        self._validator = kind(schema, registry=Registry())
+        self._validator = self._changed(kind)(schema, registry=Registry())
 
     def fault(self, value: Any) -> str | None:
         """What does not fit, and where; None if all does.
@@ -65,24 +61,27 @@ class JsonSchema:
             raise BadSchema("it goes round in a circle") from error
         return None if fault is None else _sentence(fault)
 
+    def _changed(self, kind: type[Validator]) -> type[Validator]:
+        return kind
+
 
 class ForeignSchema(JsonSchema):
     """The schema of somebody who may want to keep us busy.
 
     A `pattern` is not matched: there are expressions that take for ever, and nothing ends them.
-    References are followed as long as that takes no more than a moment.
+    What else there is to check is checked as long as that takes no more than a moment.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
         """Take a schema.
 
         Raises:
-            BadSchema: it is none, refers to what it does not hold, or has `patternProperties`.
+            BadSchema: it is none or too large, refers to what it does not hold, or has
+                `patternProperties`.
         """
-        self._followed = 0
-        kinds = jsonschema.Draft202012Validator.VALIDATORS
-        followed = {name: self._counted(kinds[name]) for name in ("$ref", "$dynamicRef")}
-        super().__init__(schema, {"pattern": _unmatched, **followed})
+        _measure(schema)
+        self._steps = 0
+        super().__init__(schema)
         _look_through(schema)
 
     @override
@@ -92,17 +91,23 @@ class ForeignSchema(JsonSchema):
         Raises:
             BadSchema: it cannot be told, or not within a moment.
         """
-        self._followed = 0
+        self._steps = 0
         return super().fault(value)
 
-    def _counted(self, follow: Keyword) -> Keyword:
+    @override
+    def _changed(self, kind: type[Validator]) -> type[Validator]:
+        extend: Callable[..., type[Validator]] = jsonschema.validators.extend
+        counted = {name: self._counted(check) for name, check in kind.VALIDATORS.items()}
+        return extend(kind, counted | {"pattern": _unmatched})
+
+    def _counted(self, check: Keyword) -> Keyword:
         def counted(
-            validator: Any, reference: Any, value: Any, schema: Any
+            validator: Any, keyword: Any, value: Any, schema: Any
         ) -> Iterator[ValidationError] | None:
-            self._followed += 1
-            if self._followed > MOST_REFERENCES:
-                raise BadSchema(f"it takes more than {MOST_REFERENCES} references to check")
-            return follow(validator, reference, value, schema)
+            self._steps += 1
+            if self._steps > MOST_STEPS:
+                raise BadSchema(f"it takes more than {MOST_STEPS} steps to check an answer")
+            return check(validator, keyword, value, schema)
 
         return counted
 
@@ -111,9 +116,14 @@ def _unmatched(_validator: Any, _pattern: Any, _value: Any, _schema: Any) -> Non
     """What a keyword finds wrong that is not checked."""
 
 
-def _extended(kind: type[Validator], keywords: Mapping[str, Keyword]) -> type[Validator]:
-    extend: Callable[..., type[Validator]] = jsonschema.validators.extend
-    return extend(kind, keywords)
+def _measure(schema: dict[str, Any]) -> None:
+    """Refuse what would take long just to look at."""
+    parts: list[Any] = [schema]
+    for part in parts:  # which grows
+        inner = part.values() if isinstance(part, dict) else part
+        parts += [one for one in inner if isinstance(one, dict | list)]
+        if len(parts) > MOST_PARTS:
+            raise BadSchema(f"it has more than {MOST_PARTS} objects and lists")
 
 
 def _look_through(schema: dict[str, Any]) -> None:
