@@ -11,7 +11,9 @@ from typing import Final
 from controller.api.agent import Framework
 from controller.dead import DeadOptions, NoLetter, dead
 from controller.errors import ReconcileError
+from controller.local.ask import NoAnswer
 from controller.local.check import CannotCheck, CheckOptions, check
+from controller.local.decide import NotDecided, Word, decide
 from controller.local.environments import NoEnvironment
 from controller.local.manifests import BadManifest
 from controller.local.site import ModelEndpoint
@@ -21,6 +23,17 @@ from runtime.contract.subjects import token
 from runtime.contract.value import ObjectName
 
 LAST_PORT: Final = 65535
+PROBLEMS: Final = (
+    BadManifest,
+    CannotCheck,
+    Failed,
+    NoAnswer,
+    NoEnvironment,
+    NoLetter,
+    NotDecided,
+    ReconcileError,
+)
+"""What the messages of say all that a user needs to know."""
 
 
 def main() -> None:
@@ -31,9 +44,11 @@ def main() -> None:
             sys.exit(asyncio.run(check(check_options(arguments), say)))
         if arguments.verb == "dead":
             asyncio.run(dead(dead_options(arguments), say, print))
+        elif arguments.verb in {"approve", "deny"}:
+            asyncio.run(decide(word(arguments), show))
         else:
             asyncio.run(up(options(arguments)))
-    except (BadManifest, CannotCheck, Failed, NoEnvironment, NoLetter, ReconcileError) as error:
+    except PROBLEMS as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -48,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
         verbs.add_parser("check", help="show what an agent of any framework can do")
     )
     _add_dead(verbs.add_parser("dead", help="show work that reached no good end"))
+    _add_decide(verbs.add_parser("approve", help="let a call happen that waits for a person"))
+    deny = verbs.add_parser("deny", help="refuse a call that waits for a person")
+    deny.add_argument("--reason", metavar="WORDS", help="what the agent is told")
+    _add_decide(deny)
     return top
 
 
@@ -83,6 +102,27 @@ def _add_dead(verb: argparse.ArgumentParser) -> None:
         act.add_argument(
             "--state", type=Path, metavar="DIR", help="folder of a running `k8gentai up`"
         )
+
+
+def _add_decide(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "id", metavar="ID", help="of the approval (mcpr_…), or of its response (resp_…) for all"
+    )
+    verb.add_argument(
+        "--url", default="http://127.0.0.1:8321", help="the Stack's server (%(default)s)"
+    )
+    verb.add_argument("--token", help="yours, where the server asks for one")
+
+
+def word(arguments: argparse.Namespace) -> Word:
+    """What `approve` or `deny` says."""
+    return Word(
+        id=arguments.id,
+        approve=arguments.verb == "approve",
+        url=arguments.url.rstrip("/").removesuffix("/v1"),
+        reason=getattr(arguments, "reason", None),
+        token=arguments.token,
+    )
 
 
 def options(arguments: argparse.Namespace) -> Options:
@@ -123,6 +163,12 @@ def say(words: str) -> None:
     """A line of progress, apart from what was asked for."""
     sys.stderr.write(f"{words}\n")
     sys.stderr.flush()
+
+
+def show(words: str) -> None:
+    """A piece of what was asked for."""
+    sys.stdout.write(words)
+    sys.stdout.flush()
 
 
 def _port(text: str) -> int:

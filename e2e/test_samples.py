@@ -18,10 +18,13 @@ ALL_READY = (
     *("stack/default", "tool/add", "agent/math", "agent/triage", "agent/clerk"),
     *("tool/models", "agent/guide"),
     *("tool/check-expense", "agent/expenses", "tool/look-up-dish", "agent/waiter"),
-    *("tool/look-up-stock", "agent/letters"),
+    *("tool/look-up-stock", "agent/letters", "tool/refund", "agent/refunds"),
     *("tool/look-up-planet", "agent/researcher", "agent/calculator", "agent/editor"),
 )
-FOLDERS = ("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai", "crew")
+FOLDERS = (
+    *("quickstart", "own-graph", "llama-stack", "http-tool", "ag2", "beeai", "crewai"),
+    *("approval", "crew"),
+)
 
 
 @pytest.fixture(scope="module")

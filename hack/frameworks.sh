@@ -9,7 +9,7 @@ tests() {
   python=$(hack/env.sh "test-$framework" "$framework" controller trust +kit)
   # The kit's other tests are about agents of LangGraph and Llama Stack.
   exec "$python" -m pytest -q -n 2 --dist loadscope "runtime/tests/frameworks/$framework" \
-    runtime/tests/kit/test_frameworks.py runtime/tests/kit/test_proxy.py "${@:2}"
+    runtime/tests/kit/test_{approvals,frameworks,proxy}.py "${@:2}"
 }
 
 logs=$(mktemp -d)

@@ -82,13 +82,20 @@ class Approval(Fields):
     """Whether a person has to agree before the tool is called."""
 
     required: Boolean = Field(
-        default=False, description="Each call waits for a person; waiting costs no worker."
+        default=False,
+        description="Each call waits for a person; waiting costs no worker, "
+        "and the clock of its task stands still.",
     )
     timeout_seconds: Integer = Field(
-        3600, ge=1, le=2592000, description="How long a call waits for its approval."
+        3600,
+        ge=1,
+        le=2592000,
+        description="How long a call waits for its approval; at most as long as the Stack's "
+        "retention.taskSeconds.",
     )
     on_timeout: OnTimeout = Field(
-        OnTimeout.DENY, description="What follows when nobody answered in time: Deny."
+        OnTimeout.DENY,
+        description="What follows when nobody answered in time: Deny, and the agent is told.",
     )
 
 

@@ -26,6 +26,7 @@ def agent_problems(view: WorkloadView[Agent]) -> tuple[Problem, ...]:
         *_binding_problems("spec.agents[{}].agentRef", view.agents, view),
         *_itself(view),
         *_clashes(view),
+        *_approval_problems(view),
         *_model_problems(view),
     )
 
@@ -69,10 +70,6 @@ def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
     spec = agent.spec
     if spec.triggers:
         yield _not_yet("spec.triggers", "a trigger", "remove it and submit by the API")
-    for place, use in enumerate(spec.tools):
-        if use.approval.required:
-            field = f"spec.tools[{place}].approval.required"
-            yield _not_yet(field, "an approval", "set it to false or remove the tool")
 
 
 def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
@@ -171,6 +168,22 @@ def _clashes(view: AgentView) -> Iterator[Problem]:
                 "name; remove one of them, or give it another name"
             )
             yield Problem(AcceptedReason.CONFLICT, message)
+
+
+def _approval_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
+    """A run that waits for a person is a record and its effects, which expire."""
+    stack = view.stack.usable
+    if stack is None:
+        return
+    kept = stack.spec.retention.task_seconds
+    for place, use in enumerate(view.owner.spec.tools):
+        if use.approval.required and use.approval.timeout_seconds > kept:
+            yield Problem(
+                AcceptedReason.INVALID,
+                f"spec.tools[{place}].approval.timeoutSeconds: {use.approval.timeout_seconds} is "
+                f"longer than {view.stack.key} keeps a task ({kept}); lower it, or raise "
+                "spec.retention.taskSeconds of the Stack",
+            )
 
 
 def _model_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:

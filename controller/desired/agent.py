@@ -128,8 +128,10 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
                 tool=tool.key.object_name,
                 side_effects=SideEffects(target.spec.side_effects),
                 timeout_seconds=target.spec.execution.timeout_seconds,
+                approval_required=use.approval.required,
+                approval_seconds=use.approval.timeout_seconds,
             )
-            for tool in view.tools
+            for use, tool in zip(spec.tools, view.tools, strict=True)
             if (target := tool.usable) is not None
         ),
         agents=tuple(

@@ -37,18 +37,29 @@ async def ask(url: str, model: str, question: str, show: Callable[[str], None]) 
     ):
         if response.status != 200:  # noqa: PLR2004 - OK
             raise NoAnswer(f"{response.status}: {(await response.text())[:500]}")
-        return await _answer(_events(response), show)
+        return await answer_of(response, show)
 
 
-async def _answer(events: AsyncIterator[dict[str, Any]], show: Callable[[str], None]) -> str:
+async def answer_of(response: aiohttp.ClientResponse, show: Callable[[str], None]) -> str:
+    """Show a streamed response as in `ask`; gives all of its text.
+
+    Raises:
+        NoAnswer: the run failed.
+    """
     text = ""
-    async for event in events:
+    async for event in _events(response):
         match event:
             case {"type": "response.output_text.delta", "delta": delta}:
                 text += delta
                 show(delta)
             case {"type": "response.output_item.done", "item": {"type": "mcp_call"} as item}:
                 show(f"[tool {item['name']}({item['arguments']}) → {item.get('output')}]\n")
+            case {
+                "type": "response.output_item.done",
+                "item": {"type": "mcp_approval_request"} as item,
+            }:
+                call = f"{item['name']}({item['arguments']})"
+                show(f"[{call} needs a person: k8gentai approve {item['id']}]\n")
             case {"type": "response.completed"}:
                 return text
             case {"type": "response.failed", "response": {"error": error}}:

@@ -73,9 +73,9 @@ def _compared(by: By, pair: Pair) -> float:
     return pair.ours
 
 
-def comparison(results: Sequence[Result], plain: str, ours: str) -> str:
+def comparison(results: Sequence[Result], plain: str, ours: str, what: str = "measure") -> str:
     """A Markdown table of all results, a row each, under the names of the sides."""
-    head = ("measure", plain, ours, "compared", "over the rounds", "wanted", "")
+    head = (what, plain, ours, "compared", "over the rounds", "wanted", "")
     return table(head, [_row(result) for result in results])
 
 

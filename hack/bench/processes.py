@@ -1,11 +1,12 @@
 """The processes that are compared: started, waited for, weighed, stopped."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def plain(port: int, log: Path) -> Iterator[psutil.Process]:
     """
     command = [sys.executable, str(HERE / "plain.py"), "--port", str(port)]
     with started(command, log, signal.SIGTERM) as process:
-        _wait(process, log, PLAIN_SECONDS, lambda: _listens(port))
+        wait(process, log, PLAIN_SECONDS, lambda: _listens(port))
         yield process
 
 
@@ -68,7 +69,7 @@ def platform(folder: Path, port: int, log: Path) -> Iterator[psutil.Process]:
     """
     command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder)]
     with started([*command, "--port", str(port)], log, signal.SIGINT) as process:
-        _wait(process, log, PLATFORM_SECONDS, lambda: READY in log.read_text(errors="replace"))
+        wait(process, log, PLATFORM_SECONDS, lambda: READY in log.read_text(errors="replace"))
         yield process
 
 
@@ -87,8 +88,15 @@ def framework() -> Iterator[psutil.Process]:
 
 
 @contextmanager
-def started(command: Sequence[str], log: Path, stop: signal.Signals) -> Iterator[psutil.Process]:
+def started(
+    command: Sequence[str],
+    log: Path,
+    stop: signal.Signals,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[psutil.Process]:
     """A process with its output in `log`; at the end `stop` is sent, and all of it must go.
+
+    What `environment` says is added to ours.
 
     Raises:
         NotRunning: some of it did not go by itself; it was killed.
@@ -99,6 +107,7 @@ def started(command: Sequence[str], log: Path, stop: signal.Signals) -> Iterator
             cwd=ROOT,
             stdout=out,
             stderr=subprocess.STDOUT,
+            env=os.environ | dict(environment or {}),
             start_new_session=True,  # Ctrl-C is for us; we pass it on, once
             preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one system call, no lock is taken
         )
@@ -120,7 +129,12 @@ def started(command: Sequence[str], log: Path, stop: signal.Signals) -> Iterator
         raise NotRunning(f"these did not stop in {STOP_SECONDS:.0f} s: {left}\n{_end_of(log)}")
 
 
-def _wait(process: psutil.Process, log: Path, seconds: float, ready: Callable[[], bool]) -> None:
+def wait(process: psutil.Process, log: Path, seconds: float, ready: Callable[[], bool]) -> None:
+    """Return once `ready` says so.
+
+    Raises:
+        NotRunning: the process ended, or the seconds are over; the message has the end of its log.
+    """
     until = time.monotonic() + seconds
     while not ready():
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:

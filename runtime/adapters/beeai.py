@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 # litellm, which BeeAI asks models with, would fetch a list of prices when it is imported.
@@ -24,6 +25,7 @@ from runtime.adapters.beeai_copy import copied, forget
 from runtime.adapters.beeai_events import Told
 from runtime.adapters.beeai_failures import NO_ANSWER, about
 from runtime.adapters.beeai_output import expected
+from runtime.adapters.beeai_resume import VERSION, remember
 from runtime.adapters.beeai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
@@ -36,6 +38,7 @@ from runtime.adapters.port import (
     Step,
     Text,
 )
+from runtime.adapters.progress import Keeper, Recorded, made_of
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -43,8 +46,9 @@ from runtime.contract.messages import Message, Role
 from runtime.tools.entrypoint import kind_of
 
 type AnyAgent = BaseAgent[Any]
-type Make = Callable[[Run], Awaitable[AnyAgent]]
-"""The agent for one run, which remembers nothing of any other."""
+type Each = Callable[[Any], None]
+type Make = Callable[[Run, Each], Awaitable[AnyAgent]]
+"""The agent for one run, which remembers nothing of any other; it is told of each copy in it."""
 
 # The framework's own turns what a user says into HTML, quotation marks and all.
 AS_SAID = PromptTemplate(schema=RequirementAgentTaskPromptInput, template="{{&prompt}}")
@@ -58,10 +62,10 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "BeeAIA
         BadSpec, BadAgent: the user's module cannot be used; the message says why.
     """
     if config.declarative is not None:
-        return BeeAIAdapter(_declared(config, config.declarative, specs), config)
+        return BeeAIAdapter(_declared(config, config.declarative, specs), config, specs)
     if config.module is None:
         raise BadAgent("one of spec.source.declarative and spec.source.module must be set")
-    return BeeAIAdapter(await _users(config, config.module, specs), config)
+    return BeeAIAdapter(await _users(config, config.module, specs), config, specs)
 
 
 def _declared(
@@ -72,10 +76,10 @@ def _declared(
 
     model, tools = model_of(config), [PlatformTool(spec) for spec in specs]
 
-    async def make(run: Run) -> AnyAgent:
+    async def make(run: Run, each: Each) -> AnyAgent:
         texts = (declarative.instructions, run.options.instructions)
         return RequirementAgent(
-            llm=copied(model),
+            llm=copied(model, each),
             tools=tools,
             memory=UnconstrainedMemory(),
             instructions="\n\n".join(text for text in texts if text),
@@ -104,8 +108,8 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         )
     agent = found
 
-    async def make(run: Run) -> AnyAgent:
-        own = copied(agent)
+    async def make(run: Run, each: Each) -> AnyAgent:
+        own = copied(agent, each)
         if run.options.instructions:
             await own.memory.add(SystemMessage(run.options.instructions))
         return own
@@ -116,9 +120,10 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
 class BeeAIAdapter:
     """An `Adapter` of one agent."""
 
-    def __init__(self, make: Make, config: AgentConfig) -> None:
+    def __init__(self, make: Make, config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> None:
         self._make = make
         self._config = config
+        self._made_of = made_of(config, specs, VERSION)
 
     async def run(self, run: Run) -> AsyncIterator[Step]:
         """Run the agent once.
@@ -142,7 +147,8 @@ class BeeAIAdapter:
 
     async def _streamed(self, scope: Scope) -> AsyncGenerator[Step]:
         run = scope.run
-        agent = await self._make(run)
+        recorded = await Recorded.of(Keeper(run, self._made_of))
+        agent = await self._make(run, partial(remember, recorded=recorded))
         await agent.memory.add_many(_messages(run.history))
         told = Told(agent, scope)
         going = agent.run(_messages(run.input), **self._limits(), **expected(run.options.output))

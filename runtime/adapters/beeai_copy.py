@@ -5,6 +5,7 @@ class above it, and remote agents have none.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any, cast
 
 from beeai_framework.agents.react.types import ReActAgentInput
@@ -19,9 +20,16 @@ from beeai_framework.tools.handoff import HandoffTool
 OWN = (Runnable, BaseMemory, Requirement, HandoffTool, Emitter, ReActAgentInput)
 
 
-def copied[T](thing: T) -> T:
-    """A copy that shares with `thing` all that a run does not change, as tools and clients."""
-    return cast("T", _copied(thing, {}))
+def copied[T](thing: T, each: Callable[[Any], None] = lambda _: None) -> T:
+    """A copy that shares with `thing` all that a run does not change, as tools and clients.
+
+    `each` is told of each object in it that is a copy.
+    """
+    made: dict[int, Any] = {}
+    copy_of_it = cast("T", _copied(thing, made))
+    for twin in made.values():
+        each(twin)
+    return copy_of_it
 
 
 def _copied(thing: Any, made: dict[int, Any]) -> Any:

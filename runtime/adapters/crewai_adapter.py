@@ -12,13 +12,16 @@ from crewai import Agent, Crew, Flow
 from runtime.adapters.crewai_events import Told
 from runtime.adapters.crewai_model import model_of
 from runtime.adapters.crewai_objects import AgentRunnable, Runnable, runnable_of, text_of
+from runtime.adapters.crewai_resume import VERSION
 from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
-from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step
+from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Used
+from runtime.adapters.progress import Keeper, Recorded, made_of
 from runtime.adapters.scope import Scope, enter, opened
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.messages import TokenUsage
 from runtime.tools.entrypoint import kind_of
 
 THREADS_A_RUN = 8  # of the loop's executor, where CrewAI's steps block; made when they are needed
@@ -35,10 +38,10 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "CrewAI
     asyncio.get_running_loop().set_default_executor(threads)
     if config.declarative is not None:
         agent = _declared(config, config.declarative, specs)
-        return CrewAIAdapter(agent, config, turns=config.declarative.max_iterations)
+        return CrewAIAdapter(agent, config, specs, turns=config.declarative.max_iterations)
     if config.module is None:
         raise BadAgent("one of spec.source.declarative and spec.source.module must be set")
-    return CrewAIAdapter(await _users(config, config.module, specs), config)
+    return CrewAIAdapter(await _users(config, config.module, specs), config, specs)
 
 
 def _declared(
@@ -85,10 +88,17 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
 class CrewAIAdapter:
     """An `Adapter` of one crew, agent or flow."""
 
-    def __init__(self, runnable: Runnable, config: AgentConfig, turns: int | None = None) -> None:
+    def __init__(
+        self,
+        runnable: Runnable,
+        config: AgentConfig,
+        specs: tuple[FunctionSpec, ...],
+        turns: int | None = None,
+    ) -> None:
         self._runnable = runnable
         self._config = config
         self._turns = turns
+        self._made_of = made_of(config, specs, VERSION)
 
     async def run(self, run: Run) -> AsyncIterator[Step]:
         """Run it once.
@@ -106,7 +116,11 @@ class CrewAIAdapter:
                     yield step
 
     async def _steps(self, scope: Scope) -> AsyncGenerator[Step]:
-        told = Told(self._runnable.is_answer, self._turns)
+        keeper = Keeper(scope.run, self._made_of)
+        recorded = await Recorded.of(keeper)
+        if keeper.spent != TokenUsage():
+            yield Used(keeper.spent)
+        told = Told(self._runnable.is_answer, self._turns, keeper, recorded)
         working = asyncio.create_task(self._work(scope, told), name=f"crewai {scope.run.task}")
         try:
             async with contextlib.aclosing(told.steps()) as steps:

@@ -12,6 +12,7 @@ from crewai.types.usage_metrics import UsageMetrics
 from crewai_core.printer import set_suppress_console_output
 
 from runtime.adapters.port import AgentFailure, Step, Text, Used
+from runtime.adapters.progress import Keeper, Recorded
 from runtime.contract.messages import TokenUsage
 
 type Wanted = Callable[[LLMStreamChunkEvent], bool]
@@ -24,11 +25,17 @@ class Told:
     it happens in, and a context belongs to one run; so a run has a sink of its own.
 
     Shape:
-        wanted   whether a piece of text is one of the answer.
-        turns    how often the run may ask a model, or None.
+        wanted    whether a piece of text is one of the answer.
+        turns     how often the run may ask a model, or None.
+        keeper    counts what models have cost.
+        recorded  what they have answered.
     """
 
-    def __init__(self, wanted: Wanted, turns: int | None) -> None:
+    def __init__(
+        self, wanted: Wanted, turns: int | None, keeper: Keeper, recorded: Recorded
+    ) -> None:
+        self.recorded = recorded
+        self._keeper = keeper
         self._wanted = wanted
         self._turns = turns
         self._asked = 0
@@ -55,6 +62,7 @@ class Told:
             cost = TokenUsage(
                 input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
             )
+            self._keeper.spent += cost
             self._tell(Used(cost))
 
     def _tell(self, step: Step) -> None:

@@ -11,6 +11,7 @@ from crewai.llms.base_llm import BaseLLM, call_stream_override
 from crewai.llms.providers.openai.completion import OpenAICompletion
 
 from runtime.adapters.crewai_events import current_told
+from runtime.adapters.crewai_resume import asked, read, written
 from runtime.adapters.port import EmptyAnswer, ModelFailure
 from runtime.adapters.scope import Scope, current, wait
 from runtime.contract.agent_config import AgentConfig
@@ -103,7 +104,7 @@ def ask_in_the_loop(kind: type[BaseLLM]) -> None:
         scope = current()
         if scope is None or _is_in_a_loop():
             return ask(model, *args, **kwargs)
-        return wait(scope, _asked(model, scope, *args, **kwargs))
+        return wait(scope, _asked(ask, model, scope, *args, **kwargs))
 
     kind.call = call  # one place instead of each model that a user makes
 
@@ -116,23 +117,36 @@ def _is_in_a_loop() -> bool:
     return True
 
 
-async def _asked(model: BaseLLM, scope: Scope, *args: Any, **kwargs: Any) -> Any:
-    """What a model answers; its text is streamed if the client of the run wants that.
+async def _asked(
+    ask: Callable[..., Any], model: BaseLLM, scope: Scope, *args: Any, **kwargs: Any
+) -> Any:
+    """What a model answers, or has answered in an attempt before.
 
     Raises:
         EmptyAnswer: nothing.
     """
     scope.check()
     told = current_told()
-    if told is not None:
-        told.turn()
+    if told is None:
+        return await _answered(model, scope, *args, **kwargs)
+    told.turn()
+    question = asked(ask, model, *args, **kwargs)
+    if question is not None and (found := await told.recorded.answer(question[0])) is not None:
+        return read(found, question[1])
+    answer = await _answered(model, scope, *args, **kwargs)
+    await told.taken()
+    if question is not None and (said := written(answer, question[1])) is not None:
+        await told.recorded.take(question[0], said, is_last=not isinstance(answer, list))
+    return answer
+
+
+async def _answered(model: BaseLLM, scope: Scope, *args: Any, **kwargs: Any) -> Any:
+    """What a model answers now; its text is streamed if the client of the run wants that."""
     streamed = scope.run.options.stream and kwargs.get("response_model") is None
     with call_stream_override(model, stream=True) if streamed else contextlib.nullcontext():
         answer = await model.acall(*args, **kwargs)
     if answer is None or answer == "":
         raise EmptyAnswer("the agent ended without an answer")
-    if told is not None:
-        await told.taken()
     return answer
 
 

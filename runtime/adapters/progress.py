@@ -126,6 +126,11 @@ def _decoded(data: bytes, made_for: str) -> Progress:
     return progress
 
 
+def question(*parts: Json) -> str:
+    """What names a question to a model: a digest of all that it is asked with."""
+    return hashlib.sha256(to_json(parts, fallback=str)).hexdigest()
+
+
 class Recorded:
     """The answers of models in one run, by what they were asked.
 

@@ -31,13 +31,24 @@ class GiveUp:
     end: Failed
 
 
-type Before = Start | Repeat | Refuse | GiveUp
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """The message is from before the run was parked; another one comes, or has come, for it."""
 
 
-def before(record: RunRecord, retry: Retry, now: float) -> Before:
-    """What comes first; `now` in seconds since the epoch."""
+type Before = Start | Repeat | Refuse | GiveUp | Outdated
+
+
+def before(record: RunRecord, retry: Retry, now: float, *, parked_attempt: int = 0) -> Before:
+    """What comes first for a message that was queued when the run had this `parked_attempt`.
+
+    Units:
+        `now` in seconds since the epoch.
+    """
     if record.state.is_end:
         return Repeat()
+    if record.parked_attempt != parked_attempt:
+        return Outdated()
     if record.cancel_requested:
         return Refuse(Cancelled(task=record.task.id, attempt=max(record.attempt, 1), seq=1))
     if now >= record.task.deadline:

@@ -16,6 +16,7 @@ from runtime.contract.messages import (
     ToolReturned,
     UsageReported,
 )
+from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import StackSubjects
 from runtime.tools.port import AgentAsked, Announced, Called, Returned
 from runtime.transport.port import Outbox
@@ -79,6 +80,11 @@ class Emitter:
         """What a model call cost, for those who read along."""
         if self._task.options.stream:
             await self._emit(UsageReported(**self._place(), usage=usage))
+
+    async def approvals(self, parked: RunRecord) -> None:
+        """A person is needed for these calls; nothing else follows in this attempt."""
+        for event in parked.needs(self.next_seq):
+            await self._emit(event)
 
     async def end(self, end: End) -> None:
         """The end, which the run record has already; told again after a crash, it is kept once."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from runtime.adapters.port import Adapter, AgentFailure, Answer, BudgetExceeded, Run, Text, Used
-from runtime.agent.before import GiveUp, Refuse, Repeat, Start, before
+from runtime.agent.before import GiveUp, Outdated, Refuse, Repeat, Start, before
 from runtime.agent.deferred import Deferred
 from runtime.agent.emitter import Emitter
 from runtime.contract.agent_config import AgentConfig, OnCrash
@@ -21,9 +21,10 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import REVISION, RunRecord, RunState
+from runtime.contract.runs import REVISION, RunRecord, RunState, parked_attempt
 from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
+from runtime.tools.approvals import Approvals
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 30.0
 # Between two looks at the record of a run that is under way: a signal to cancel it can get lost.
 WATCH_SECONDS = 5.0
+# After a call that needs a person, for those that the model asked for together with it.
+GATHER_SECONDS = 0.1
 # How often a task without a record is looked at again before it is let go.
 LOOKS = 3
 
@@ -96,7 +99,7 @@ class TaskHandler:
     async def _begin(self, task: Task, delivery: Delivery) -> Outcome:
         if (accepted := _as_accepted(task, delivery)) is not None:
             with contextlib.suppress(StaleAttempt):  # somebody has asked for its end meanwhile
-                return await self._with_record(task, accepted)
+                return await self._with_record(task, accepted, delivery)
         held = await self.runs.get(task.agent, task.id)
         if held is None:
             # Of several servers the one that answered may lag behind; else nobody waits for it.
@@ -104,11 +107,14 @@ class TaskHandler:
         if held.record.state is RunState.RUNNING and delivery.number == 1:
             # Whoever has begun it got it later than we did: it was delivered again meanwhile.
             return self._stale(task)
-        return await self._with_record(task, held)
+        return await self._with_record(task, held, delivery)
 
-    async def _with_record(self, task: Task, held: Held) -> Outcome:
+    async def _with_record(self, task: Task, held: Held, delivery: Delivery) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
-        match before(held.record, self.config.retry, time.time()):
+        parked = parked_attempt(delivery.headers)
+        match before(held.record, self.config.retry, time.time(), parked_attempt=parked):
+            case Outdated():
+                return Done()
             case Repeat():
                 await emitter.end(held.record.end(emitter.next_seq))
                 return _repeated(held.record)
@@ -131,9 +137,12 @@ class TaskHandler:
 
     async def _to_its_end(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
-        checkpoint = await self._checkpoint(task, held.record.attempt)
+        checkpoint = await self._checkpoint(held.record)
+        approvals = Approvals(held.record.approvals)
         try:
-            end = await self._run(task, held.record, emitter, checkpoint)
+            end = await self._run(task, held.record, emitter, checkpoint, approvals)
+            if end is None:
+                return await self._park(held, emitter, approvals)
         except asyncio.CancelledError:
             # The worker stops, not the task: another one goes on, or begins anew.
             with contextlib.suppress(TransportError, StaleAttempt):
@@ -149,24 +158,56 @@ class TaskHandler:
             await checkpoint.drop()
         return Done()
 
-    async def _checkpoint(self, task: Task, attempt: int) -> Checkpoint | None:
-        """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew."""
-        checkpoint = self.checkpoints.of(task.agent, task.id, attempt)
+    async def _park(self, held: Held, emitter: Emitter, approvals: Approvals) -> Outcome:
+        """Let the run wait for a person; what it has kept so far stays."""
+        try:
+            parked = await self.runs.park(held, approvals.needed)
+        except StaleAttempt:
+            # Somebody wants it to end; if it was anything else, this is refused, too.
+            await self._end(held, emitter, self._cancelled(held.record, emitter))
+            return Done()
+        except PayloadTooLarge:
+            message = "the calls that need a person are larger than the queue takes"
+            end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)
+            await self._end(held, emitter, end)
+            return Done()
+        await emitter.approvals(parked.record)
+        log.info("parked", extra={"task": held.record.task.id, "calls": len(approvals.needed)})
+        return Done()
+
+    async def _checkpoint(self, record: RunRecord) -> Checkpoint | None:
+        """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew.
+
+        To wait for a person is no crash: whatever `onCrash` says, such a run goes on.
+        """
+        checkpoint = self.checkpoints.of(record.task.agent, record.task.id, record.attempt)
         if self.config.retry.on_crash is OnCrash.RESUME:
             return checkpoint
-        if attempt > 1:  # what was kept while the Agent still said Resume
+        was_parked = record.parked_attempt == record.attempt - 1
+        if not was_parked:  # what was kept before a crash, or while the Agent still said Resume
             with contextlib.suppress(BadCheckpoint):
                 await checkpoint.load()
             await checkpoint.drop()
-        return None
+        may_park = any(tool.approval_required for tool in self.config.tools)
+        return checkpoint if may_park else None
 
     async def _run(
-        self, task: Task, record: RunRecord, emitter: Emitter, checkpoint: Checkpoint | None
-    ) -> End:
-        """The agent's own end, a timeout or a cancellation; what stops the worker goes through."""
+        self,
+        task: Task,
+        record: RunRecord,
+        emitter: Emitter,
+        checkpoint: Checkpoint | None,
+        approvals: Approvals,
+    ) -> End | None:
+        """The agent's own end, a timeout or a cancellation; None if the run needs a person.
+
+        What stops the worker goes through.
+        """
         # Known before anything is said of it: who hears that it has begun may cancel it at once.
-        answering = self._answer(task, record, emitter, checkpoint)
+        answering = self._answer(task, record, emitter, checkpoint, approvals)
         running = asyncio.create_task(answering, name=task.id)
+        loop = asyncio.get_running_loop()
+        approvals.on_asked = lambda: loop.call_later(GATHER_SECONDS, running.cancel)
         self._under_way[task.id] = running
         watching = Deferred(WATCH_SECONDS, lambda: self._watch(record, running))
         try:
@@ -176,9 +217,10 @@ class TaskHandler:
             message = f"the run did not end within spec.execution.timeoutSeconds of {task.agent}"
             return self._failed(record, emitter, FailureReason.TIMED_OUT, message)
         except asyncio.CancelledError:
-            # Of the two, only the run was cancelled: a client wants it to end, or it has moved on.
+            # Of the two, only the run was cancelled: it needs a person, a client wants it to end,
+            # or it has moved on.
             if running.cancelled() and not stopping():
-                return Cancelled(task=task.id, attempt=record.attempt, seq=emitter.next_seq)
+                return None if approvals.needed else self._cancelled(record, emitter)
             raise
         finally:
             self._under_way.pop(task.id, None)
@@ -197,7 +239,12 @@ class TaskHandler:
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _answer(
-        self, task: Task, record: RunRecord, emitter: Emitter, checkpoint: Checkpoint | None
+        self,
+        task: Task,
+        record: RunRecord,
+        emitter: Emitter,
+        checkpoint: Checkpoint | None,
+        approvals: Approvals,
     ) -> End:
         await emitter.started(self.worker)
         used, numbering = TokenUsage(), Numbering()
@@ -208,7 +255,7 @@ class TaskHandler:
             history=task.history,
             options=task.options,
             user=task.user,
-            tools=self.toolbox.bind(task, emitter.call, numbering),
+            tools=self.toolbox.bind(task, emitter.call, numbering, approvals),
             checkpoint=checkpoint,
             numbering=numbering,
         )
@@ -248,6 +295,9 @@ class TaskHandler:
     def _stale(self, task: Task) -> Outcome:
         log.warning("stale attempt", extra={"task": task.id, "worker": self.worker})
         return Lost()
+
+    def _cancelled(self, record: RunRecord, emitter: Emitter) -> Cancelled:
+        return Cancelled(task=record.task.id, attempt=record.attempt, seq=emitter.next_seq)
 
     def _failed(
         self, record: RunRecord, emitter: Emitter, reason: FailureReason, message: str

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.amf.items import CallItem, Item, TextItem, Wire
+from runtime.amf.items import ApprovalItem, CallItem, Item, TextItem, Wire
 from runtime.amf.replay import Differs, GoesOn, Repeats, Replay
 from runtime.contract.messages import (
     AgentCalled,
+    ApprovalNeeded,
     Cancelled,
     Completed,
     End,
@@ -39,9 +40,17 @@ class Answer:
                   taken over, so give a new one to each answer.
         frames    the streaming events that were not taken yet, numbered from 0 without a gap.
                   Without `streaming` there are none.
+        decided   the approvals that nobody needs to see any more, by number.
     """
 
-    def __init__(self, response: Wire, *, task: str, streaming: bool = False) -> None:
+    def __init__(
+        self,
+        response: Wire,
+        *,
+        task: str,
+        streaming: bool = False,
+        decided: Iterable[int] = (),
+    ) -> None:
         self._response = response
         self._task = task
         self._streaming = streaming
@@ -49,6 +58,7 @@ class Answer:
         self._number = 0
         self._items: list[Item] = []
         self._calls: dict[str, CallItem] = {}
+        self._asked = set(decided)
         self._replay: Replay | None = None
         self._used = TokenUsage()
         self._attempt = 0
@@ -78,6 +88,16 @@ class Answer:
             self._step(event)
         self._say(text)
 
+    def pause(self, *, now: float) -> None:
+        """The run waits for people: this is the response to what was asked so far.
+
+        Units:
+            `now` in seconds since the epoch.
+        """
+        self._break_off()
+        self._response["completed_at"] = int(now)
+        self._finish("completed", self._used)
+
     def frames(self) -> list[Wire]:
         """The streaming events since the last time."""
         frames, self._frames = self._frames, []
@@ -105,6 +125,8 @@ class Answer:
                 self._called(call, name, json.dumps({"input": said}, ensure_ascii=False))
             case ToolReturned():
                 self._returned(event)
+            case ApprovalNeeded():
+                self._needs(event)
             case UsageReported(usage=usage):
                 self._used += usage
             case Completed() | Failed() | Cancelled():
@@ -178,6 +200,20 @@ class Answer:
         )
         self._items.append(item)
         self._calls[call] = item
+        item.open(self._emit)
+
+    def _needs(self, event: ApprovalNeeded) -> None:
+        """A call needs a person; the run record tells again what an event has told."""
+        self._finish_text()
+        if event.number in self._asked:
+            return
+        self._replay = None
+        self._supersede()
+        item = ApprovalItem(
+            self._task, event.number, len(self._items), event.call, event.tool, event.arguments
+        )
+        self._items.append(item)
+        self._asked.add(event.number)
         item.open(self._emit)
 
     def _pass(self, known: CallItem) -> None:

@@ -21,7 +21,7 @@ ROLES = {
 }
 TEXTS = frozenset({"input_text", "output_text", "text"})
 # A client may hand back all that an agent said: its answer tells what came of its tools.
-LEFT_OUT = frozenset({"mcp_call", "mcp_list_tools"})
+LEFT_OUT = frozenset({"mcp_call", "mcp_list_tools", "mcp_approval_request"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def asked(request: Any) -> Asked:
     Raises:
         BadRequest: it asks for something that is not done; `param` names it.
     """
-    _refuse(request, RESPONSES)
+    refuse_unusual(request)
     if request.previous_response_id and request.conversation:
         raise BadRequest(
             "previous_response_id and conversation exclude each other; name one of them.",
@@ -92,6 +92,15 @@ def asked(request: Any) -> Asked:
         store=request.store is not False,
         metadata=request.metadata or {},
     )
+
+
+def refuse_unusual(request: Any) -> None:
+    """Refuse a request of the Responses API that asks for what is not done.
+
+    Raises:
+        BadRequest: `param` names it.
+    """
+    _refuse(request, RESPONSES)
 
 
 def asked_in_chat(request: Any) -> Asked:

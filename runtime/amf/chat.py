@@ -12,9 +12,11 @@ from http import HTTPStatus
 from runtime.amf.errors import ApiError
 from runtime.amf.items import Wire
 
+APPROVAL = "mcp_approval_request"
+
 
 class RunFailed(ApiError):
-    """The run has failed or was cancelled; this API has no answer that says so.
+    """The run has failed, was cancelled, or needs a person; this API has no answer that says so.
 
     Its status is none after which the clients' libraries would ask, and so run, once more.
     """
@@ -81,6 +83,12 @@ def _head(response: Wire, kind: str) -> Wire:
 
 
 def _check(response: Wire) -> None:
+    asked = [item["name"] for item in response["output"] if item["type"] == APPROVAL]
+    if asked:
+        raise RunFailed(
+            f"A person has to approve the call of {', '.join(asked)}, and the Chat Completions API "
+            "has no shape for that; ask the agent by /v1/responses. The run was cancelled."
+        )
     if response["status"] != "completed":
         error = response["error"] or {"message": f"The run was {response['status']}."}
         raise RunFailed(error["message"])

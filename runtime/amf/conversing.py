@@ -112,9 +112,8 @@ class Conversing:
                 param="previous_response_id",
             )
         if record.state is not RunState.COMPLETED:
-            what = f"is {record.state}" if record.state.is_end else "has not ended"
             raise Conflict(
-                f"The response {response} {what}; go on with one that is completed.",
+                f"The response {response} {_why_not(record)}.",
                 param="previous_response_id",
             )
         answer = Message(role=Role.ASSISTANT, text=record.text or "")
@@ -196,6 +195,14 @@ def newest(said: Iterable[Message], room: int) -> tuple[Message, ...]:
             break
         kept.append(message)
     return tuple(reversed(kept))
+
+
+def _why_not(record: RunRecord) -> str:
+    """Why nothing can follow the response of a run."""
+    if record.is_asking:
+        return "waits for an approval; answer its mcp_approval_request first"
+    what = f"is {record.state}" if record.state.is_end else "has not ended"
+    return f"{what}; go on with one that is completed"
 
 
 def _mark(item: str) -> str:

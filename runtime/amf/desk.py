@@ -5,10 +5,12 @@ import contextlib
 import contextvars
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from runtime.amf.decisions import Decisions, decided
 from runtime.amf.errors import Full, NotFound, OutOfReach, TooLarge
 from runtime.amf.known import KnownAgents
 from runtime.amf.relay import Following, Kept, Relay
@@ -169,6 +171,38 @@ class Desk:
         """
         held = await self._runs.get(agent, task)
         return None if held is None else held.record
+
+    async def decide(self, made: Decisions, user: str) -> RunRecord:
+        """Write what `user` decides into the record of a run of his, and follow it from here on.
+
+        That works also for one whose response was not to be stored: nobody else could decide.
+
+        Raises:
+            NotFound: there is no such run of his.
+            BadRequest, Conflict: see `decided`.
+            OutOfReach: the queue does not answer.
+        """
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                while True:
+                    with contextlib.suppress(RevisionConflict):  # somebody decides beside him
+                        return await self._decide(made, user)
+        except (TransportError, TimeoutError) as error:
+            raise out_of_reach("the queue does not answer") from error
+
+    async def _decide(self, made: Decisions, user: str) -> RunRecord:
+        entry = await self._records.find(f"*.*.{made.task}")
+        found = None if entry is None else RunRecord.decode(entry.value)
+        if entry is None or found is None or found.task.user != user:
+            raise NotFound(
+                f"There is no response resp_{made.task} that asks for an approval.",
+                param="previous_response_id",
+            )
+        record = decided(found, made, by=user, now=time.time())
+        task = made.followed(record.task, self.origin)
+        record = record.model_copy(update={"task": task})
+        await self._records.update(entry.key, record.encode(), entry.revision)
+        return record
 
     async def find(self, task: str) -> RunRecord | None:
         """The record of a run of whichever agent.

@@ -13,7 +13,7 @@ from typing import Any
 
 from runtime.amf import sdk
 from runtime.amf.asked import asked_in_chat
-from runtime.amf.chat import Chunks, completion
+from runtime.amf.chat import Chunks, RunFailed, completion
 from runtime.amf.config import AgentsConfig
 from runtime.amf.conversing import Before
 from runtime.amf.desk import Desk
@@ -135,7 +135,13 @@ def _about(agent: AgentEntry) -> Wire:
 async def _whole(desk: Desk, record: RunRecord) -> Any:
     with desk.follow(record.task, whole=True) as following:
         await desk.accept(record)
-        return sdk.chat_completion(completion(await whole(record, following, _nothing)))
+        answer = await whole(record, following, _nothing)
+    try:
+        return sdk.chat_completion(completion(answer))
+    except RunFailed:
+        # A run that waits for a person would wait for one who cannot find it.
+        desk.beside(desk.cancel(record.task.agent, record.task.id))
+        raise
 
 
 async def _streamed(desk: Desk, record: RunRecord, *, with_usage: bool) -> AsyncIterator[Any]:

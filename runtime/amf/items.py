@@ -2,16 +2,17 @@
 
 A piece of text is a `message`. A tool or another agent that was called is an `mcp_call`: the one
 item of the Responses API for a call that the server itself has made, with name, arguments and
-output in one place. A `function_call` would ask the client to make the call, and its agent helpers
-do so at once. When a call fails, its sentence is the `output` and `status` says `failed`: `error`
-is an object for openai 3.54 and a string for llama-stack 0.7.3, which would refuse to read its own
-answer again.
+output in one place. One that a person has to agree to first is an `mcp_approval_request`. A
+`function_call` would ask the client to make the call, and its agent helpers do so at once. When a
+call fails, its sentence is the `output` and `status` says `failed`: `error` is an object for openai
+3.54 and a string for llama-stack 0.7.3, which would refuse to read its own answer again.
 
 Source:
     OpenAI API reference, "The response object", `output`, and "Streaming events"; names and fields
     as in the Python package openai 3.54 (llama-stack-client 0.7.5 reads the same items).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from runtime.contract.subjects import effect_callee
 type Wire = dict[str, Any]
 type Emit = Callable[..., None]
 
+APPROVAL = re.compile(r"mcpr_([0-9a-f]{32})_([0-9]{1,6})")
 LABEL = "tools"  # of a call whose key does not tell whose it is
 
 
@@ -125,6 +127,40 @@ class CallItem:
         return {"item_id": self.id, "output_index": self.index}
 
 
+@dataclass(slots=True)
+class ApprovalItem:
+    """A call that the agent makes once a person agrees; `number` is its place in the run record."""
+
+    task: str
+    number: int
+    index: int
+    call: str
+    name: str
+    arguments: str
+    superseded: bool = field(default=False, init=False)
+
+    def wire(self) -> Wire:
+        """The item: it does not change."""
+        return {
+            "id": f"mcpr_{self.task}_{self.number}",
+            "type": "mcp_approval_request",
+            "server_label": effect_callee(self.call) or LABEL,
+            "name": self.name,
+            "arguments": self.arguments,
+        }
+
+    def open(self, emit: Emit) -> None:
+        """Announce it, whole."""
+        emit("response.output_item.added", output_index=self.index, item=self.wire())
+        emit("response.output_item.done", output_index=self.index, item=self.wire())
+
+
+def approval_of(item: str) -> tuple[str, int] | None:
+    """The task and the number of the approval that an item asks for, None if it is none of ours."""
+    match = APPROVAL.fullmatch(item)
+    return (match[1], int(match[2])) if match else None
+
+
 def message_item(task: str, number: int, message: Message) -> Wire:
     """Something that was said before or to the agent, as an item."""
     kind = "output_text" if message.role is Role.ASSISTANT else "input_text"
@@ -137,7 +173,7 @@ def message_item(task: str, number: int, message: Message) -> Wire:
     }
 
 
-type Item = TextItem | CallItem
+type Item = TextItem | CallItem | ApprovalItem
 
 
 def _part(text: str) -> Wire:

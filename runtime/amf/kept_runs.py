@@ -36,6 +36,16 @@ class KeptRuns:
             record = await self._record(task)
             return recalled(record, await self._events(record))
 
+    async def told(self, task: str) -> list[Event]:
+        """What a run that waits for a person has told so far; nothing of any other.
+
+        Raises:
+            OutOfReach: the queue does not answer.
+        """
+        async with _in_time():
+            record = await self._desk.find(task)
+            return [] if record is None else await self._events(record)
+
     async def cancel(self, task: str) -> Wire:
         """Ask for the end of a run and wait for it; who asks again gets the same.
 
@@ -92,7 +102,7 @@ class KeptRuns:
         return record
 
     async def _events(self, record: RunRecord) -> list[Event]:
-        if not record.state.is_end:
+        if not (record.state.is_end or record.is_asking):
             return []
         with contextlib.suppress(TransportError, TimeoutError):
             return await self._desk.kept.events(record.task)

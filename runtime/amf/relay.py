@@ -8,13 +8,14 @@ when something is missing or nothing is heard for a while.
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
 from runtime.amf.errors import NotFound, Overdue
-from runtime.amf.sequence import Sequence
+from runtime.amf.sequence import Sequence, is_pause
 from runtime.contract.messages import Event, Task, decode_event
-from runtime.contract.runs import RunRecord
+from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import StackSubjects
 from runtime.state.runs import Runs
 from runtime.transport.port import Outbox, Reader, TransportError
@@ -42,7 +43,7 @@ class Kept:
             TransportError: the queue does not answer.
             TimeoutError: not all of them came within `READ_SECONDS`.
         """
-        subject = self._subjects.events(task.agent, task.origin, task.id)
+        subject = self._subjects.events_on(task.agent, task.id)
         last = await self._reader.last(subject)
         if last is None:
             return []
@@ -76,10 +77,22 @@ class Following:
         self._ready: list[Event] = []
         self._arrived = asyncio.Event()
         self._gap_since: float | None = None
+        self._answered = 0
+        self._deadline = task.deadline
+        self.is_paused = False
+
+    def recall(self, published: Iterable[Event], *, answered: int) -> None:
+        """Begin with what was told before; `answered`: the last attempt that waits for nobody."""
+        self._answered = answered
+        for event in published:
+            self.push(event)
+        self._tell(self._sequence.skip())
 
     def push(self, event: Event) -> None:
         """One more event, from wherever."""
-        self._ready += self._sequence.take(event)
+        if self.is_paused:
+            return
+        self._tell(self._sequence.take(event))
         if not self._sequence.has_gap:
             self._gap_since = None
         elif self._gap_since is None:
@@ -91,6 +104,8 @@ class Following:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The events in order, as many at a time as are there; the last one is the end.
 
+        Or the run needs people: `is_paused` says so.
+
         Raises:
             NotFound: the run is gone.
             Overdue: it has shown no end long after its deadline.
@@ -100,12 +115,21 @@ class Following:
             batch, self._ready = self._ready, []
             yield batch
             # More may have come while the reader was busy with this, the end among it.
-            if self._sequence.has_ended and not self._ready:
+            if self._has_stopped and not self._ready:
                 return
 
     @property
+    def _has_stopped(self) -> bool:
+        return self._sequence.has_ended or self.is_paused
+
+    @property
     def _is_due(self) -> bool:
-        return bool(self._ready) and (self._sequence.has_ended or not self._whole)
+        return bool(self._ready) and (self._has_stopped or not self._whole)
+
+    def _tell(self, events: list[Event]) -> None:
+        self._ready += events
+        if any(is_pause(event) and event.attempt > self._answered for event in events):
+            self.is_paused = True
 
     async def _until_due(self) -> None:
         while not self._is_due:
@@ -129,7 +153,7 @@ class Following:
             await self._catch_up(await self._record())
         except (TransportError, TimeoutError) as error:
             log.warning("cannot look", extra={"task": self._task.id, "error": str(error)})
-        if not self._sequence.has_ended and time.time() > self._task.deadline + OVERDUE_SECONDS:
+        if not self._has_stopped and time.time() > self._deadline + OVERDUE_SECONDS:
             raise Overdue(
                 f"The run {self._task.id} has shown no end, though its deadline has passed."
             )
@@ -138,15 +162,21 @@ class Following:
         held = await self._runs.get(self._task.agent, self._task.id)
         if held is None:
             raise NotFound(f"The run {self._task.id} is gone; somebody has deleted it.")
+        # The clock of a run stands still while it is parked, and its deadline moves.
+        parked = held.record.state is RunState.PARKED
+        self._deadline = math.inf if parked else held.record.task.deadline
         return held.record
 
     async def _catch_up(self, record: RunRecord) -> None:
-        if not (record.state.is_end or self._sequence.has_gap):
+        asks = record.is_asking and record.attempt > self._answered
+        if not (record.state.is_end or self._sequence.has_gap or asks):
             return
         for event in self._sequence.unknown(await self._kept.events(self._task)):
             self.push(event)
-        self._ready += self._sequence.skip()
+        self._tell(self._sequence.skip())
         self._gap_since = None
+        if asks and not self.is_paused:
+            self._tell(list(record.needs(1)))
         if record.state.is_end:
             self.push(record.end(1))
 

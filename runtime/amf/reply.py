@@ -21,6 +21,7 @@ STATUS = {
     RunState.WAITING: "queued",
     RunState.QUEUED: "queued",
     RunState.RUNNING: "in_progress",
+    RunState.PARKED: "queued",
 }
 
 TEXT = {"type": "text"}
@@ -76,16 +77,19 @@ def response_object(record: RunRecord) -> Wire:
 
 
 async def whole(record: RunRecord, following: Following, at_end: AtEnd) -> Wire:
-    """The response once the run has ended; `at_end` is awaited before it is told.
+    """The response once the run has ended, or needs people; `at_end` is awaited before an end.
 
     Raises:
         NotFound, Overdue: nobody will ever know.
     """
-    answer = Answer(response_object(record), task=record.task.id)
+    answer = _answer(record)
     answer.begin("in_progress")
     async for events in following.batches():
         answer.take(events, now=time.time())
-    await at_end()
+    if following.is_paused:
+        answer.pause(now=time.time())
+    else:
+        await at_end()
     return answer.response
 
 
@@ -93,7 +97,7 @@ async def frames(
     record: RunRecord, following: Following, at_end: AtEnd
 ) -> AsyncGenerator[list[Wire]]:
     """The response as streaming events, as many at a time as there are; `at_end` as in `whole`."""
-    answer = Answer(response_object(record), task=record.task.id, streaming=True)
+    answer = _answer(record, streaming=True)
     answer.begin("queued" if record.task.response.background else "in_progress")
     yield answer.frames()
     try:
@@ -103,6 +107,9 @@ async def frames(
                 await at_end()
             if told := answer.frames():
                 yield told
+        if following.is_paused:
+            answer.pause(now=time.time())
+            yield answer.frames()
     except ApiError as error:
         answer.error(error.code or error.kind, error.message)
         yield answer.frames()
@@ -110,13 +117,31 @@ async def frames(
 
 def recalled(record: RunRecord, published: list[Event]) -> Wire:
     """The response as its record and what is still kept of its events tell it."""
-    answer = Answer(response_object(record), task=record.task.id)
-    if not record.state.is_end:
+    answer = _answer(record)
+    if not (record.state.is_end or record.is_asking):
         return answer.response
     answer.begin("in_progress")
     sequence = Sequence()
     told = [one for event in published for one in sequence.take(event)] + sequence.skip()
-    # The record is the truth about the end, whatever was published or is kept.
-    end = record.end(max(record.attempt, 1))
-    answer.take([*(event for event in told if not is_end(event)), end], now=record.ended or 0)
+    # The record is the truth about the end and about what is open, whatever was published.
+    steps = [event for event in told if not is_end(event)]
+    if record.state.is_end:
+        answer.take([*steps, record.end(max(record.attempt, 1))], now=record.ended or 0)
+    else:
+        answer.take([*steps, *record.needs(1)], now=record.parked or 0)
+        answer.pause(now=record.parked or 0)
     return answer.response
+
+
+def _answer(record: RunRecord, *, streaming: bool = False) -> Answer:
+    """The answer so far; approvals that are decided, or came to nothing, are not asked for again.
+
+    A client answers to every request for one that he finds in an output.
+    """
+    decided = (
+        number
+        for number, one in enumerate(record.approvals)
+        if record.state.is_end or not one.is_open
+    )
+    response, task = response_object(record), record.task.id
+    return Answer(response, task=task, streaming=streaming, decided=decided)

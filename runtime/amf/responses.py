@@ -6,6 +6,7 @@ Source:
 """
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -14,16 +15,21 @@ from starlette.responses import Response
 from runtime.amf import sdk
 from runtime.amf.asked import asked
 from runtime.amf.conversing import Conversing
+from runtime.amf.decisions import decides, decisions
 from runtime.amf.desk import Desk
 from runtime.amf.elsewhere import Elsewhere
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import KeptRuns
 from runtime.amf.known import is_agent_name
-from runtime.amf.reply import frames, response_object, task_of, whole
+from runtime.amf.relay import Following
+from runtime.amf.reply import frames, recalled, response_object, task_of, whole
 from runtime.amf.shared import SharedDesk
 from runtime.amf.stream import EventStream
+from runtime.contract.catalogue import AgentEntry
 from runtime.contract.runs import RunRecord
+
+type Begin = Callable[[Following], Awaitable[None]]
 
 
 class AmfResponses:
@@ -52,13 +58,20 @@ class AmfResponses:
         agent = await desk.agent(request.model) if is_agent_name(request.model) else None
         if agent is None:
             return await self._elsewhere.create(request, desk.agents.by_model)
+        if decides(request):
+            return await self._decide(desk, agent, request)
         intake = Intake(asked=asked(request), agent=agent, user=sdk.user_name())
         intake.check()
         conversing = Conversing(desk, self._items)
         before = await conversing.before(
             intake.asked, agent, user=intake.user, task=intake.task, now=intake.now
         )
-        answering = Answering(desk, conversing, intake.record(desk, before))
+        record = intake.record(desk, before)
+
+        async def accept(_: Following) -> None:
+            await desk.accept(record)
+
+        answering = Answering(desk, conversing, record, accept)
         if intake.asked.options.stream:
             return await answering.streamed()
         if intake.asked.background:
@@ -93,22 +106,44 @@ class AmfResponses:
         """The responses of a model that is no agent."""
         return await self._elsewhere.listed(request)
 
+    async def _decide(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
+        """Let a run go on that a person has decided on, and answer as the request wants it."""
+        user = sdk.user_name()
+        made = decisions(request, task_of(request.previous_response_id or ""), agent.agent)
+        # Read while nothing is added: once it is decided, the run goes on at any moment.
+        published = await KeptRuns(desk, user).told(made.task)
+        record = await desk.decide(made, user)
+        if not made.stream and (record.is_asking or made.background):
+            return json_response(recalled(record, published))
+        answered = record.attempt - 1 if record.is_asking else record.attempt
+
+        async def go_on(following: Following) -> None:
+            following.recall(published, answered=answered)
+
+        answering = Answering(desk, Conversing(desk, self._items), record, go_on)
+        return await (answering.streamed() if made.stream else answering.whole())
+
     async def _kept(self) -> KeptRuns:
         return KeptRuns(await self.shared.get(), sdk.user_name())
 
 
 class Answering:
-    """One run, from its acceptance to the HTTP response."""
+    """One run, from when it is accepted, or goes on, to the HTTP response.
 
-    def __init__(self, desk: Desk, conversing: Conversing, record: RunRecord) -> None:
+    Shape:
+        begin  accepts it, or lets whoever follows it know how far it has come.
+    """
+
+    def __init__(self, desk: Desk, conversing: Conversing, record: RunRecord, begin: Begin) -> None:
         self._desk = desk
         self._conversing = conversing
         self._record = record
+        self._begin = begin
 
     async def whole(self) -> Response:
         """The response, when the run has ended."""
         with self._desk.follow(self._record.task, whole=True) as following:
-            await self._desk.accept(self._record)
+            await self._begin(following)
             return json_response(await whole(self._record, following, self._at_end))
 
     async def later(self) -> Response:
@@ -120,7 +155,7 @@ class Answering:
         """The response as it comes; who goes away does not want it any more."""
         with contextlib.ExitStack() as stack:
             following = stack.enter_context(self._desk.follow(self._record.task, whole=False))
-            await self._desk.accept(self._record)
+            await self._begin(following)
             kept = stack.pop_all()
         told = frames(self._record, following, self._at_end)
         return EventStream(told, self._left, kept.close)

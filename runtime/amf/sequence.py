@@ -1,6 +1,6 @@
 """Events of one task, put in order as they come in: attempt by attempt, each once."""
 
-from runtime.contract.messages import Cancelled, Completed, Event, Failed, Started
+from runtime.contract.messages import ApprovalNeeded, Cancelled, Completed, Event, Failed, Started
 
 
 class Sequence:
@@ -82,3 +82,8 @@ class Sequence:
 def is_end(event: Event) -> bool:
     """Whether nothing follows it."""
     return isinstance(event, Completed | Failed | Cancelled)
+
+
+def is_pause(event: Event) -> bool:
+    """Whether nothing follows it until people have decided."""
+    return isinstance(event, ApprovalNeeded) and event.left == 0

@@ -87,12 +87,17 @@ class Model(Value):
 
 
 class ToolBinding(Value):
-    """A Tool that an agent may call, and under which terms."""
+    """A Tool that an agent may call, and under which terms.
+
+    Units:
+        `approval_seconds`: how long a call waits for a person, where `approval_required`.
+    """
 
     tool: ObjectName
     side_effects: SideEffects = SideEffects.IDEMPOTENT
     timeout_seconds: int = 600
     approval_required: bool = False
+    approval_seconds: int = 3600
 
 
 class AgentBinding(Value):

@@ -296,13 +296,20 @@ class CheckpointSaved(EventBase):
 
 
 class ApprovalNeeded(EventBase):
-    """The run is parked until a person decides."""
+    """The run is parked until a person decides.
+
+    Shape:
+        number  which of the approvals in the run record it is.
+        left    how many more of these events follow at once; after the last one nothing does.
+    """
 
     kind: Literal["ApprovalNeeded"] = "ApprovalNeeded"
     call: str
     tool: str
     arguments: str
     expires: float
+    number: int
+    left: int = 0
 
 
 class UsageReported(EventBase):

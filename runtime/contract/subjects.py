@@ -137,6 +137,10 @@ class StackSubjects:
         """The events of one task, whoever accepted it: the filter of a reader that resumes."""
         return f"{self.root}.events.*.*.*.{token(task)}"
 
+    def events_on(self, agent: ObjectName, task: str) -> str:
+        """The events that `agent` publishes of one of its tasks, whoever follows it by then."""
+        return f"{self.root}.events.{_pair(agent)}.*.{token(task)}"
+
     def dead(self, stream: Stream, owner: ObjectName) -> str:
         """Where the dead letters of an Agent (`TASKS`), or of calls of a Tool or Agent, go."""
         return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"

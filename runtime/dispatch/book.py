@@ -57,7 +57,15 @@ class Conversation:
     conversation: str
 
 
-type Matter = OpenRun | EndedRun | AnsweredRun | Conversation
+@dataclass(frozen=True, slots=True)
+class ParkedRun:
+    """A run that waits for a person, or goes on: is its place kept, its task published?"""
+
+    agent: ObjectName
+    task: str
+
+
+type Matter = OpenRun | EndedRun | AnsweredRun | Conversation | ParkedRun
 
 
 class Book:
@@ -160,6 +168,13 @@ class Book:
                 self.put(Conversation(conversation), now)
             elif conversation is not None and record.state is RunState.QUEUED:
                 self._put_by(Conversation(conversation), record.task.created + UNPUBLISHED_SECONDS)
+        agent = record.task.agent
+        if record.state is RunState.PARKED and conversation is not None:
+            self.put(ParkedRun(agent, task), now)
+        elif record.is_resumed:
+            self.put(ParkedRun(agent, task), (record.resumed or now) + UNPUBLISHED_SECONDS)
+        else:
+            self._times.pop(ParkedRun(agent, task), None)
         needed = due(
             record,
             now=now,
@@ -167,7 +182,7 @@ class Book:
             unwanted=self.is_unwanted(record.task),
         )
         at = needed.at if isinstance(needed, LookAgain) else now
-        self.put(OpenRun(record.task.agent, task), at)
+        self.put(OpenRun(agent, task), at)
 
     def _put_by(self, matter: Matter, at: float) -> None:
         if self._times.get(matter, at + 1) > at:
@@ -177,6 +192,7 @@ class Book:
         agent, task, conversation = record.task.agent, record.task.id, record.task.conversation
         self._cancelled_since.pop(task, None)
         self._times.pop(OpenRun(agent, task), None)
+        self._times.pop(ParkedRun(agent, task), None)
         self._waits_no_more(record)
         self._put_open(self._chains.close(task), now)
         if record.task.asked is not None and now < record.task.asked.deadline:
@@ -197,6 +213,7 @@ class Book:
                 agent = ObjectName(namespace=namespace, name=name)
                 self._times.pop(OpenRun(agent, task), None)
                 self._put_open(self._chains.close(task), now)
+                self._times.pop(ParkedRun(agent, task), None)
 
     def _waits_no_more(self, record: RunRecord) -> None:
         conversation = record.task.conversation

@@ -40,17 +40,24 @@ class Cancel:
     """Ask for the end of this run, as a client may; whoever has it writes that end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Whatever this run needed people for is decided: let it go on."""
+
+
 def due(
     record: RunRecord, *, now: float, cancelled_since: float | None, unwanted: bool = False
-) -> LookAgain | Write | Cancel | None:
+) -> LookAgain | Write | Cancel | Resume | None:
     """What an open run needs: an end, another look, or None if it has its end.
 
     A worker writes the ends of what it runs, so a running one gets time for that; `cancelled_since`
     is when the cancellation of it was first seen. `unwanted`: its Agent is to have no runs any
-    more.
+    more. A parked one has no deadline but those of its approvals.
     """
     if record.state.is_end:
         return None
+    if record.state is RunState.PARKED and not record.cancel_requested:
+        return Cancel() if unwanted else _parked(record, now)
     last = record.task.deadline
     if record.state is RunState.RUNNING:
         last += GRACE_SECONDS
@@ -61,6 +68,11 @@ def due(
     if now >= last:
         return Write(_cancelled(record) if record.cancel_requested else _timed_out(record))
     return Cancel() if unwanted and not record.cancel_requested else LookAgain(last)
+
+
+def _parked(record: RunRecord, now: float) -> LookAgain | Resume:
+    undecided = record.expiring(now).waits_until
+    return Resume() if undecided is None else LookAgain(undecided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from runtime.dispatch.book import (
     EndedRun,
     Matter,
     OpenRun,
+    ParkedRun,
 )
-from runtime.dispatch.decide import Cancel, LookAgain, Write, due
+from runtime.dispatch.decide import Cancel, LookAgain, Resume, Write, due
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.lease import LeadershipLost
+from runtime.dispatch.parked import Parked
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.results import Results
 from runtime.dispatch.turns import Turns
@@ -39,6 +41,7 @@ class Supervision:
         self._ends = ends
         self._turns = Turns(ports, ends)
         self._results = Results(ports)
+        self._parked = Parked(ports, ends)
         self._book = Book(event_seconds)
         self._complete = asyncio.Event()
         self._changed = asyncio.Event()
@@ -104,6 +107,8 @@ class Supervision:
                 await self._tell(agent, task)
             case AnsweredRun(agent, task):
                 await self._answer(agent, task)
+            case ParkedRun():
+                await self._bring_back(matter)
             case Conversation(conversation):
                 await self._bring_on(conversation)
 
@@ -122,6 +127,8 @@ class Supervision:
                 await self._ends.write(held, end)
             case Cancel():
                 await self._ends.cancel(held)
+            case Resume():
+                await self._parked.resume(held, now)
 
     async def _tell(self, agent: ObjectName, task: str) -> None:
         held = await self._ends.get(agent, task)
@@ -132,6 +139,11 @@ class Supervision:
         held = await self._ends.get(agent, task)
         if held is not None and held.record.state.is_end:
             await self._results.end(held.record)
+
+    async def _bring_back(self, run: ParkedRun) -> None:
+        again = await self._parked.look(run.agent, run.task, time.time())
+        if again is not None:
+            self._book.put(run, again)
 
     async def _bring_on(self, conversation: str) -> None:
         now = time.time()

@@ -61,14 +61,12 @@ class Turns:
         task = held.record.task.model_copy(update={"sequence": place.sequence, "history": ()})
         if held.record.state is RunState.WAITING:
             held = await self._queue(held, task)
-        room = HISTORY_BYTES - sum(len(message.encode()) for message in task.input)
-        history = await self._conversations.history(conversation, history_bytes=max(0, room))
-        message = task.model_copy(update={"history": history})
+        message = await with_history(self._conversations, task)
         try:
             subject = self._ports.subjects.tasks(task.agent)
             await self._ports.outbox.publish(subject, message.encode(), msg_id=task.id)
         except PayloadTooLarge as error:
-            await self._ends.write(held, _too_large(task.id, str(error)))
+            await self._ends.write(held, too_large(task.id, str(error)))
             return
         await self._conversations.released(conversation, task.id)
         self._repeated[conversation] = task.id
@@ -99,7 +97,20 @@ class Turns:
         return Held(queued, await self._ports.runs.update(key, queued.encode(), held.revision))
 
 
-def _too_large(task: str, error: str) -> Failed:
+async def with_history(conversations: Conversations, task: Task) -> Task:
+    """The task as it is published: with what was said before it, as far as there is room.
+
+    The record of a task that was admitted at once has its history already.
+    """
+    if task.conversation is None or task.history:
+        return task
+    room = HISTORY_BYTES - sum(len(message.encode()) for message in task.input)
+    history = await conversations.history(task.conversation, history_bytes=max(0, room))
+    return task.model_copy(update={"history": history})
+
+
+def too_large(task: str, error: str) -> Failed:
+    """The end of a task that the queue does not take together with its history."""
     return Failed(
         task=task,
         attempt=1,

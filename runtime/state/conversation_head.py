@@ -159,6 +159,12 @@ class Head(Versioned):
             return _promoting(_appending(self, turn))
         return self.change(waiting=tuple(p for p in self.waiting if p.task != task))
 
+    def keeps(self, task: str, deadline: float) -> "Head":
+        """This head once `task`, whose turn it is, may take until `deadline`, or longer."""
+        if self.running is None or self.running.task != task or self.running.deadline >= deadline:
+            return self
+        return self.change(running=self.running.model_copy(update={"deadline": deadline}))
+
     def releases(self, task: str) -> "Head":
         """This head once `task`, whose turn it is, has been published."""
         if self.running is None or self.running.task != task:

@@ -201,6 +201,14 @@ class Conversations:
         """
         await self._change(conversation, lambda head: (head.releases(task), None))
 
+    async def keep(self, conversation: str, task: str, *, deadline: float) -> None:
+        """The task whose turn it is may take until `deadline` (seconds since the epoch), or longer.
+
+        Raises:
+            NoConversation: it was never opened.
+        """
+        await self._change(conversation, lambda head: (head.keeps(task, deadline), None))
+
     async def turn(self, conversation: str) -> Place | None:
         """Whose turn it is, None if nobody runs or there is no such conversation."""
         found = await self._find(conversation)

@@ -5,6 +5,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 
+from runtime.contract.approval import Approval
 from runtime.contract.messages import End
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import run_key
@@ -68,6 +69,14 @@ class Runs:
             }
         )
         return await self._write(held, record)
+
+    async def park(self, held: Held, needed: tuple[Approval, ...]) -> Held:
+        """Let the run wait for a person; its attempt is over.
+
+        Raises:
+            StaleAttempt: the run has moved on, or somebody wants it to end.
+        """
+        return await self._write(held, held.record.parking(needed, time.time()))
 
     async def end(self, held: Held, end: End, *, patience_seconds: float = 30) -> Held:
         """Write the end of a run; of all who try, one wins.

@@ -44,6 +44,15 @@ class Offered:
         """Whether another agent is asked."""
         return isinstance(self.binding, AgentBinding)
 
+    @property
+    def approval_seconds(self) -> int | None:
+        """How long a call of it waits for a person; None if it needs none."""
+        match self.binding:
+            case ToolBinding(approval_required=True, approval_seconds=seconds):
+                return seconds
+            case _:
+                return None
+
     def key(self, caller: ObjectName, task: str, step: int, index: int) -> str:
         """The key of a call of it in `effects`."""
         make = ask_key if self.is_agent else effect_key
@@ -77,11 +86,6 @@ def offers(
     """
     offered: dict[str, Offered] = {}
     for binding in tools:
-        if binding.approval_required:
-            raise BadSpec(
-                f"spec.tools: the Tool {binding.tool} has approval.required, and nobody can "
-                "approve calls yet; take approval away, or the tool"
-            )
         for function in found[binding.tool].functions:
             _add(_of_tool(function, binding), offered)
     for agent in agents:

@@ -90,11 +90,33 @@ class Lending(Protocol):
         ...
 
 
+class Agreement(Protocol):
+    """What people say of the calls of one attempt."""
+
+    async def agreed(self, call: str, function: str, arguments: str, *, seconds: int) -> None:
+        """Come back if somebody has agreed to the call with this key; if nobody was asked, never.
+
+        Units:
+            `seconds`: how long the call waits for a person.
+
+        Raises:
+            ToolFailure: somebody refused, or nobody agreed in time; a sentence for the model.
+        """
+        ...
+
+
 class Toolbox(Protocol):
     """What an agent may call."""
 
     def bind(
-        self, task: Task, announce: Announce, numbering: Numbering | None = None
+        self,
+        task: Task,
+        announce: Announce,
+        numbering: Numbering | None = None,
+        agreement: Agreement | None = None,
     ) -> tuple[ToolFunction, ...]:
-        """The functions of one attempt at one task; without `numbering` it begins at the start."""
+        """The functions of one attempt at one task.
+
+        Without `numbering` it begins at the start, without `agreement` nobody was asked yet.
+        """
         ...

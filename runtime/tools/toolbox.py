@@ -17,12 +17,14 @@ from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.subjects import functions_entry
 from runtime.contract.value import ObjectName
+from runtime.tools.approvals import Approvals
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.errors import CallBudgetSpent, EffectUnknown
 from runtime.tools.numbering import Numbering
 from runtime.tools.offer import Offered, offers
 from runtime.tools.port import (
     AgentAsked,
+    Agreement,
     Announce,
     Announced,
     Called,
@@ -112,12 +114,22 @@ class CatalogueToolbox:
                 log.warning("the changed functions cannot be used", extra={"error": str(error)})
 
     def bind(
-        self, task: Task, announce: Announce, numbering: Numbering | None = None
+        self,
+        task: Task,
+        announce: Announce,
+        numbering: Numbering | None = None,
+        agreement: Agreement | None = None,
     ) -> tuple[ToolFunction, ...]:
-        """The functions of one attempt at one task; without `numbering` it begins at the start."""
-        numbers = Numbering() if numbering is None else numbering
-        budget = self._config.budget.tool_calls
-        attempt = _Attempt(task, announce, self._calls, self._lending, budget, numbers)
+        """The functions of one attempt at one task; see `Toolbox`."""
+        attempt = _Attempt(
+            task=task,
+            announce=announce,
+            calls=self._calls,
+            lending=self._lending,
+            budget=self._config.budget.tool_calls,
+            numbering=Numbering() if numbering is None else numbering,
+            agreement=Approvals() if agreement is None else agreement,
+        )
         return tuple(
             ToolFunction(spec=offered.spec, tool=offered.owner, call=partial(attempt.call, offered))
             for offered in self._offered.values()
@@ -154,9 +166,12 @@ class _Attempt:
     lending: Lending
     budget: int | None
     numbering: Numbering
+    agreement: Agreement
 
     async def call(self, offered: Offered, arguments: dict[str, Any]) -> str:
         """Make one call; gives its result as text for the model.
+
+        A call that waits for a person is not announced, and does not come back in this attempt.
 
         Raises:
             ToolFailure: with a sentence for the model.
@@ -166,8 +181,11 @@ class _Attempt:
         plain: dict[str, Any] = json.loads(to_json(arguments, fallback=str, inf_nan_mode="null"))
         call = self._numbered(offered, plain)
         name = offered.spec.name
+        problem = await self._problem(offered, call)
         await self._tell(_announced(offered, call))
         try:
+            if problem is not None:
+                raise problem
             output = await self._output(offered, call)
         except ToolFailure as failure:
             unknown = isinstance(failure, EffectUnknown)
@@ -185,8 +203,28 @@ class _Attempt:
             told = {"call": what.call, "error": str(error)}
             log.warning("a call could not be announced", extra=told)
 
+    async def _problem(self, offered: Offered, call: Call) -> ToolFailure | None:
+        """Why the call must not be made; nobody is asked for one that does not fit its schema."""
+        try:
+            offered.schema.check(call.arguments)
+            if offered.approval_seconds is not None:
+                await self._agreed(offered, call, offered.approval_seconds)
+        except ToolFailure as failure:
+            return failure
+        return None
+
+    async def _agreed(self, offered: Offered, call: Call, seconds: int) -> None:
+        name = offered.spec.name
+        if self.task.asked is not None:
+            # Its response is told to nobody, and whoever asked waits with a clock that runs.
+            raise ToolFailure(
+                f"{name} needs the approval of a person, who cannot be asked in a run that another "
+                "agent has begun"
+            )
+        arguments = to_json(call.arguments).decode()
+        await self.agreement.agreed(call.id, name, arguments, seconds=seconds)
+
     async def _output(self, offered: Offered, call: Call) -> str:
-        offered.schema.check(call.arguments)
         subject = offered.subject(self.calls.subjects, self.calls.caller)
         meanwhile = (
             self.lending.lent(self.task.id) if offered.is_agent else contextlib.nullcontext()

@@ -106,6 +106,31 @@ def test_an_agent_cannot_outlast_what_its_stack_keeps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("approval", "refused"),
+    [
+        ({"required": True, "timeoutSeconds": 61}, True),
+        ({"required": True, "timeoutSeconds": 60}, False),
+        ({"required": False, "timeoutSeconds": 61}, False),
+    ],
+)
+def test_nobody_is_waited_for_longer_than_a_stack_keeps_a_run(
+    approval: dict[str, Any], *, refused: bool
+) -> None:
+    stack = the_stack(retention={"taskSeconds": 60})
+    execution = {"timeoutSeconds": 60}
+
+    view = agent_view(stack, (the_tool(),), approval=approval, execution=execution)
+    found = agent_problems(view)
+
+    problem = Problem(
+        AcceptedReason.INVALID,
+        "spec.tools[0].approval.timeoutSeconds: 61 is longer than Stack team/default keeps a task "
+        "(60); lower it, or raise spec.retention.taskSeconds of the Stack",
+    )
+    assert found == ((problem,) if refused else ())
+
+
+@pytest.mark.parametrize(
     ("models", "message"),
     [
         ([], "spec.modelRef: Stack team/default has no models; add one to its spec.models"),

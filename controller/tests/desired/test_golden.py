@@ -50,7 +50,12 @@ def tool_of(**spec: Any) -> Desired:
 ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}
 SAMPLES = {
     "agent": agent_of(),
-    "agent-module": agent_of(source=MODULE, description="Does sums.", replicas=2),
+    "agent-module": agent_of(
+        source=MODULE,
+        description="Does sums.",
+        replicas=2,
+        approval={"required": True, "timeoutSeconds": 60},
+    ),
     "tool": tool_of(),
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),

@@ -50,11 +50,12 @@ def agent_view(
     tools: tuple[Tool, ...] = (),
     agents: tuple[Agent, ...] = (),
     *,
+    approval: Mapping[str, Any] | None = None,
     facts: Any = None,
     **spec: Any,
 ) -> AgentView:
     names = {
-        "tools": [{"toolRef": ref_to(one)} for one in tools],
+        "tools": [{"toolRef": ref_to(one), "approval": approval or {}} for one in tools],
         "agents": [{"agentRef": ref_to(one)} for one in agents],
     }
     owner = read(Agent, samples.agent(**{**names, **spec}), "agent-uid")

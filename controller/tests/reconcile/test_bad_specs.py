@@ -70,12 +70,6 @@ UNSUPPORTED = [
         "spec.scaling.engine: KEDA is not in this version; use Builtin",
         id="keda",
     ),
-    pytest.param(
-        {"tools": [{"toolRef": {"name": "add"}, "approval": {"required": True}}]},
-        "spec.tools[0].approval.required: an approval is not in this version; "
-        "set it to false or remove the tool",
-        id="approval",
-    ),
 ]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runtime.agent.before import GiveUp, Refuse, Repeat, Start, before
+from runtime.agent.before import GiveUp, Outdated, Refuse, Repeat, Start, before
 from runtime.contract.agent_config import OnCrash, Retry
 from runtime.contract.messages import Cancelled, FailureReason, Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
@@ -37,6 +37,24 @@ def test_an_ended_run_never_runs_again(state: RunState) -> None:
 )
 def test_a_run_without_an_end_starts_again(attempt: int, state: RunState) -> None:
     assert before(record(state=state, attempt=attempt), Retry(), now=50) == Start()
+
+
+@pytest.mark.parametrize(
+    ("parked_attempt", "state", "message", "decision"),
+    [
+        pytest.param(1, RunState.PARKED, 0, Outdated(), id="its ack was lost when it was parked"),
+        pytest.param(1, RunState.QUEUED, 0, Outdated(), id="it goes on by a newer message"),
+        pytest.param(1, RunState.RUNNING, 0, Outdated(), id="it went on by a newer message"),
+        pytest.param(1, RunState.QUEUED, 1, Start(), id="the newer message"),
+        pytest.param(2, RunState.PARKED, 1, Outdated(), id="parked once more"),
+    ],
+)
+@pytest.mark.fault(9)
+def test_a_message_from_before_a_run_was_parked_begins_nothing(
+    parked_attempt: int, state: RunState, message: int, decision: object
+) -> None:
+    parked = record(attempt=parked_attempt, parked_attempt=parked_attempt, state=state)
+    assert before(parked, Retry(), 50, parked_attempt=message) == decision
 
 
 def test_a_cancelled_run_does_not_start() -> None:

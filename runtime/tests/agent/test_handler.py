@@ -41,7 +41,7 @@ from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.numbering import Numbering
-from runtime.tools.port import Announce, ToolFunction
+from runtime.tools.port import Agreement, Announce, ToolFunction
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed
@@ -55,9 +55,13 @@ type Script = Callable[[Run], AsyncIterator[Step]]
 
 class NoTools:
     def bind(
-        self, task: Task, announce: Announce, numbering: Numbering | None = None
+        self,
+        task: Task,
+        announce: Announce,
+        numbering: Numbering | None = None,
+        agreement: Agreement | None = None,
     ) -> tuple[ToolFunction, ...]:
-        del task, announce, numbering
+        del task, announce, numbering, agreement
         return ()
 
 
@@ -321,9 +325,10 @@ async def waits(run: Run) -> AsyncIterator[Step]:
 
 
 async def under_way(place: Place, task: Task) -> None:
-    """Until the adapter runs it, and its record says so."""
-    while not place.adapter.runs or (await place.record(task)).state is not RunState.RUNNING:
+    """Until the adapter runs it; its record says so before."""
+    while task.id not in {run.task for run in place.adapter.runs}:
         await asyncio.sleep(0)
+    assert (await place.record(task)).state is RunState.RUNNING
 
 
 async def test_a_cancelled_run_ends_cancelled() -> None:

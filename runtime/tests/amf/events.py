@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from runtime.contract.messages import (
+    ApprovalNeeded,
     Cancelled,
     Completed,
     Event,
@@ -50,6 +51,14 @@ def returned(
 ) -> tuple[Make, dict[str, Any]]:
     key = call_key(step, index)
     return ToolReturned, {"call": key, "tool": "plus", "output": output, "outcome": outcome}
+
+
+def needed(
+    number: int, arguments: str = "{}", left: int = 0, expires: float = 2e9
+) -> tuple[Make, dict[str, Any]]:
+    """A call with the key of step `number` needs a person."""
+    fields = {"call": call_key(number), "tool": "plus", "arguments": arguments}
+    return ApprovalNeeded, fields | {"number": number, "left": left, "expires": expires}
 
 
 def used(tokens_in: int, tokens_out: int) -> tuple[Make, dict[str, Any]]:

@@ -32,6 +32,7 @@ from runtime.tests.amf.events import (
     cancelled,
     completed,
     failed,
+    needed,
     returned,
     said,
     started,
@@ -157,6 +158,67 @@ def test_a_tool_that_failed_shows_its_sentence() -> None:
     assert answer.response["output"][0]["status"] == "failed"
 
 
+def paused(events: list[Event], *decided: int) -> tuple[list[dict[str, Any]], Answer]:
+    answer = Answer(response_object(record()), task=TASK, streaming=True, decided=decided)
+    answer.begin("in_progress")
+    answer.take(events, now=NOW)
+    answer.pause(now=NOW)
+    return answer.frames(), answer
+
+
+def test_a_call_that_needs_a_person_is_asked_for_and_completes_the_response() -> None:
+    events = attempts(
+        [started(), said("Let me see."), used(7, 3), needed(0, '{"a": 2}', left=1), needed(1)]
+    )
+
+    frames, answer = paused([*events, *events[-2:]])
+
+    assert outline(frames)[-5:] == [
+        "output_item.added 1",
+        "output_item.done 1",
+        "output_item.added 2",
+        "output_item.done 2",
+        "completed",
+    ]
+    response = answer.response
+    assert (response["status"], response["completed_at"]) == ("completed", int(NOW))
+    assert response["usage"]["total_tokens"] == 10
+    said_first, first, second = response["output"]
+    assert (said_first["type"], said_first["status"]) == ("message", "completed")
+    assert first == {
+        "id": f"mcpr_{TASK}_0",
+        "type": "mcp_approval_request",
+        "server_label": "add",
+        "name": "plus",
+        "arguments": '{"a": 2}',
+    }
+    assert second["id"] == f"mcpr_{TASK}_1"
+
+
+def test_a_call_beside_one_that_needs_a_person_is_not_left_open() -> None:
+    _, answer = paused(attempts([started(), called(5), needed(0)]))
+
+    assert [item.get("status") for item in answer.response["output"]] == ["incomplete", None]
+
+
+def test_what_is_decided_is_not_asked_for_again() -> None:
+    """A client answers to every request that he finds."""
+    events = attempts(
+        [started(), said("Let me see."), needed(0, left=1), needed(1)],
+        [started("w2"), called(0), returned(0), completed("5.")],
+    )
+    answer = Answer(response_object(record()), task=TASK, decided=(0, 1))
+    answer.begin("in_progress")
+    answer.take(events, now=NOW)
+
+    assert [item["type"] for item in answer.response["output"]] == [
+        "message",
+        "mcp_call",
+        "message",
+    ]
+    assert texts(answer) == ["Let me see.", "5."]
+
+
 def test_calls_side_by_side_keep_their_places() -> None:
     events = attempts(
         [
@@ -189,6 +251,7 @@ def test_calls_side_by_side_keep_their_places() -> None:
             attempts([started(), called(1), returned(1, "no", Outcome.UNKNOWN), completed("b")]),
             id="tool that failed",
         ),
+        pytest.param(attempts([started(), said("a"), needed(0)]), id="approval"),
         pytest.param(attempts([started(), said("a"), failed("broken")]), id="failure"),
         pytest.param(attempts([started(), said("a"), cancelled()]), id="cancelled"),
         pytest.param(

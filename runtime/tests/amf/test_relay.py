@@ -9,12 +9,22 @@ import pytest
 from runtime.amf import relay
 from runtime.amf.errors import NotFound, Overdue
 from runtime.amf.relay import Following, Kept, Relay
-from runtime.contract.messages import Completed, Event, Message, Role, Started, Task
+from runtime.contract.approval import Approval, Verdict
+from runtime.contract.messages import ApprovalNeeded, Completed, Event, Message, Role, Started, Task
 from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.runs import Held, Runs
-from runtime.tests.amf.events import MATH, TASK, attempts, completed, said, started
+from runtime.tests.amf.events import (
+    MATH,
+    TASK,
+    attempts,
+    call_key,
+    completed,
+    needed,
+    said,
+    started,
+)
 from runtime.transport.memory import MemoryQueue
 
 STACK = ObjectName(namespace="team", name="default")
@@ -134,6 +144,60 @@ async def test_an_end_that_nobody_told_is_read_from_the_record(*, whole: bool) -
     assert told[:2] == EVENTS[:2]
     assert isinstance(told[-1], Completed)
     assert told[-1].text == "ab"
+
+
+NEEDED = attempts([started(), said("a"), needed(0, left=1), needed(1)])
+
+
+def approvals(*verdicts: Verdict | None) -> tuple[Approval, ...]:
+    return tuple(
+        Approval(call=call_key(number), function="plus", arguments="{}", expires=2e9, verdict=one)
+        for number, one in enumerate(verdicts)
+    )
+
+
+async def test_who_follows_a_run_is_told_that_it_needs_people_and_no_more() -> None:
+    place = Place(whole=True)
+    await place.accept()
+    for event in (*NEEDED, *attempts([], [started("w2")])):
+        place.following.push(event)
+
+    assert await place.told() == NEEDED
+    assert place.following.is_paused
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_approvals_that_nobody_told_are_read_from_the_record(*, whole: bool) -> None:
+    place = Place(whole=whole, seconds=-relay.OVERDUE_SECONDS - 1)
+    begun = await place.runs.begin(await place.accept(), "w1")
+    await place.publish(*NEEDED[:2])
+    await place.runs.park(begun, approvals(None, None))
+
+    told = await asyncio.wait_for(place.told(), 2)
+
+    assert told[:2] == NEEDED[:2]
+    assert [event.number for event in told if isinstance(event, ApprovalNeeded)] == [0, 1]
+    assert place.following.is_paused
+
+
+async def test_who_has_decided_hears_what_was_told_before_and_how_it_goes_on() -> None:
+    """Nothing is overdue before somebody queues it again."""
+    place = Place(seconds=-relay.OVERDUE_SECONDS - 1)
+    begun = await place.runs.begin(await place.accept(), "w1")
+    await place.runs.park(begun, approvals(Verdict.APPROVED, Verdict.DENIED))
+    place.following.recall(NEEDED, answered=1)
+    batches = place.following.batches()
+    assert await anext(batches) == NEEDED
+    goes_on = asyncio.ensure_future(anext(batches))
+    await asyncio.wait({goes_on}, timeout=0.3)
+    assert not goes_on.done()
+
+    again = attempts([], [started("w2"), needed(2)])
+    for event in again:
+        place.following.push(event)
+
+    assert await goes_on == again
+    assert place.following.is_paused
 
 
 async def test_who_wants_the_whole_is_not_woken_before() -> None:

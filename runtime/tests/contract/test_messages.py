@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.contract.approval import Approval, Verdict
 from runtime.contract.messages import (
+    ApprovalNeeded,
     Call,
     CallResult,
     Completed,
@@ -76,6 +78,31 @@ EXAMPLES: dict[str, Versioned] = {
         ended=3.0,
         text="5",
         usage=TokenUsage(input_tokens=11, output_tokens=7),
+    ),
+    "run_record_parked": RunRecord(
+        task=TASK,
+        state=RunState.PARKED,
+        attempt=2,
+        returned=1,
+        started=2.0,
+        approvals=(
+            Approval(
+                call="ns.add.ns.math.t1.1.0",
+                function="add",
+                arguments='{"a":2}',
+                expires=9.5,
+                verdict=Verdict.DENIED,
+                by="ann",
+                reason="too much",
+                decided=4.0,
+            ),
+            Approval(call="ns.add.ns.math.t1.2.0", function="add", arguments="{}", expires=9.5),
+        ),
+        parked_attempt=2,
+        parked=3.0,
+    ),
+    "approval_needed": ApprovalNeeded.model_validate(
+        PLACE | {"call": "c1", "tool": "add", "arguments": "{}", "expires": 9.5, "number": 1}
     ),
     "started": Started.model_validate(PLACE | {"worker": "w1"}),
     "text_delta": TextDelta.model_validate(PLACE | {"text": "fünf"}),

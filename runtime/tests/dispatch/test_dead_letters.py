@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from runtime.contract.approval import Approval
 from runtime.contract.messages import CallResult, Failed, FailureReason
 from runtime.contract.messages import Outcome as CallOutcome
 from runtime.contract.runs import RunState
@@ -55,6 +56,21 @@ async def test_a_task_delivered_too_often_ends_and_is_kept(scene: Scene) -> None
     assert (record.state, record.reason) == (RunState.FAILED, FailureReason.DEAD_LETTERED)
     assert isinstance(event, Failed)
     assert event.message == record.message
+
+
+@pytest.mark.fault(9)
+async def test_a_message_from_before_its_run_was_parked_ends_nothing(scene: Scene) -> None:
+    task = new_task()
+    approval = Approval(call="c1", function="add", arguments="{}", expires=2e9)
+    await scene.runs.park(await scene.runs.begin(await scene.accept(task), "w"), (approval,))
+    await scene.publish(task)
+    await scene.exhaust(scene.tasks)
+
+    async with scene.dispatching():
+        await until_empty(scene, Stream.TASKS)
+
+    assert (await scene.held(task)).record.state is RunState.PARKED
+    assert await scene.letters() == []
 
 
 async def empty(scene: Scene, stream: Stream) -> bool:

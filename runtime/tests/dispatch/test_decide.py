@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.contract.approval import Approval, Verdict
 from runtime.contract.messages import (
     CallResult,
     Cancelled,
@@ -26,6 +27,7 @@ from runtime.dispatch.decide import (
     Release,
     Repeat,
     Rest,
+    Resume,
     Write,
     due,
     gave_up,
@@ -73,6 +75,41 @@ NOBODY = "no worker of ns/math took it"
 SILENT = "its worker w was not heard of again"
 WAITING, QUEUED, RUNNING = RunState.WAITING, RunState.QUEUED, RunState.RUNNING
 LAST = DEADLINE + GRACE_SECONDS
+
+
+def parked(*expires: float, decided: int = 0, cancel: bool = False) -> RunRecord:
+    """Parked long after its deadline; the first `decided` approvals are."""
+    approvals = tuple(
+        Approval(
+            call=f"c{number}",
+            function="add",
+            arguments="{}",
+            expires=at,
+            verdict=Verdict.APPROVED if number < decided else None,
+        )
+        for number, at in enumerate(expires)
+    )
+    run = record(RunState.PARKED, cancel=cancel, attempt=1)
+    return run.model_copy(update={"approvals": approvals, "parked": DEADLINE})
+
+
+@pytest.mark.parametrize(
+    ("run", "unwanted", "outcome"),
+    [
+        pytest.param(parked(901, 902), False, LookAgain(901), id="nobody has decided"),
+        pytest.param(parked(901, 902, decided=1), False, LookAgain(902), id="one is decided"),
+        pytest.param(parked(899, 902), False, LookAgain(902), id="one has expired"),
+        pytest.param(parked(901, 902, decided=2), False, Resume(), id="both are decided"),
+        pytest.param(parked(899, 900), False, Resume(), id="both have expired"),
+        pytest.param(parked(899, 902, decided=1), True, Cancel(), id="its Agent is deleted"),
+        pytest.param(parked(901, cancel=True), False, cancelled(), id="cancelled"),
+        pytest.param(parked(901, cancel=True), True, cancelled(), id="cancelled by deletion"),
+    ],
+)
+def test_a_parked_run_waits_for_people_alone(
+    run: RunRecord, *, unwanted: bool, outcome: object
+) -> None:
+    assert due(run, now=900, cancelled_since=None, unwanted=unwanted) == outcome
 
 
 @pytest.mark.parametrize(

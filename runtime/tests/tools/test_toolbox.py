@@ -278,11 +278,6 @@ def test_two_functions_of_one_name_are_refused() -> None:
     )
 
 
-def test_a_tool_that_needs_approval_is_refused() -> None:
-    with pytest.raises(BadSpec, match=r"the Tool team/add has approval\.required"):
-        offers((binding(approval_required=True),), {ADD: said_of(tool_config(), (SPEC,))})
-
-
 def test_a_function_without_a_usable_schema_is_refused() -> None:
     broken = FunctionSpec(name="add", input_schema={"type": "nothing"})
     with pytest.raises(BadSpec, match="the input schema of add of the Tool team/add is no JSON"):

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from runtime.contract.agent_config import Framework
-from runtime.tests.agents import ON_A_MODEL, Config, answer
+from runtime.tests.agents import Config, answer
 from runtime.tests.resuming import (
     Attempts,
     Made,
@@ -18,6 +18,7 @@ from runtime.tests.resuming import (
     test_an_agent_that_restarts_keeps_nothing_and_asks_again,
     test_another_version_of_the_agent_begins_anew,
     test_attempts_share_the_limit_of_turns,
+    test_equal_calls_are_told_apart,
     test_it_goes_on_as_often_as_need_be,
     test_no_key_is_kept,
     test_what_cannot_be_used_begins_the_run_anew,
@@ -30,12 +31,14 @@ __all__ = [
     "test_an_agent_that_restarts_keeps_nothing_and_asks_again",
     "test_another_version_of_the_agent_begins_anew",
     "test_attempts_share_the_limit_of_turns",
+    "test_equal_calls_are_told_apart",
     "test_it_goes_on_as_often_as_need_be",
     "test_no_key_is_kept",
     "test_what_cannot_be_used_begins_the_run_anew",
 ]
 
-pytestmark = ON_A_MODEL
+# One event loop for all, as in a worker: the clients of models keep their connections in it.
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -1,0 +1,210 @@
+"""A run that needs a person: from the call to the parked record, and on from there."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from runtime.adapters.port import Answer, Run, Step, Text
+from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
+from runtime.contract.approval import Verdict
+from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
+from runtime.contract.runs import PARKED_ATTEMPT, RunState
+from runtime.contract.subjects import Bucket, run_key
+from runtime.state.checkpoints import Checkpoints
+from runtime.tests.agent.test_handler import MATH, Place
+from runtime.tests.agents import ADD, SPEC
+from runtime.tools.approvals import Approvals
+from runtime.tools.numbering import Numbering
+from runtime.tools.port import Agreement, Announce, ToolFailure, ToolFunction
+from runtime.transport.port import PayloadTooLarge
+from runtime.worker.outcomes import Done
+
+BINDING = ToolBinding(tool=ADD, approval_required=True)
+
+
+class Asking:
+    """A toolbox with one function, which needs a person and then says what it was given."""
+
+    def bind(
+        self,
+        task: Task,
+        announce: Announce,
+        numbering: Numbering | None = None,
+        agreement: Agreement | None = None,
+    ) -> tuple[ToolFunction, ...]:
+        del task, announce, numbering
+        assert isinstance(agreement, Approvals)
+
+        async def call(arguments: dict[str, Any]) -> str:
+            await agreement.agreed(arguments["key"], "add", "{}", seconds=60)
+            return f"did {arguments['key']}"
+
+        return (ToolFunction(SPEC, ADD, call),)
+
+
+async def calling(run: Run) -> AsyncIterator[Step]:
+    """Ask for two calls at once, and say what came of them."""
+    yield Text("Let me see. ")
+    (add,) = run.tools
+
+    async def made(key: str) -> str:
+        try:
+            return await add.call({"key": key})
+        except ToolFailure as failure:
+            return str(failure)
+
+    first, second = await asyncio.gather(made("c1"), made("c2"))
+    yield Answer(f"{first}, {second}")
+
+
+def place_of(script: Any = calling, **config: Any) -> Place:
+    place = Place(script, tools=(BINDING,), **config)
+    place.handler.toolbox = Asking()
+    return place
+
+
+async def decided(place: Place, task: Task, *verdicts: Verdict) -> None:
+    """What the server and the dispatcher do, up to the message."""
+    held = await place.runs.get(MATH, task.id)
+    assert held is not None
+    record = held.record
+    for number, verdict in enumerate(verdicts):
+        record = record.deciding(number, verdict, by="ann", reason=None, now=time.time())
+    resumed = record.resuming(time.time())
+    await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), resumed.encode())
+    await place.link.outbox.publish(
+        place.queue.subjects.tasks(MATH),
+        resumed.task.encode(),
+        headers={PARKED_ATTEMPT: str(resumed.parked_attempt)},
+    )
+
+
+async def test_a_run_parks_with_every_call_that_needs_a_person_and_holds_nothing() -> None:
+    place = place_of()
+    task = await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(task)
+    assert (record.state, record.worker, record.spent) == (RunState.PARKED, None, 0)
+    assert [one.call for one in record.approvals] == ["c1", "c2"]
+    events = [event for event in place.events() if isinstance(event, ApprovalNeeded)]
+    assert [(event.call, event.left) for event in events] == [("c1", 1), ("c2", 0)]
+    assert events == record.needs(events[0].seq)
+
+
+async def test_it_goes_on_with_what_was_decided() -> None:
+    place = place_of()
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    await decided(place, task, Verdict.APPROVED, Verdict.DENIED)
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(task)
+    assert record.text == "did c1, ann did not agree to this call of add"
+    assert (record.attempt, record.spent) == (2, 1)
+    assert [(one.verdict, one.by) for one in record.approvals] == [
+        (Verdict.APPROVED, "ann"),
+        (Verdict.DENIED, "ann"),
+    ]
+
+
+@pytest.mark.fault(9)
+async def test_a_message_whose_ack_was_lost_when_the_run_was_parked_begins_nothing() -> None:
+    place = place_of()
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    await place.publish(task.encode())
+    assert await place.handler.handle(await place.delivery(2)) == Done()
+    await decided(place, task, Verdict.APPROVED, Verdict.APPROVED)
+    newer = await place.delivery()
+    await place.publish(task.encode())
+    assert await place.handler.handle(await place.delivery(3)) == Done()
+    assert len(place.adapter.runs) == 1
+    assert await place.handler.handle(newer) == Done()
+    assert (await place.record(task)).state is RunState.COMPLETED
+
+
+async def test_who_cancels_at_that_moment_is_heard() -> None:
+    async def cancelled_meanwhile(run: Run) -> AsyncIterator[Step]:
+        held = await place.runs.get(MATH, run.task)
+        assert held is not None
+        asked = held.record.model_copy(update={"cancel_requested": True})
+        await place.link.store(Bucket.RUNS).put(run_key(MATH, run.task), asked.encode())
+        async for step in calling(run):
+            yield step
+
+    place = place_of(cancelled_meanwhile)
+    task = await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(task)
+    assert (record.state, record.approvals) == (RunState.CANCELLED, ())
+
+
+async def test_calls_that_the_queue_does_not_take_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def too_large(*_: object) -> None:
+        raise PayloadTooLarge("it has 2 MiB")
+
+    place = place_of()
+    monkeypatch.setattr(place.runs, "park", too_large)
+    task = await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(task)
+    assert record.reason is FailureReason.RESULT_TOO_LARGE
+    assert record.message == "the calls that need a person are larger than the queue takes"
+
+
+async def test_a_worker_that_stops_at_that_moment_hands_the_run_back() -> None:
+    asking = asyncio.Event()
+
+    async def noticed(run: Run) -> AsyncIterator[Step]:
+        asking.set()
+        async for step in calling(run):
+            yield step
+
+    place = place_of(noticed)
+    task = await place.accept()
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await asyncio.wait_for(asking.wait(), 5)
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    record = await place.record(task)
+    assert (record.state, record.spent, record.approvals) == (RunState.QUEUED, 0, ())
+
+
+@pytest.mark.parametrize("on_crash", OnCrash)
+async def test_whatever_follows_a_crash_a_parked_run_goes_on_where_it_was(
+    on_crash: OnCrash,
+) -> None:
+    async def kept(run: Run) -> AsyncIterator[Step]:
+        assert run.checkpoint is not None
+        found = await run.checkpoint.load()
+        if found is None:
+            await run.checkpoint.save(b"so far")
+            async for step in calling(run):
+                yield step
+        else:
+            yield Answer(found.decode())
+
+    place = place_of(kept, retry=Retry(on_crash=on_crash))
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    await decided(place, task, Verdict.APPROVED, Verdict.APPROVED)
+    await place.handler.handle(await place.delivery())
+    assert (await place.record(task)).text == "so far"
+
+
+async def test_after_a_crash_an_agent_that_does_not_resume_begins_anew_here_too() -> None:
+    async def anew(run: Run) -> AsyncIterator[Step]:
+        assert run.checkpoint is not None
+        yield Answer(f"found {await run.checkpoint.load()!r}")
+
+    place = place_of(anew, retry=Retry(on_crash=OnCrash.RESTART))
+    task = await place.accept(attempt=2, parked_attempt=0, state=RunState.QUEUED)
+    store = place.link.store(Bucket.CHECKPOINTS)
+    await Checkpoints(store).of(MATH, task.id, 2).save(b"old")
+    await place.handler.handle(await place.delivery())
+    assert (await place.record(task)).text == "found None"
