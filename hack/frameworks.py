@@ -98,8 +98,8 @@ LIMITS
 
 ## What no framework is asked for
 
-Structured output: the platform has no field for it yet. What becomes of a call of another agent on
-the queue concerns more than one process, which the kit does not start.
+What becomes of a call of another agent on the queue concerns more than one process, which the kit
+does not start.
 
 ## What a run goes on from
 

@@ -11,6 +11,7 @@ from openai import DefaultAsyncHttpxClient
 
 from runtime.adapters.scope import current
 from runtime.contract.agent_config import AgentConfig
+from runtime.contract.messages import Options
 
 RETRIES = 1  # for a server that has just gone; it tries a model several times itself
 
@@ -55,9 +56,16 @@ class PlatformModel(OpenAIConfig):
         wishes = {
             "temperature": options.temperature,
             "max_completion_tokens": options.max_output_tokens,
+            "extra_body": self._body(options),
         }
         given: Any = {name: value for name, value in wishes.items() if value is not None}
         return OpenAIConfig.create(replace(self, **given))
+
+    def _body(self, options: Options) -> dict[str, Any] | None:
+        """What AG2 has no setting for; its own schemas belong to agents and not to runs."""
+        if options.output is None:
+            return None
+        return {**(self.extra_body or {}), "response_format": options.output.in_chat()}
 
 
 def streaming(model: Any) -> Any:

@@ -24,6 +24,7 @@ from beeai_framework.template import PromptTemplate
 from runtime.adapters.beeai_copy import copied, forget
 from runtime.adapters.beeai_events import Told
 from runtime.adapters.beeai_failures import NO_ANSWER, about
+from runtime.adapters.beeai_output import expected
 from runtime.adapters.beeai_resume import VERSION, remember
 from runtime.adapters.beeai_tools import PlatformTool
 from runtime.adapters.failures import telling
@@ -150,7 +151,7 @@ class BeeAIAdapter:
         agent = await self._make(run, partial(remember, recorded=recorded))
         await agent.memory.add_many(_messages(run.history))
         told = Told(agent, scope)
-        going = agent.run(_messages(run.input), **self._limits())
+        going = agent.run(_messages(run.input), **self._limits(), **expected(run.options.output))
         running = asyncio.create_task(told.listen_to(going), name=f"agent of {run.task}")
         try:
             async with contextlib.aclosing(told.steps()) as steps:

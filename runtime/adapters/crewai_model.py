@@ -73,6 +73,8 @@ class PlatformModel(OpenAICompletion):  # type: ignore[misc]  # the checker has 
                 params["temperature"] = options.temperature
             if options.max_output_tokens is not None:
                 params["max_completion_tokens"] = options.max_output_tokens
+            if options.output is not None:
+                params.setdefault("response_format", options.output.in_chat())
         return params
 
     @override

@@ -47,6 +47,12 @@ class PlatformModel(ChatOpenAI):
                 payload["temperature"] = options.temperature
             if options.max_output_tokens is not None:
                 payload["max_completion_tokens"] = options.max_output_tokens
+            if options.output is not None:
+                # Beside it: LangChain would parse what it knows of, and take strict tools alone.
+                payload["extra_body"] = {
+                    **(payload.get("extra_body") or {}),
+                    "response_format": options.output.in_chat(),
+                }
         return payload
 
     @override

@@ -151,6 +151,7 @@ class Loop:
         wishes = {
             "temperature": run.options.temperature,
             "max_output_tokens": run.options.max_output_tokens,
+            "text": {"format": output.in_responses()} if (output := run.options.output) else None,
             "instructions": "\n\n".join(
                 text for text in (self.instructions, run.options.instructions) if text
             ),

@@ -36,6 +36,12 @@ class EmptyAnswer(AgentFailure):
     reason = FailureReason.EMPTY_ANSWER
 
 
+class WrongFormat(AgentFailure):
+    """The answer has not the form that the client asked for."""
+
+    reason = FailureReason.WRONG_FORMAT
+
+
 class BudgetExceeded(AgentFailure):
     """The task used more than `spec.budget` allows."""
 

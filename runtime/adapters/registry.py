@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 
 from runtime.adapters.port import Adapter, BadAgent, Build
+from runtime.adapters.structured import Structured
 from runtime.contract.agent_config import AgentConfig, Framework
 from runtime.contract.catalogue import FunctionSpec
 from runtime.tools.errors import BadSpec
@@ -38,9 +39,10 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
             f"build spec.source.module.image FROM the runtime image for {config.framework}"
         ) from error
     try:
-        return await make(config, specs)
+        adapter = await make(config, specs)
     except BadSpec as error:
         raise BadAgent(str(error)) from error
+    return Structured(adapter, hands_over=config.declarative is not None)
 
 
 def default_environment(config: AgentConfig, environment: MutableMapping[str, str]) -> None:

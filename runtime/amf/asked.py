@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.amf.errors import BadRequest, TooLarge
+from runtime.amf.wanted import wanted_in_chat, wanted_in_responses
 from runtime.contract.messages import Message, Options, Role
 
 ROLES = {
@@ -43,9 +44,10 @@ class Asked:
 
     @property
     def size(self) -> int:
-        """How many bytes of text the client sent."""
-        texts = [message.text for message in self.input]
-        return sum(len(text.encode()) for text in (*texts, self.options.instructions or ""))
+        """How many bytes the client sent: texts, and the form that the answer is to have."""
+        texts = [*(message.text for message in self.input), self.options.instructions or ""]
+        output = self.options.output
+        return sum(len(text.encode()) for text in texts) + (len(output.encode()) if output else 0)
 
     def check_size(self, limit: int) -> None:
         """Refuse what is over `limit`, in bytes.
@@ -82,6 +84,7 @@ def asked(request: Any) -> Asked:
             instructions=request.instructions,
             temperature=request.temperature,
             max_output_tokens=request.max_output_tokens,
+            output=wanted_in_responses(request.text),
         ),
         previous=request.previous_response_id,
         conversation=request.conversation,
@@ -113,6 +116,7 @@ def asked_in_chat(request: Any) -> Asked:
             stream=bool(request.stream),
             temperature=request.temperature,
             max_output_tokens=request.max_completion_tokens or request.max_tokens,
+            output=wanted_in_chat(request.response_format),
         ),
         store=False,
     )
@@ -179,11 +183,6 @@ def _empty(value: Any) -> bool:
     return not value
 
 
-def _plain_text(value: Any) -> bool:
-    shape = getattr(value, "format", None)
-    return not shape or shape.get("type") == "text"
-
-
 def _no_effort(value: Any) -> bool:
     return value.effort is None and value.summary is None
 
@@ -204,7 +203,6 @@ RESPONSES: Mapping[str, Allowed] = {
     "top_p": _one_of(1),
     "frequency_penalty": _one_of(0),
     "presence_penalty": _one_of(0),
-    "text": _plain_text,
     "tool_choice": _one_of("auto"),
     "tools": _empty,
     "include": _empty,
@@ -227,7 +225,6 @@ CHAT: Mapping[str, Allowed] = {
     "logprobs": _empty,
     "n": _one_of(1),
     "parallel_tool_calls": bool,
-    "response_format": lambda value: value.type == "text",
     "seed": _empty,
     "stop": _empty,
     "stream_options": _usage_at_most,

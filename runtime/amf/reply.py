@@ -24,6 +24,8 @@ STATUS = {
     RunState.PARKED: "queued",
 }
 
+TEXT = {"type": "text"}
+
 type AtEnd = Callable[[], Awaitable[None]]
 
 
@@ -65,7 +67,7 @@ def response_object(record: RunRecord) -> Wire:
         "previous_response_id": f"resp_{asked.previous}" if asked.previous else None,
         "store": asked.store,
         "temperature": options.temperature,
-        "text": {"format": {"type": "text"}},
+        "text": {"format": options.output.in_responses() if options.output else TEXT},
         "tool_choice": "auto",
         "tools": [],
         "top_p": None,

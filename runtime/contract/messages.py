@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from runtime.contract.output_format import OutputFormat
 from runtime.contract.value import SCHEMA_VERSION, ObjectName, Value
 
 
@@ -44,12 +45,14 @@ class Options(Value):
         stream            publish text as it appears; otherwise only whole steps are published.
         instructions      replaces nothing: it is added to the agent's own instructions.
         temperature, max_output_tokens   handed to the model where the framework can.
+        output            the form of the answer; null for text.
     """
 
     stream: bool = False
     instructions: str | None = None
     temperature: float | None = None
     max_output_tokens: int | None = None
+    output: OutputFormat | None = None
 
 
 class ResponseOptions(Value):
@@ -178,6 +181,7 @@ class FailureReason(StrEnum):
     AGENT_ERROR = "AgentError"
     MODEL_ERROR = "ModelError"
     EMPTY_ANSWER = "EmptyAnswer"
+    WRONG_FORMAT = "WrongFormat"
     BUDGET_EXCEEDED = "BudgetExceeded"
     TIMED_OUT = "TimedOut"
     RESULT_TOO_LARGE = "ResultTooLarge"

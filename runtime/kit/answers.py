@@ -1,17 +1,30 @@
 """Scenarios of what an agent says."""
 
 import asyncio
+import contextlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from runtime.adapters.port import Answer, Run, Step, Text, Used
+from runtime.adapters.port import Answer, Run, Step, Text, Used, WrongFormat
 from runtime.contract.messages import Message, Role
+from runtime.contract.output_format import OutputFormat
 from runtime.kit.scenario import Need, Scenario
 from runtime.kit.trial import Trial, Unmet, number, question, quoted, tool, word
 
 AT_ONCE = 4  # runs
 FEWEST_PIECES = 2  # of a text that streams
 MODES = (False, True)
+NUMBER = OutputFormat(
+    name="number",
+    json_schema={
+        "type": "object",
+        "properties": {"number": {"type": "integer"}},
+        "required": ["number"],
+        "additionalProperties": False,
+    },
+    strict=True,
+)
 
 
 async def answer(trial: Trial) -> None:
@@ -104,6 +117,26 @@ async def instructions(trial: Trial) -> None:
         raise Unmet(f"told to begin with {first}, the agent answers {quoted(said)}")
 
 
+async def structured(trial: Trial) -> None:
+    """A number of the question is where the client's schema wants it, and nothing else is said."""
+    for stream in MODES:
+        wanted = number()
+        try:
+            said = await trial.answer(
+                question(f"Say the number {wanted}.", stream=stream, output=NUMBER)
+            )
+        except WrongFormat as error:
+            raise trial.undone(str(error)) from error
+        if _document(said) != {"number": wanted}:
+            raise trial.undone(f"asked for the number {wanted}, the agent answers {quoted(said)}")
+
+
+def _document(said: str) -> object:
+    with contextlib.suppress(ValueError):
+        return json.loads(said)
+    return None
+
+
 async def concurrent(trial: Trial) -> None:
     """Each run says its own word, and none says another's."""
     words = [word() for _ in range(AT_ONCE)]
@@ -178,6 +211,12 @@ SAYING = (
         name="instructions of the client",
         expects="the client's own instructions are heard beside the agent's",
         check=instructions,
+        needs=frozenset({Need.MODEL}),
+    ),
+    Scenario(
+        name="structured output",
+        expects="the answer is one JSON document that fits the client's schema",
+        check=structured,
         needs=frozenset({Need.MODEL}),
     ),
     Scenario(

@@ -13,6 +13,7 @@ SCENARIOS_BY_CAPABILITY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType
         "Usage": ("usage",),
         "Conversations": ("conversation",),
         "Instructions": ("instructions of the client",),
+        "StructuredOutput": ("structured output",),
         "Concurrency": ("concurrent runs",),
         "Tools": ("tool call", "tool error"),
         "ParallelTools": ("parallel tool calls",),

@@ -1,6 +1,7 @@
 """What every adapter keeps, shown by agents from instructions: one class of tests for all."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from runtime.adapters.port import (
 from runtime.adapters.registry import build
 from runtime.contract.agent_config import AgentConfig, Budget, Framework
 from runtime.contract.messages import Message, Role
+from runtime.contract.output_format import OutputFormat
 from runtime.tests.agents import (
     SPEC,
     Config,
@@ -44,6 +46,17 @@ from runtime.transport.port import TransportError
 
 BOTH = pytest.mark.parametrize("stream", [False, True])
 SUM = "2 + 3?"
+TOTAL = OutputFormat(
+    name="sum",
+    json_schema={
+        "type": "object",
+        "properties": {"total": {"$ref": "#/$defs/number"}},
+        "required": ["total"],
+        "additionalProperties": False,
+        "$defs": {"number": {"type": "integer"}},
+    },
+    strict=True,
+)
 
 
 def failing(error: BaseException) -> Callable[[dict[str, Any]], Any]:
@@ -168,6 +181,18 @@ class AdapterContract:
         history = (Message(role=Role.SYSTEM, text='Begin with "Ahoy"'),)
         said = answer(await run(instructed(), asking("Hello", history=history)))
         assert said.startswith("Ahoy")
+
+    @BOTH
+    async def test_a_sum_has_the_form_that_the_client_wants(
+        self, instructed: Config, stream: bool
+    ) -> None:
+        a, b = random.sample(range(100, 900), 2)
+        adapter = await build(instructed(), (SPEC,))
+        asked = asking(f"What is {a} + {b}?", function(), stream=stream, output=TOTAL)
+        steps = await steps_of(adapter, asked)
+        assert json.loads(answer(steps)) == {"total": a + b}
+        assert text(steps) == (answer(steps) if stream else "")
+        assert answer(await steps_of(adapter, asking(SUM, function()))) == "The answer is 5."
 
     async def test_the_model_may_go_on_after_a_failed_tool(self, instructed: Config) -> None:
         add = failing(ToolFailure("the adding machine is on fire"))

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from runtime.adapters.port import AgentFailure, EmptyAnswer, ModelBusy, ModelFailure
+from runtime.adapters.port import AgentFailure, EmptyAnswer, ModelBusy, ModelFailure, WrongFormat
 from runtime.adapters.registry import build
 from runtime.contract.agent_config import Execution
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.output_format import OutputFormat
 from runtime.tests.adapter_contract import BOTH, AdapterContract, fails
 from runtime.tests.agents import SPEC, Config, answer, asking, function, run, steps_of
 from runtime.tests.scripted_model import calling, response, saying, scripted
@@ -99,6 +100,16 @@ class CompletionsContract(AdapterContract):
         assert [role for role, _ in heard] == [role for role, _ in self.prompt]
         for (_, whole), (_, pattern) in zip(heard, self.prompt, strict=True):
             assert re.fullmatch(pattern, whole, re.DOTALL)
+
+    async def test_an_answer_without_the_form_is_asked_for_again(self, instructed: Config) -> None:
+        asked = asking("Say pear", output=OutputFormat())
+        async with scripted(self.ending("A pear."), self.ending("[5]")) as model:
+            with pytest.raises(WrongFormat, match=re.escape("[5] is not of type 'object'")):
+                await run(instructed(url=model.url), asked)
+        first, second = (json.dumps(body) for body in model.requests)
+        wish = "Answer with one JSON object and nothing else"
+        assert first.count(wish) + 1 == second.count(wish) >= 2
+        assert "A pear." in second
 
     async def test_one_run_knows_nothing_of_the_one_before(self, instructed: Config) -> None:
         async with scripted(self.ending("yes")) as model:

@@ -21,6 +21,7 @@ from runtime.contract.messages import Options
 from runtime.contract.subjects import Bucket
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.state.checkpoints import Checkpoint, Checkpoints
+from runtime.tests.adapter_contract import TOTAL
 from runtime.tests.agents import SPEC, answer, asking, cost, steps_of, text
 from runtime.tests.tools.place import MATH, Place, Scripted, adding, task
 from runtime.tools.numbering import Numbering
@@ -182,6 +183,16 @@ async def goes_on(attempts: Made, question: str, calls: int, *, stream: bool = F
     assert answer(steps) == answer(expected)
     assert cost(steps) == cost(expected)
     assert text(steps) == (answer(steps) if stream else "")
+    assert len(place.effects) == 2
+    assert len(place.questions) == len(set(place.questions)) == 3
+
+
+async def test_a_run_goes_on_to_the_form_that_is_wanted(attempts: Made) -> None:
+    expected = answer(await attempts().whole(output=TOTAL))
+    assert set(json.loads(expected)) == {"total"}
+    place = attempts()
+    await place.cut(calls=2, output=TOTAL)
+    assert answer(await place.whole(output=TOTAL)) == expected
     assert len(place.effects) == 2
     assert len(place.questions) == len(set(place.questions)) == 3
 

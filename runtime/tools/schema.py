@@ -1,23 +1,14 @@
-"""JSON schemas that others wrote, and arguments checked against them."""
+"""The schema of arguments, and arguments checked against it."""
 
 from typing import Any
 
-import jsonschema
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
-from jsonschema.protocols import Validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
+from runtime.json_schema import BadSchema, JsonSchema
 from runtime.tools.errors import BadSpec
 from runtime.tools.port import ToolFailure
 
 
 class Schema:
-    """The JSON schema of an arguments object.
-
-    Source:
-        JSON Schema 2020-12, unless the schema itself names another draft.
-    """
+    """The JSON schema of an arguments object."""
 
     def __init__(self, schema: dict[str, Any], *, field: str) -> None:
         """Take a schema; `field` is where it stands.
@@ -25,17 +16,12 @@ class Schema:
         Raises:
             BadSpec: it is no JSON schema, or not one of an object.
         """
-        kind: type[Validator] = jsonschema.validators.validator_for(
-            schema, default=jsonschema.Draft202012Validator
-        )
         try:
-            kind.check_schema(schema)
-        except SchemaError as error:
-            raise BadSpec(f"{field} is no JSON schema: {error.message}") from error
+            self._schema = JsonSchema(schema)
+        except BadSchema as error:
+            raise BadSpec(f"{field} is no JSON schema: {error}") from error
         if schema.get("type", "object") != "object":
             raise BadSpec(f"{field} must be the schema of an object, not of {schema['type']!r}")
-        # An empty registry: a reference that leads out of the schema is never fetched.
-        self._validator = kind(schema, registry=Registry())
 
     def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments themselves.
@@ -44,14 +30,9 @@ class Schema:
             ToolFailure: they do not fit; the sentence tells a model what to change.
         """
         try:
-            error = best_match(self._validator.iter_errors(arguments))
-        except Unresolvable as unresolvable:
-            raise ToolFailure(f"the tool's schema cannot be used: {unresolvable}") from unresolvable
-        if error is not None:
-            raise ToolFailure(f"wrong arguments: {_sentence(error)}")
+            fault = self._schema.fault(arguments)
+        except BadSchema as error:
+            raise ToolFailure(f"the tool's schema cannot be used: {error}") from error
+        if fault is not None:
+            raise ToolFailure(f"wrong arguments: {fault}")
         return arguments
-
-
-def _sentence(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path)
-    return f"{where}: {error.message}" if where else error.message

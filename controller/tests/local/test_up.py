@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
+import pydantic
 import pytest
 from llama_stack_client import LlamaStackClient
 
@@ -203,6 +205,25 @@ def test_a_stream_tells_each_step_once_and_in_order(client: openai.OpenAI) -> No
     assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
     text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
     assert answer in text
+
+
+class Sum(pydantic.BaseModel):
+    """What a client wants to have parsed."""
+
+    total: int
+
+
+def test_an_answer_comes_in_the_form_that_the_client_wants(client: openai.OpenAI) -> None:
+    question, answer = a_sum()
+    response = client.responses.parse(model="math", input=question, text_format=Sum)
+    assert response.output_parsed == Sum(total=int(answer))
+    assert [item.type for item in response.output] == ["mcp_call", "message"]
+    said: Any = [{"role": "user", "content": question}]
+    with client.chat.completions.stream(
+        model="agents/math", messages=said, response_format=Sum
+    ) as stream:
+        chat = stream.get_final_completion()
+    assert chat.choices[0].message.parsed == Sum(total=int(answer))
 
 
 def test_the_llama_stack_client_works_unchanged(up: Platform) -> None:

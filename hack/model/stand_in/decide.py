@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stand_in.fill import MISSING, fill_answer, fitting
-from stand_in.manner import styled
+from stand_in.manner import form, styled
 from stand_in.plan import Plan, Ref, Step, batches, plan
 from stand_in.reading import read
 from stand_in.recall import recall
@@ -77,8 +77,9 @@ def decide(request: Request) -> Answer:
             return Ask((_closing(request.tools, now, text),))
     except LookupError as error:
         raise BadRequest(f"'tools': {error.args[0]}.", "tools") from error
-    if request.schema is not None:
-        return Say(_structured(request.schema, now, text))
+    schema = form(now.instructions) if request.schema is None else request.schema
+    if schema is not None:
+        return Say(_structured(schema, now, text))
     return Say(styled(text, now.instructions))
 
 
@@ -167,26 +168,35 @@ def _echo(prompt: str) -> str:
 
 def _structured(schema: Schema, now: Turn, text: str) -> str:
     """JSON for `schema` from the results of this turn, else from the prompt."""
-    source = " ".join(each.said for each in now.done if not each.failed) or now.prompt
     if not schema:
         return json.dumps({"answer": text})
     try:
-        return json.dumps(fill_answer(schema, text, _whole(source)))
+        return json.dumps(fill_answer(schema, text, _whole(_known(now))))
     except LookupError as error:
         raise BadRequest(f"'response_format': {error.args[0]}.", "response_format") from error
+
+
+def _known(now: Turn) -> str:
+    """What an answer is made of."""
+    return " ".join(each.said for each in now.done if not each.failed) or now.prompt
 
 
 def _closing(tools: Sequence[Tool], now: Turn, text: str) -> Wish:
     """A call where one is forced: the answer to a tool that takes one, else the prompt's values."""
     called = {each.call.name for each in now.done}
-    takers = [tool for tool in tools if tool.name not in called and _takes_text(tool)]
-    takers.sort(key=lambda tool: not stems(tool.name) & _CLOSING)
-    if takers:
-        (name,) = required(takers[0].schema, takers[0].schema)
-        return Wish(takers[0].name, json.dumps({name: styled(text, now.instructions)}))
-    tool = next((tool for tool in tools if tool.name not in called), tools[0])
+    free = [tool for tool in tools if tool.name not in called] or tools[:1]
+    tool = min(free, key=lambda tool: (not _closes(tool), not _takes_text(tool)))
+    if _takes_text(tool) and tool.name not in called:
+        (name,) = required(tool.schema, tool.schema)
+        return Wish(tool.name, json.dumps({name: styled(text, now.instructions)}))
     schema = {**tool.schema, "type": "object"}
+    if _closes(tool):
+        return Wish(tool.name, json.dumps(fill_answer(schema, text, _whole(_known(now)))))
     return Wish(tool.name, json.dumps(fill_answer(schema, now.prompt, _whole(now.prompt))))
+
+
+def _closes(tool: Tool) -> bool:
+    return bool(stems(tool.name) & _CLOSING)
 
 
 def _whole(text: str) -> Clause:

@@ -6,11 +6,15 @@
 | End (finish, close) … with "over" | over stands behind it |
 | Answer in one word | the last word alone |
 | in upper case, in capital letters / in lower case | so written |
+| one JSON object / JSON schema is: {…} | JSON instead of words |
 """
 
+import contextlib
+import json
 import re
 
 from stand_in.reading import typed
+from stand_in.schema import Schema
 
 _WITH = r"\b[^.!?\n\"]*?\bwith\s+(?:[\"'](?P<quoted>[^\"'\n]+)[\"']|(?P<word>\w+))"
 _BEGIN = re.compile(rf"\b(?:begin|start){_WITH}", re.IGNORECASE)
@@ -18,6 +22,17 @@ _END = re.compile(rf"\b(?:end|finish|close){_WITH}", re.IGNORECASE)
 _ONE_WORD = re.compile(r"\bin (?:one|a single) word\b", re.IGNORECASE)
 _UPPER = re.compile(r"\bin (?:upper ?case|capitals|capital letters)\b", re.IGNORECASE)
 _LOWER = re.compile(r"\bin (?:lower ?case|small letters)\b", re.IGNORECASE)
+_ANY_OBJECT = re.compile(r"\bone JSON object\b", re.IGNORECASE)
+_SCHEMA = re.compile(r"\bJSON schema is: (?=\{)", re.IGNORECASE)
+
+
+def form(instructions: str) -> Schema | None:
+    """The schema that an answer is to fit, an empty one for any object; None for words."""
+    if told := _SCHEMA.search(instructions):
+        with contextlib.suppress(json.JSONDecodeError):
+            schema: Schema = json.JSONDecoder().raw_decode(instructions, told.end())[0]
+            return schema
+    return {} if _ANY_OBJECT.search(instructions) else None
 
 
 def styled(text: str, instructions: str) -> str:

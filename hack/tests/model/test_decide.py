@@ -25,6 +25,8 @@ from model_samples import (
 from stand_in.decide import ECHOED_WORDS, decide
 from stand_in.request import BadRequest, Call, Message, Request, Tool
 
+TOLD = tool("final_answer", "Ends the work.", total=INTEGER)
+
 
 def test_a_tool_is_called_and_its_result_is_the_answer(rng: random.Random) -> None:
     a, b, told = (str(rng.randint(-(10**9), 10**9)) for _ in range(3))
@@ -222,9 +224,25 @@ def test_a_forced_call_ends_the_work_with_the_result() -> None:
     assert calls(decide(request)) == [("final_answer", {"response": "The answer is 5."})]
 
 
+@pytest.mark.parametrize("tools", [(ADD, TOLD), (TOLD, ADD)])
+def test_a_closing_tool_takes_what_is_known_in_its_own_form(tools: tuple[Tool, ...]) -> None:
+    question = user("What is 2 + 3?")
+    results = answered(ask(question, tools=(ADD,)), "5")
+    made = Request(model="m", messages=(question, *results), tools=tools, must_call=True)
+    hello = Request(model="m", messages=(user("Hi"),), tools=tools, must_call=True)
+
+    assert calls(decide(made)) == [("final_answer", {"total": 5})]
+    assert calls(decide(hello)) == [("final_answer", {"total": 0})]
+
+
 def structured(schema: Mapping[str, object], *messages: Message) -> object:
     answer = decide(Request(model="m", messages=messages, schema=schema))
     return json.loads(answer.text)  # type: ignore[union-attr]  # no tools, so it is words
+
+
+def test_a_form_that_instructions_ask_for_is_filled() -> None:
+    wanted = system('Answer with one JSON document. Its JSON schema is: {"type": "integer"}')
+    assert say(wanted, user("Say the number 7.")) == "7"
 
 
 def test_a_schema_is_filled_from_the_prompt(rng: random.Random) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from stand_in.manner import styled
+from stand_in.manner import form, styled
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,16 @@ def test_instructions_about_the_form(instructions: str, expected: str) -> None:
 
 def test_nothing_in_one_word_is_nothing() -> None:
     assert styled("", "Answer in one word.") == ""
+
+
+@pytest.mark.parametrize(
+    ("instructions", "schema"),
+    [
+        ("You do sums.", None),
+        ("Answer with one JSON object and nothing else.", {}),
+        ('Be brief. Its JSON schema is: {"type": "integer"}. Be quick.', {"type": "integer"}),
+        ("Its JSON schema is: {broken", None),
+    ],
+)
+def test_instructions_ask_for_json(instructions: str, schema: object) -> None:
+    assert form(instructions) == schema

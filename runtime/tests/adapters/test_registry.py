@@ -3,17 +3,16 @@
 import pytest
 
 from runtime.adapters import registry
-from runtime.adapters.langgraph import LangGraphAdapter
 from runtime.adapters.port import BadAgent
 from runtime.adapters.registry import build, default_environment
 from runtime.contract.agent_config import Framework
-from runtime.tests.agents import Config
+from runtime.tests.agents import Config, answer, asking, steps_of
 
 GRAPH = """
     from langgraph.graph import START, MessagesState, StateGraph
 
     graph = StateGraph(MessagesState)
-    graph.add_node("node", lambda state: {})
+    graph.add_node("node", lambda state: {"messages": [("ai", "I am a graph.")]})
     graph.add_edge(START, "node")
 """
 
@@ -26,7 +25,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_framework_has_an_adapter(config: Config) -> None:
-    assert isinstance(await build(config(GRAPH), ()), LangGraphAdapter)
+    steps = await steps_of(await build(config(GRAPH), ()), asking())
+    assert answer(steps) == "I am a graph."
 
 
 async def test_a_framework_without_an_adapter_is_told(

@@ -11,6 +11,7 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
 from runtime.amf.asked import asked, asked_in_chat
 from runtime.amf.errors import BadRequest, TooLarge
 from runtime.contract.messages import Message, Options, Role
+from runtime.contract.output_format import OutputFormat
 
 
 def request(**fields: Any) -> Any:
@@ -23,6 +24,7 @@ def chat(**fields: Any) -> Any:
 
 
 USER = Message(role=Role.USER, text="2+3?")
+SUM = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
 TOOL = {"type": "function", "name": "add", "parameters": {}}
 
 
@@ -132,7 +134,11 @@ def test_what_asks_for_nothing_special_is_fine(fields: dict[str, Any]) -> None:
     [
         pytest.param({"tools": [TOOL]}, "tools", id="tools of the client"),
         pytest.param({"tool_choice": "required"}, "tool_choice", id="tool choice"),
-        pytest.param({"text": {"format": {"type": "json_object"}}}, "text", id="structured answer"),
+        pytest.param(
+            {"text": {"format": {"type": "json_schema", "name": "sum", "schema": {"type": 5}}}},
+            "text.format.schema",
+            id="no schema of an answer",
+        ),
         pytest.param({"reasoning": {"effort": "low"}}, "reasoning", id="reasoning"),
         pytest.param({"top_p": 0.5}, "top_p", id="top_p"),
         pytest.param({"parallel_tool_calls": False}, "parallel_tool_calls", id="one tool a time"),
@@ -181,6 +187,74 @@ def test_what_is_not_done_is_refused_by_its_name(fields: dict[str, Any], param: 
 
 
 @pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        pytest.param({"type": "text"}, None, id="text"),
+        pytest.param({"type": "json_object"}, OutputFormat(), id="any object"),
+        pytest.param(
+            {"type": "json_schema", "name": "sum", "schema": SUM},
+            OutputFormat(name="sum", json_schema=SUM),
+            id="a schema",
+        ),
+        pytest.param(
+            {
+                "type": "json_schema",
+                "name": "sum",
+                "schema": SUM,
+                "strict": True,
+                "description": "A sum.",
+            },
+            OutputFormat(name="sum", json_schema=SUM, strict=True, description="A sum."),
+            id="all of it",
+        ),
+    ],
+)
+def test_the_form_of_the_answer(said: dict[str, Any], understood: OutputFormat | None) -> None:
+    about = {key: value for key, value in said.items() if key != "type"}
+    response_format = {"type": said["type"]} | ({"json_schema": about} if about else {})
+
+    assert asked(request(text={"format": said})).options.output == understood
+    assert asked_in_chat(chat(response_format=response_format)).options.output == understood
+
+
+def test_a_schema_counts_as_input() -> None:
+    form = {"type": "json_schema", "name": "sum", "schema": SUM | {"description": "x" * 100}}
+    assert 200 < asked(request(text={"format": form})).size < 300
+
+
+@pytest.mark.parametrize(
+    ("about", "param", "said"),
+    [
+        pytest.param({"schema": SUM}, "name", "1 to 64 letters", id="no name"),
+        pytest.param({"name": "a b", "schema": SUM}, "name", "1 to 64 letters", id="its name"),
+        pytest.param({"name": "a"}, "schema", "json_object", id="no schema"),
+        pytest.param(
+            {"name": "a", "schema": {"type": "nothing"}},
+            "schema",
+            "'nothing' is not valid",
+            id="no JSON schema",
+        ),
+        pytest.param(
+            {"name": "a", "schema": {"$ref": "https://example.org/a"}},
+            "schema",
+            "'https://example.org/a' is nowhere in it",
+            id="it leads out",
+        ),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_refused_by_its_field(
+    about: dict[str, Any], param: str, said: str
+) -> None:
+    with pytest.raises(BadRequest, match=said) as refused:
+        asked(request(text={"format": {"type": "json_schema"} | about}))
+    assert refused.value.param == f"text.format.{param}"
+
+    with pytest.raises(BadRequest, match=said) as refused:
+        asked_in_chat(chat(response_format={"type": "json_schema", "json_schema": about}))
+    assert refused.value.param == f"response_format.json_schema.{param}"
+
+
+@pytest.mark.parametrize(
     ("text", "limit", "fits"),
     [
         pytest.param("abcd", 4, True, id="the limit"),
@@ -224,7 +298,11 @@ def test_a_chat_is_read_like_an_input() -> None:
     [
         pytest.param({"tools": [{"type": "function", "function": {"name": "a"}}]}, "tools", id="t"),
         pytest.param({"n": 2}, "n", id="two answers"),
-        pytest.param({"response_format": {"type": "json_object"}}, "response_format", id="format"),
+        pytest.param(
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "sum"}}},
+            "response_format.json_schema.schema",
+            id="no schema of an answer",
+        ),
         pytest.param({"stop": "x"}, "stop", id="stop"),
         pytest.param({"seed": 1}, "seed", id="seed"),
         pytest.param(

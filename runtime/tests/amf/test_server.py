@@ -4,7 +4,10 @@ import asyncio
 from typing import Any
 
 import openai
+import pydantic
 import pytest
+from openai.lib._pydantic import to_strict_json_schema
+from openai.types.responses import ResponseFormatTextJSONSchemaConfig
 
 from runtime.contract.messages import Message, Role
 from runtime.tests.amf.clients import agent, openai_client, random_words, stack_client
@@ -177,3 +180,51 @@ async def test_a_chat_with_an_agent_that_fails_is_an_error_and_one_run(
                 pass
 
     assert len(actor.seen) == 1
+
+
+class Sum(pydantic.BaseModel):
+    """What a client wants to have parsed."""
+
+    total: int
+    note: str | None = None
+
+
+async def with_a_document(play: Play) -> None:
+    """Say one sum, as its client has asked for."""
+    output = play.task.options.output
+    assert output is not None
+    assert (output.name, output.strict) == ("Sum", True)
+    assert output.json_schema == to_strict_json_schema(Sum)
+    document = '{"total": 5, "note": null}'
+    texts = [said(document)] if play.task.options.stream else []
+    await play.perform([started(), *texts, completed(document)])
+
+
+async def test_an_answer_is_parsed_by_the_openai_client(server: Server) -> None:
+    async with agent(server, with_a_document) as (model, _), openai_client(server) as client:
+        response = await client.responses.parse(model=model, input="2+3?", text_format=Sum)
+        async with client.responses.stream(model=model, input="?", text_format=Sum) as stream:
+            streamed = await stream.get_final_response()
+        chat = await client.chat.completions.parse(
+            model=f"agents/{model}",
+            messages=[{"role": "user", "content": "2+3?"}],
+            response_format=Sum,
+        )
+
+    assert response.output_parsed == streamed.output_parsed == Sum(total=5)
+    assert chat.choices[0].message.parsed == Sum(total=5)
+    shown = response.text
+    assert shown is not None
+    assert isinstance(shown.format, ResponseFormatTextJSONSchemaConfig)
+    assert (shown.format.name, shown.format.strict) == ("Sum", True)
+    assert shown.format.schema_ == to_strict_json_schema(Sum)
+
+
+async def test_an_unusable_schema_is_refused_by_its_field(server: Server) -> None:
+    form: Any = {"type": "json_schema", "name": "sum", "schema": {"type": "nothing"}}
+    async with agent(server) as (model, actor), openai_client(server) as client:
+        with pytest.raises(openai.BadRequestError, match="'nothing' is not valid") as refused:
+            await client.responses.create(model=model, input="?", text={"format": form})
+
+    assert refused.value.param == "text.format.schema"
+    assert actor.seen == []

@@ -26,6 +26,7 @@ from runtime.contract.messages import (
     Versioned,
     decode_event,
 )
+from runtime.contract.output_format import OutputFormat
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.value import ObjectName
 
@@ -42,7 +43,11 @@ TASK = Task(
     sequence=3,
     input=(Message(role=Role.USER, text="2+3?"),),
     history=(Message(role=Role.ASSISTANT, text="hello"),),
-    options=Options(stream=True, temperature=0.5),
+    options=Options(
+        stream=True,
+        temperature=0.5,
+        output=OutputFormat(name="sum", json_schema={"enum": [5, None]}, strict=True),
+    ),
     response=ResponseOptions(metadata={"a": "b"}),
     created=1.5,
     deadline=1700000000.5,

@@ -254,6 +254,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "forgets history": (asked(forgetful), {"conversation"}),
     "keeps nothing": (asked(careless), {"resume"}),
     "drops instructions": (asked(wishing(instructions=None)), {"instructions of the client"}),
+    "answers in words": (asked(wishing(output=None)), {"structured output"}),
     "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),
     "mixes up arguments": (asked(calling(swapped)), {"tool call"}),
     "asks other agents for nothing": (asked(calling(mute)), {"sub-agent"}),

@@ -99,6 +99,8 @@ def test_what_an_agent_leaves_undone_is_told_and_is_no_failure(
         "usage": "streaming, it does not ask for stream_options.include_usage",
         "conversation": "the model did not hear what was said before",
         "instructions of the client": "the model did not hear the client's instructions",
+        "structured output": "the answer does not have the form that was asked for: "
+        "it is no JSON: Expecting value: line 1 column 1 (char 0)",
     }
     assert reasons(found, Verdict.NOT_APPLICABLE) == dict.fromkeys(
         CALLING, "the agent does not take the platform's tools: AgentContext.tools"

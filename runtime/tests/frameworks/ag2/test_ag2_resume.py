@@ -14,6 +14,7 @@ from runtime.tests.resuming import (
     Made,
     listened,
     test_a_run_goes_on,
+    test_a_run_goes_on_to_the_form_that_is_wanted,
     test_a_run_of_one_turn_keeps_nothing,
     test_an_agent_that_restarts_keeps_nothing_and_asks_again,
     test_another_version_of_the_agent_begins_anew,
@@ -27,6 +28,7 @@ from runtime.tests.scripted_model import calling, saying, scripted
 
 __all__ = [
     "test_a_run_goes_on",
+    "test_a_run_goes_on_to_the_form_that_is_wanted",
     "test_a_run_of_one_turn_keeps_nothing",
     "test_an_agent_that_restarts_keeps_nothing_and_asks_again",
     "test_another_version_of_the_agent_begins_anew",
