@@ -41,7 +41,8 @@ class Structured:
         return self._adapter.run(run) if output is None else self._formed(run, output)
 
     async def _formed(self, run: Run, output: OutputFormat) -> AsyncGenerator[Step]:
-        form, asked, fault = Form(output), self._told(run, output), ""
+        form = Form(output)
+        asked, fault = self._told(run, output, form.wish), ""
         for _ in range(2):
             said: str | None = None
             answering = cast("AsyncGenerator[Step]", self._adapter.run(asked))
@@ -62,12 +63,12 @@ class Structured:
             fault, asked = found, _corrected(asked, said, f"{found}. {form.wish}")
         raise WrongFormat(f"the answer does not have the form that was asked for: {fault}")
 
-    def _told(self, run: Run, output: OutputFormat) -> Run:
+    def _told(self, run: Run, output: OutputFormat, wish: str) -> Run:
         """The run as the adapter within gets it."""
         if self._hands_over and output.json_schema is not None:
             return run
         # Of any object models have to be told in words, too: OpenAI's refuse to write it else.
-        told = (run.options.instructions, Form(output).wish)
+        told = (run.options.instructions, wish)
         instructions = "\n\n".join(text for text in told if text)
         kept = output if self._hands_over else None
         options = run.options.model_copy(update={"instructions": instructions, "output": kept})
