@@ -303,7 +303,7 @@ async def test_nats_that_is_down_costs_all_together_a_few_seconds(
         *(streams.observe(queue.url, QUERY) for _ in range(200)), return_exceptions=True
     )
 
-    assert time.monotonic() - began < ANSWER_SECONDS
+    assert time.monotonic() - began < 2 * ANSWER_SECONDS, "one may take that long, and no more do"
     assert {type(answer) for answer in answers} == {QueueUnavailable}
     assert all(f"{queue.url} cannot be reached" in str(answer) for answer in answers)
     assert all("Connect call failed" in str(answer) for answer in answers)
