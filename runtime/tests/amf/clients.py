@@ -17,12 +17,16 @@ from runtime.tests.amf.server import Server
 async def agent(
     server: Server, script: Script = echo, **about: Any
 ) -> AsyncIterator[tuple[str, Actor]]:
-    """An Agent of its own, with a worker that plays `script`: its model and its worker."""
+    """An Agent of its own, with a worker that plays `script`: its model and its worker.
+
+    The server is shared and shows a few names at a time, so it goes when the test is done.
+    """
     name = f"a{secrets.token_hex(3)}"
     workload = await server.nats.agent(name)
     entry = await server.add_agent(name, **about)
     async with acting(server.nats, workload, script) as actor:
         yield entry.model, actor
+    await server.remove_agent(entry)
 
 
 async def agent_without_worker(server: Server, **about: Any) -> str:
