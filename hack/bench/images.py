@@ -23,6 +23,7 @@ import sizes
 from figures import By, Measure, Pair, Result, comparison
 from starts import IMPORTS, Start, Starts
 
+from controller.api.agent import Framework as Named
 from controller.desired.agent import IMAGE_BY_FRAMEWORK
 from controller.local.environments import EXTRAS, Environments
 from runtime.contract.agent_config import Framework
@@ -143,14 +144,14 @@ def size_of(framework: Framework, python: str) -> Pair:
     """The framework's packages alone, and the environment of `python` with our code."""
     environment, code = Path(python).parents[1], processes.ROOT / "runtime"
     project = (processes.ROOT / "pyproject.toml").read_text()
-    (extra,) = EXTRAS[IMAGE_BY_FRAMEWORK[framework]]
+    (extra,) = EXTRAS[IMAGE_BY_FRAMEWORK[Named(framework)]]
     return Pair(*sizes.sizes(environment, code, sizes.asked_for(project, extra)))
 
 
 async def measured(frameworks: Sequence[Framework], rounds: int) -> list[Figures]:
     """The figures of each framework, on one queue."""
     environments = Environments(_say)
-    pythons = [await environments.python(IMAGE_BY_FRAMEWORK[each]) for each in frameworks]
+    pythons = [await environments.python(IMAGE_BY_FRAMEWORK[Named(each)]) for each in frameworks]
     with tempfile.TemporaryDirectory(prefix="k8gentai-bench-") as name:
         folder = Path(name)
         async with (

@@ -29,14 +29,15 @@ def sizes(environment: Path, runtime: Path, wanted: Sequence[Requirement]) -> tu
         LookupError: the environment does not hold what is wanted; the message names it.
     """
     (site,) = environment.glob("lib/python3.*/site-packages")
-    installed = {canonicalize_name(one.name): one for one in distributions(path=[str(site)])}
+    found = distributions(path=[str(site)])
+    installed: dict[str, Distribution] = {canonicalize_name(one.name): one for one in found}
     bare = sum(_size(installed[name]) for name in _closure(installed, wanted))
     return bare / MEGABYTE, (_tree(environment) + _code(runtime)) / MEGABYTE
 
 
 def _closure(installed: dict[str, Distribution], wanted: Sequence[Requirement]) -> set[str]:
     seen: set[tuple[str, str]] = set()
-    waiting = [
+    waiting: list[tuple[str, str]] = [
         (canonicalize_name(one.name), extra) for one in wanted for extra in ("", *one.extras)
     ]
     while waiting:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import processes
 import psutil  # type: ignore[import-untyped]  # its stubs are not in the lock
@@ -160,7 +161,8 @@ class Starts:
             async with self._worker(agent, config) as (process, log, began):
                 lives = asyncio.to_thread(processes.wait, process, log, START_SECONDS, first.done)
                 watching = asyncio.create_task(lives)
-                await asyncio.wait({first, watching}, return_when=asyncio.FIRST_COMPLETED)
+                racing: set[asyncio.Future[Any]] = {first, watching}
+                await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
                 if not first.done():
                     await watching  # it says why
                 start = weighed(process, time.perf_counter() - began)
