@@ -1,4 +1,5 @@
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,28 @@ pytest.register_assert_rewrite(
     "runtime.tests.completions_contract",
     "runtime.tests.own_agent_contract",
 )
+
+SET_BY_BUILD = (
+    "LLAMA_STACK_CLIENT_BASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+)
+
+
+@pytest.fixture(autouse=True)
+def clients_environment() -> Iterator[None]:
+    """What `registry.build` sets for a user's own code goes with the test that builds.
+
+    Processes that later tests start would inherit it, and ask a server that is gone.
+    """
+    before = {name: os.environ.get(name) for name in SET_BY_BUILD}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ class Generation:
 
     Shape:
         `prefix` is `<inbox of the workload>.<random>`: replies come to `<prefix>.r.<number>`,
-        pulled messages to `<prefix>.p.<…>`, so that two generations never hear the same reply.
+        pulled messages to `<prefix>.p.<stream>.<number>`, so that neither two generations nor two
+        inboxes of one ever hear the same.
     """
 
     def __init__(self, queue: Queue, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract.subjects import Stream
+from runtime.contract.subjects import DISPATCHER_DURABLE, Stream
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
@@ -239,3 +240,29 @@ async def test_a_worker_stops_although_its_server_goes_meanwhile(nats: RunningSt
         await nats.server.stop(signal.SIGKILL)
 
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_two_inboxes_of_one_connection_ask_each_for_itself(nats: RunningStack) -> None:
+    """What ends a request of one must not have the other ask again, and both ask more and more."""
+    dispatcher = await nats.serving(Role.DISPATCHER)
+    queue, streams = nats.queue(dispatcher), (Stream.CALLS, Stream.ADVISORIES)
+    async with (
+        nats.link_as(dispatcher) as link,
+        nats.connect_as(OPERATOR_WORKLOAD) as operator,
+    ):
+        infos = [
+            f"$JS.API.CONSUMER.INFO.{link.subjects.stream(stream)}.{DISPATCHER_DURABLE}"
+            for stream in streams
+        ]
+        with Keeper(queue, prove(queue), ack_wait_seconds=ACK_WAIT) as keeper:
+            inboxes = [
+                await link.inbox(keeper, stream, DISPATCHER_DURABLE, slots=4, hold_seconds=60)
+                for stream in streams
+            ]
+            await asyncio.sleep(4)  # each request lives for one second here
+            waiting = [
+                json.loads((await operator.request(info)).data)["num_waiting"] for info in infos
+            ]
+            for inbox in inboxes:
+                await inbox.stop()
+    assert max(waiting) <= 1
