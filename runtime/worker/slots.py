@@ -57,8 +57,8 @@ class Slots:
         A run that waits for several agents at once lends its one place.
         """
         self._waiting[run] += 1
-        await self._resize()
         try:
+            await self._resize()
             yield
         finally:
             self._waiting -= Counter({run: 1})  # which drops who waits no more
