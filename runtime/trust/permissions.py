@@ -93,7 +93,6 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
         Account.WORK,
         publish=(
             *server.publish,
-            subjects.every("calls"),
             subjects.every("events"),
             subjects.every("dead"),
             subjects.every("wake"),
