@@ -70,13 +70,20 @@ class Runs:
         )
         return await self._write(held, record)
 
-    async def park(self, held: Held, needed: tuple[Approval, ...]) -> Held:
+    async def park(
+        self, held: Held, needed: tuple[Approval, ...], *, patience_seconds: float = 30
+    ) -> Held:
         """Let the run wait for a person; its attempt is over.
 
         Raises:
             StaleAttempt: the run has moved on, or somebody wants it to end.
+            Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
-        return await self._write(held, held.record.parking(needed, time.time()))
+        try:
+            async with asyncio.timeout(patience_seconds):
+                return await self._write_for_sure(held, held.record.parking(needed, time.time()))
+        except TimeoutError as error:
+            raise Unavailable("that the run waits could not be written") from error
 
     async def end(self, held: Held, end: End, *, patience_seconds: float = 30) -> Held:
         """Write the end of a run; of all who try, one wins.
