@@ -61,6 +61,7 @@ class Structured:
                 yield Answer(said)
                 return
             fault, asked = found, _corrected(asked, said, f"{found}. {form.wish}")
+            run.numbering.begin_again()
         raise WrongFormat(f"the answer does not have the form that was asked for: {fault}")
 
     def _told(self, run: Run, output: OutputFormat, wish: str) -> Run:

@@ -52,6 +52,10 @@ class Numbering:
             if by(work)
         ]
 
+    def begin_again(self) -> None:
+        """Count anew: the same work is done once more, and its calls find what they did before."""
+        self._work.clear()
+
     def restore(self, taken: Iterable[Numbered]) -> None:
         """Take over the calls of an earlier attempt, as work without a name."""
         for call, number in taken:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import override
 
 import pytest
 
@@ -143,3 +144,21 @@ async def test_a_schema_that_cannot_be_used_fails_the_run(schema: dict[str, str]
 )
 def test_a_fence_is_left_out(text: str, within: str) -> None:
     assert unfenced(text) == within
+
+
+async def test_calls_of_the_second_try_find_what_the_first_ones_did() -> None:
+    numbers = []
+
+    @dataclass
+    class Calling(Sayings):
+        @override
+        async def run(self, run: Run) -> AsyncIterator[Step]:
+            numbers.append(run.numbering.take("send"))
+            async for step in super().run(run):
+                yield step
+
+    run = asking(output=SUM)
+    within = Calling([BAD, GOOD])
+    steps = [step async for step in Structured(within, hands_over=True).run(run)]
+    assert steps[-1] == Answer(GOOD)
+    assert numbers == [0, 0]
