@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # its stubs are not in the lock
 import pytest
 
 from controller.clients.jetstream import ANSWER_SECONDS, CONNECT_SECONDS, JetStream
@@ -92,6 +93,9 @@ def _signal(queue: RunningStack, what: signal.Signals) -> None:
     process = queue.server._process
     assert process is not None
     process.send_signal(what)
+    # The kernel stops its threads one after the other.
+    while what is signal.SIGSTOP and psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
 
 
 async def test_what_was_applied_is_what_is_observed(

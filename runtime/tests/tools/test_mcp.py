@@ -46,8 +46,11 @@ class Server:
             while True:
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    ends = map(writer.get_extra_info, ("sockname", "peername"))
                     writer.close()
-                    return
+                    # Where nobody listens yet, a connection may happen to reach itself.
+                    if len(set(ends)) > 1:
+                        return
                 await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
