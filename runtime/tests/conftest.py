@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(
     "runtime.tests.agents",
     "runtime.tests.completions_contract",
     "runtime.tests.own_agent_contract",
+    "runtime.tests.resuming",
 )
 
 SET_BY_BUILD = (

@@ -9,20 +9,21 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+import pytest_asyncio
 
 from runtime.adapters.port import Adapter, AgentFailure, Run, Step
 from runtime.adapters.registry import build
-from runtime.contract.agent_config import AgentConfig, Declarative
+from runtime.contract.agent_config import AgentConfig, Declarative, Framework
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Options
 from runtime.contract.subjects import Bucket
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.state.checkpoints import Checkpoint, Checkpoints
 from runtime.tests.adapter_contract import TOTAL
-from runtime.tests.agents import SPEC, answer, asking, cost, steps_of, text
+from runtime.tests.agents import SPEC, Config, answer, asking, cost, steps_of, text
 from runtime.tests.tools.place import MATH, Place, Scripted, adding, task
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import ToolFunction
@@ -155,23 +156,24 @@ type Made = Callable[..., Attempts]
 """Attempts at a task of the agent under test; `stream` is theirs, further facts its spec's."""
 
 
-@pytest.mark.fault(1)
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("calls", [1, 2])
-async def test_a_run_goes_on(
-    attempts: Made,
-    calls: int,
-    stream: bool,  # a parameter of the table
-) -> None:
-    """The model is asked nothing twice, and no tool does twice what it has done."""
-    await goes_on(attempts, SUMS, calls, stream=stream)
+@pytest_asyncio.fixture(loop_scope="module")
+async def attempts(request: pytest.FixtureRequest, config: Config) -> AsyncIterator[Made]:
+    """Attempts at a task of an agent from instructions, of the framework of the test's class."""
+    contract: type[ResumeContract] = request.cls
+    async with listened(request.getfixturevalue(contract.served_by)) as proxy:
 
+        def made(*, stream: bool = False, restarts: bool = False, **facts: Any) -> Attempts:
+            proxy.calls.clear()
+            given = {"framework": contract.framework, "model": contract.model, **facts}
+            return Attempts(
+                config(url=proxy.url, **given),
+                proxy,
+                stream=stream,
+                restarts=restarts,
+                other_model=contract.other_model,
+            )
 
-@pytest.mark.fault(1)
-@pytest.mark.parametrize("calls", [1, 2])
-async def test_equal_calls_are_told_apart(attempts: Made, calls: int) -> None:
-    """Each has an effect of its own, in whatever attempt it is made."""
-    await goes_on(attempts, EQUAL, calls)
+        yield made
 
 
 async def goes_on(attempts: Made, question: str, calls: int, *, stream: bool = False) -> None:
@@ -185,40 +187,6 @@ async def goes_on(attempts: Made, question: str, calls: int, *, stream: bool = F
     assert text(steps) == (answer(steps) if stream else "")
     assert len(place.effects) == 2
     assert len(place.questions) == len(set(place.questions)) == 3
-
-
-async def test_a_run_goes_on_to_the_form_that_is_wanted(attempts: Made) -> None:
-    expected = answer(await attempts().whole(output=TOTAL))
-    assert set(json.loads(expected)) == {"total"}
-    place = attempts()
-    await place.cut(calls=2, output=TOTAL)
-    assert answer(await place.whole(output=TOTAL)) == expected
-    assert len(place.effects) == 2
-    assert len(place.questions) == len(set(place.questions)) == 3
-
-
-async def test_it_goes_on_as_often_as_need_be(attempts: Made) -> None:
-    place = attempts()
-    await place.cut()
-    await place.cut(calls=2)
-    assert "6" in answer(await place.whole())
-    assert len(place.effects) == 2
-    assert len(place.questions) == len(set(place.questions)) == 3
-
-
-async def test_a_run_of_one_turn_keeps_nothing(attempts: Made) -> None:
-    place = attempts()
-    await place.whole("Hello")
-    assert await place.kept() is None
-
-
-async def test_an_agent_that_restarts_keeps_nothing_and_asks_again(attempts: Made) -> None:
-    place = attempts(restarts=True)
-    await place.cut(calls=2)
-    assert await place.kept() is None
-    assert "6" in answer(await place.whole())
-    assert len(place.effects) == 2
-    assert len(place.questions) == 2 + 3
 
 
 def why_not(caplog: pytest.LogCaptureFixture) -> str:
@@ -236,56 +204,124 @@ def hollow(kept: bytes) -> bytes:
     return json.dumps(json.loads(kept) | {"said": [0]}).encode()
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        pytest.param(lambda _: b"\xc1garbage", "Invalid JSON", id="damaged"),
-        pytest.param(newer, "schema", id="newer"),
-        pytest.param(hollow, "", id="hollow"),
-    ],
-)
-async def test_what_cannot_be_used_begins_the_run_anew(
-    attempts: Made, caplog: pytest.LogCaptureFixture, changed: Callable[[bytes], bytes], said: str
-) -> None:
-    place = attempts()
-    await place.cut(calls=2)
-    kept = await place.kept()
-    assert kept is not None
-    await place.put(changed(kept))
-    with caplog.at_level(logging.WARNING):
+class ResumeContract:
+    """What a run of every framework keeps, and how the next attempt goes on.
+
+    Shape:
+        served_by           the fixture whose value is the address of the model.
+        model, other_model  names that it knows there.
+    """
+
+    framework: ClassVar[Framework]
+    served_by: ClassVar[str] = "model_url"
+    model: ClassVar[str] = "stand-in"
+    other_model: ClassVar[str] = "slow-1"
+
+    @pytest.mark.fault(1)
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("calls", [1, 2])
+    async def test_a_run_goes_on(
+        self,
+        attempts: Made,
+        calls: int,
+        stream: bool,  # a parameter of the table
+    ) -> None:
+        """The model is asked nothing twice, and no tool does twice what it has done."""
+        await goes_on(attempts, SUMS, calls, stream=stream)
+
+    async def test_a_run_goes_on_to_the_form_that_is_wanted(self, attempts: Made) -> None:
+        expected = answer(await attempts().whole(output=TOTAL))
+        assert set(json.loads(expected)) == {"total"}
+        place = attempts()
+        await place.cut(calls=2, output=TOTAL)
+        assert answer(await place.whole(output=TOTAL)) == expected
+        assert len(place.effects) == 2
+        assert len(place.questions) == len(set(place.questions)) == 3
+
+    async def test_it_goes_on_as_often_as_need_be(self, attempts: Made) -> None:
+        place = attempts()
+        await place.cut()
+        await place.cut(calls=2)
         assert "6" in answer(await place.whole())
-    assert said in why_not(caplog)
-    assert len(place.effects) == 2
-    assert len(place.questions) == 2 + 3
+        assert len(place.effects) == 2
+        assert len(place.questions) == len(set(place.questions)) == 3
 
+    async def test_a_run_of_one_turn_keeps_nothing(self, attempts: Made) -> None:
+        place = attempts()
+        await place.whole("Hello")
+        assert await place.kept() is None
 
-@pytest.mark.parametrize("change", ["instructions", "model", "tools"])
-async def test_another_version_of_the_agent_begins_anew(
-    attempts: Made, caplog: pytest.LogCaptureFixture, change: str
-) -> None:
-    place = attempts()
-    await place.cut(calls=2)
-    place.change(change)
-    with caplog.at_level(logging.WARNING):
+    async def test_an_agent_that_restarts_keeps_nothing_and_asks_again(
+        self, attempts: Made
+    ) -> None:
+        place = attempts(restarts=True)
+        await place.cut(calls=2)
+        assert await place.kept() is None
         assert "6" in answer(await place.whole())
-    assert "other instructions, model or tools" in why_not(caplog)
-    assert len(place.effects) == 2
-    assert len(place.questions) == 2 + 3
+        assert len(place.effects) == 2
+        assert len(place.questions) == 2 + 3
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            pytest.param(lambda _: b"\xc1garbage", "Invalid JSON", id="damaged"),
+            pytest.param(newer, "schema", id="newer"),
+            pytest.param(hollow, "", id="hollow"),
+        ],
+    )
+    async def test_what_cannot_be_used_begins_the_run_anew(
+        self,
+        attempts: Made,
+        caplog: pytest.LogCaptureFixture,
+        changed: Callable[[bytes], bytes],
+        said: str,
+    ) -> None:
+        place = attempts()
+        await place.cut(calls=2)
+        kept = await place.kept()
+        assert kept is not None
+        await place.put(changed(kept))
+        with caplog.at_level(logging.WARNING):
+            assert "6" in answer(await place.whole())
+        assert said in why_not(caplog)
+        assert len(place.effects) == 2
+        assert len(place.questions) == 2 + 3
+
+    @pytest.mark.parametrize("change", ["instructions", "model", "tools"])
+    async def test_another_version_of_the_agent_begins_anew(
+        self, attempts: Made, caplog: pytest.LogCaptureFixture, change: str
+    ) -> None:
+        place = attempts()
+        await place.cut(calls=2)
+        place.change(change)
+        with caplog.at_level(logging.WARNING):
+            assert "6" in answer(await place.whole())
+        assert "other instructions, model or tools" in why_not(caplog)
+        assert len(place.effects) == 2
+        assert len(place.questions) == 2 + 3
+
+    async def test_attempts_share_the_limit_of_turns(self, attempts: Made) -> None:
+        place = attempts(iterations=2)
+        await place.cut(calls=2)
+        with pytest.raises(AgentFailure, match="maxIterations"):
+            await place.whole()
+        assert len(place.questions) == 2
+
+    async def test_no_key_is_kept(self, attempts: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "canary")
+        place = attempts()
+        await place.cut(calls=2)
+        kept = await place.kept()
+        assert kept is not None
+        assert b"canary" not in kept
+        assert b"uthorization" not in kept
 
 
-async def test_attempts_share_the_limit_of_turns(attempts: Made) -> None:
-    place = attempts(iterations=2)
-    await place.cut(calls=2)
-    with pytest.raises(AgentFailure, match="maxIterations"):
-        await place.whole()
-    assert len(place.questions) == 2
+class EqualCallsContract(ResumeContract):
+    """The same of frameworks that let a model make one call twice in a row."""
 
-
-async def test_no_key_is_kept(attempts: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "canary")
-    place = attempts()
-    await place.cut(calls=2)
-    kept = await place.kept()
-    assert kept is not None
-    assert b"canary" not in kept
-    assert b"uthorization" not in kept
+    @pytest.mark.fault(1)
+    @pytest.mark.parametrize("calls", [1, 2])
+    async def test_equal_calls_are_told_apart(self, attempts: Made, calls: int) -> None:
+        """Each has an effect of its own, in whatever attempt it is made."""
+        await goes_on(attempts, EQUAL, calls)

@@ -1,7 +1,6 @@
 """Runs of Llama Stack's Responses API that go on behind what was said in an attempt before."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -9,34 +8,9 @@ import pytest_asyncio
 from runtime.contract.agent_config import Framework
 from runtime.tests.agents import Config, answer
 from runtime.tests.clients import close_clients
-from runtime.tests.resuming import (
-    Attempts,
-    Made,
-    listened,
-    test_a_run_goes_on,
-    test_a_run_goes_on_to_the_form_that_is_wanted,
-    test_a_run_of_one_turn_keeps_nothing,
-    test_an_agent_that_restarts_keeps_nothing_and_asks_again,
-    test_another_version_of_the_agent_begins_anew,
-    test_attempts_share_the_limit_of_turns,
-    test_equal_calls_are_told_apart,
-    test_it_goes_on_as_often_as_need_be,
-    test_no_key_is_kept,
-    test_what_cannot_be_used_begins_the_run_anew,
-)
+from runtime.tests.resuming import Attempts, EqualCallsContract, attempts, listened
 
-__all__ = [
-    "test_a_run_goes_on",
-    "test_a_run_goes_on_to_the_form_that_is_wanted",
-    "test_a_run_of_one_turn_keeps_nothing",
-    "test_an_agent_that_restarts_keeps_nothing_and_asks_again",
-    "test_another_version_of_the_agent_begins_anew",
-    "test_attempts_share_the_limit_of_turns",
-    "test_equal_calls_are_told_apart",
-    "test_it_goes_on_as_often_as_need_be",
-    "test_no_key_is_kept",
-    "test_what_cannot_be_used_begins_the_run_anew",
-]
+__all__ = ["attempts"]  # a fixture
 
 # One event loop for all, as in a worker: the clients of models keep their connections in it.
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -48,19 +22,10 @@ async def clients() -> AsyncIterator[None]:
     await close_clients()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def attempts(config: Config, stack_url: str) -> AsyncIterator[Made]:
-    async with listened(stack_url) as proxy:
-
-        def made(*, stream: bool = False, restarts: bool = False, **facts: Any) -> Attempts:
-            proxy.calls.clear()
-            given = {"framework": Framework.LLAMA_STACK, "model": "small/stand-in"} | facts
-            agent = config(url=proxy.url, **given)
-            return Attempts(
-                agent, proxy, stream=stream, restarts=restarts, other_model="small/slow-1"
-            )
-
-        yield made
+class TestInstructed(EqualCallsContract):
+    framework = Framework.LLAMA_STACK
+    served_by = "stack_url"
+    model, other_model = "small/stand-in", "small/slow-1"
 
 
 OWN = """

@@ -1,58 +1,23 @@
 """Runs of AG2 that go on behind the events of an attempt that was cut off."""
 
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from runtime.contract.agent_config import Framework
 from runtime.tests.agents import Config, answer
-from runtime.tests.resuming import (
-    Attempts,
-    Made,
-    listened,
-    test_a_run_goes_on,
-    test_a_run_goes_on_to_the_form_that_is_wanted,
-    test_a_run_of_one_turn_keeps_nothing,
-    test_an_agent_that_restarts_keeps_nothing_and_asks_again,
-    test_another_version_of_the_agent_begins_anew,
-    test_attempts_share_the_limit_of_turns,
-    test_equal_calls_are_told_apart,
-    test_it_goes_on_as_often_as_need_be,
-    test_no_key_is_kept,
-    test_what_cannot_be_used_begins_the_run_anew,
-)
+from runtime.tests.resuming import Attempts, EqualCallsContract, attempts, listened
 from runtime.tests.scripted_model import calling, saying, scripted
 
-__all__ = [
-    "test_a_run_goes_on",
-    "test_a_run_goes_on_to_the_form_that_is_wanted",
-    "test_a_run_of_one_turn_keeps_nothing",
-    "test_an_agent_that_restarts_keeps_nothing_and_asks_again",
-    "test_another_version_of_the_agent_begins_anew",
-    "test_attempts_share_the_limit_of_turns",
-    "test_equal_calls_are_told_apart",
-    "test_it_goes_on_as_often_as_need_be",
-    "test_no_key_is_kept",
-    "test_what_cannot_be_used_begins_the_run_anew",
-]
+__all__ = ["attempts"]  # a fixture
 
 # One event loop for all, as in a worker: the clients of models keep their connections in it.
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def attempts(config: Config, model_url: str) -> AsyncIterator[Made]:
-    async with listened(model_url) as proxy:
-
-        def made(*, stream: bool = False, restarts: bool = False, **facts: Any) -> Attempts:
-            proxy.calls.clear()
-            agent = config(framework=Framework.AG2, url=proxy.url, **facts)
-            return Attempts(agent, proxy, stream=stream, restarts=restarts)
-
-        yield made
+class TestInstructed(EqualCallsContract):
+    framework = Framework.AG2
 
 
 OWN = """
