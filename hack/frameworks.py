@@ -64,7 +64,11 @@ from typing import Final
 
 from controller.api.agent import Framework
 
-CAPABILITIES_BY_FRAMEWORK: Final[Mapping[Framework, tuple[str, ...]]] = MappingProxyType(
+CAPABILITIES: Final = (
+WORDS)
+"""Whatever an Agent may be capable of."""
+
+LACKED_BY_FRAMEWORK: Final[Mapping[Framework, tuple[str, ...]]] = MappingProxyType(
     {
 '''
 FOOT = """\
@@ -148,16 +152,18 @@ def _words(reports: Sequence[Report]) -> Iterator[str]:
 
 def module(reports: Sequence[Report]) -> str:
     """The module that tells the operator, as the formatter leaves it."""
-    lines = [
-        line
-        for report in reports
-        for line in (
-            f"        Framework.{Framework(report.framework).name}: (",
-            *(f'            "{word}",' for word in capabilities(report)),
-            "        ),",
-        )
-    ]
-    return HEAD + "".join(f"{line}\n" for line in lines) + FOOT
+    words = "".join(f'    "{word}",\n' for word in SCENARIOS_BY_CAPABILITY)
+    return HEAD.replace("WORDS", words) + "".join(map(_lacked, reports)) + FOOT
+
+
+def _lacked(report: Report) -> str:
+    """What a framework lacks, as an entry of the module's table."""
+    proved = capabilities(report)
+    lacked = [word for word in SCENARIOS_BY_CAPABILITY if word not in proved]
+    # A single word stays on its line, several get one each.
+    before, after = ("\n            ", "\n        ") if len(lacked) > 1 else ("", "")
+    inner = "".join(f'{before}"{word}",' for word in lacked) + after
+    return f"        Framework.{Framework(report.framework).name}: ({inner}),\n"
 
 
 def _reasons(reports: Sequence[Report]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Final
 from controller.api.agent import Agent, Framework
 from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
-from controller.desired.capabilities import CAPABILITIES_BY_FRAMEWORK
+from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
@@ -103,7 +103,8 @@ def proved(agent: Agent, image: str, site: Site) -> tuple[str, ...]:
     """What its framework was shown to do in our image; of another one nobody knows."""
     framework = agent.spec.framework
     is_ours = image == site.image(IMAGE_BY_FRAMEWORK[framework])
-    return CAPABILITIES_BY_FRAMEWORK[framework] if is_ours else ()
+    lacked = LACKED_BY_FRAMEWORK[framework] if is_ours else CAPABILITIES
+    return tuple(word for word in CAPABILITIES if word not in lacked)
 
 
 def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
