@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, replace
-from typing import override
+from typing import Any, override
 
 import pytest
 
@@ -51,6 +51,13 @@ async def begun(scene: Scene, task: Task | None = None) -> Task:
     return made
 
 
+async def asking(scene: Scene, seconds: float = 60, **writer: Any) -> tuple[Task, Call]:
+    """A run that is under way, and its call of the writer, which the catalogue knows."""
+    task = await begun(scene)
+    await scene.tell_of(WRITER, **writer)
+    return task, new_ask(task, seconds=seconds)
+
+
 async def child(scene: Scene, call: Call) -> Held | None:
     return await scene.runs.get(WRITER, task_of(call.id))
 
@@ -94,9 +101,7 @@ async def none_left(scene: Scene) -> bool:
 
 
 async def test_a_call_becomes_a_task_and_its_end_the_result(scene: Scene) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    task, call = await asking(scene)
     woken = asyncio.Event()
 
     async def on_wake(_: str, data: bytes) -> None:
@@ -120,9 +125,7 @@ async def test_a_call_becomes_a_task_and_its_end_the_result(scene: Scene) -> Non
 async def test_a_worker_begins_the_task_over_the_revision_that_its_message_names(
     scene: Scene,
 ) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    _, call = await asking(scene)
     async with scene.dispatching():
         await scene.publish_ask(call)
         made = await published(scene, call)
@@ -156,9 +159,7 @@ async def test_a_worker_begins_the_task_over_the_revision_that_its_message_names
 async def test_a_bad_end_is_told_to_the_model_that_has_asked(
     scene: Scene, end: Failed | Cancelled, sentence: str
 ) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    _, call = await asking(scene)
     async with scene.dispatching():
         await scene.publish_ask(call)
         await published(scene, call)
@@ -170,9 +171,7 @@ async def test_a_bad_end_is_told_to_the_model_that_has_asked(
 
 
 async def test_an_agent_without_a_worker_fails_in_time(scene: Scene) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER, timeout_seconds=1)
-    call = new_ask(task)
+    _, call = await asking(scene, timeout_seconds=1)
     async with scene.dispatching():
         await scene.publish_ask(call)
         result = await scene.result(call)
@@ -196,9 +195,7 @@ async def test_an_agent_that_is_not_there_is_told_to_the_model(scene: Scene) -> 
 
 
 async def test_an_end_that_came_while_no_dispatcher_was_there_is_brought(scene: Scene) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    _, call = await asking(scene)
     async with scene.dispatching():
         await scene.publish_ask(call)
         await published(scene, call)
@@ -209,9 +206,7 @@ async def test_an_end_that_came_while_no_dispatcher_was_there_is_brought(scene: 
 
 
 async def test_whoever_asks_again_after_a_crash_gets_what_was_made(scene: Scene) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    _, call = await asking(scene)
     async with scene.dispatching():
         await scene.publish_ask(call)
         await published(scene, call)
@@ -234,9 +229,7 @@ async def test_whoever_asks_again_after_a_crash_gets_what_was_made(scene: Scene)
 
 @pytest.mark.parametrize("steps", range(4))
 async def test_a_crash_after_any_step_makes_one_task(scene: Scene, steps: int) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    _, call = await asking(scene)
     await scene.publish_ask(call)
     async with scene.ports() as ports:
         with contextlib.suppress(LeadershipLost, TimeoutError):
@@ -261,9 +254,7 @@ async def follow(ports: Ports) -> None:
 
 async def test_a_late_second_message_publishes_no_second_task(scene: Scene) -> None:
     """By then the queue has forgotten the message id; the first copy is still waiting."""
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task, seconds=600)
+    _, call = await asking(scene, seconds=600)
     old = new_task().model_copy(
         update={"id": task_of(call.id), "agent": WRITER, "created": time.time() - 300}
     )
@@ -277,9 +268,7 @@ async def test_a_late_second_message_publishes_no_second_task(scene: Scene) -> N
 
 
 async def test_a_task_that_a_dead_dispatcher_left_unpublished_is_published(scene: Scene) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    _, call = await asking(scene)
     old = new_task().model_copy(
         update={"id": task_of(call.id), "agent": WRITER, "created": time.time() - 300}
     )
@@ -314,9 +303,7 @@ async def test_a_full_queue_is_tried_again_and_its_agent_has_all_its_time(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtime.dispatch.asks.FULL_SECONDS", 0.2)
-    task = await begun(scene)
-    await scene.tell_of(WRITER, timeout_seconds=30)
-    call = new_ask(task)
+    _, call = await asking(scene, timeout_seconds=30)
     stopping, refusals = asyncio.Event(), [None, None]
     async with scene.ports() as ports:
         crowded = replace(ports, outbox=Crowded(ports.outbox, lambda: None, refusals))
@@ -364,9 +351,7 @@ async def test_nobody_asks_for_a_run_that_there_is_not(
 async def test_the_end_of_a_run_ends_what_it_has_asked_for(
     scene: Scene, *, inherited: bool
 ) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    task, call = await asking(scene)
     async with scene.dispatching():
         await scene.publish_ask(call)
         await published(scene, call)
@@ -395,9 +380,7 @@ async def child_ended(scene: Scene, call: Call, seconds: float = 2) -> None:
 
 
 async def test_a_wish_to_cancel_reaches_the_worker_of_what_was_asked_for(scene: Scene) -> None:
-    task = await begun(scene)
-    await scene.tell_of(WRITER)
-    call = new_ask(task)
+    task, call = await asking(scene)
     async with scene.dispatching():
         await scene.publish_ask(call)
         await published(scene, call)
