@@ -38,7 +38,8 @@ RECENT: Final = timedelta(minutes=2)
 DISPATCH_DELIVERIES: Final = -1
 """No limit: an advisory is delivered again until everything it asks for is done, and so is a call
 of an agent, which waits here while the queue of that agent is full."""
-DISPATCH_PENDING: Final = 256
+DISPATCH_PENDING: Final = -1
+"""No limit: what waits for one full queue must not hold up what others ask for."""
 
 
 def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
