@@ -195,11 +195,13 @@ class Book:
         self._times.pop(ParkedRun(agent, task), None)
         self._waits_no_more(record)
         self._put_open(self._chains.close(task), now)
-        if record.task.asked is not None and now < record.task.asked.deadline:
+        ended = now if record.ended is None else record.ended
+        asked = record.task.asked
+        # Who asked may wait longer than it said then: its clock stands still while it is parked.
+        if asked is not None and now < max(asked.deadline, ended + self._event_seconds):
             self.put(AnsweredRun(agent, task), now)
         if conversation is not None:
             self.put(Conversation(conversation), now)
-        ended = now if record.ended is None else record.ended
         if record.state is not RunState.COMPLETED and ended > now - self._event_seconds:
             self.put(EndedRun(agent, task), now + (0 if inherited else TELLING_SECONDS))
 

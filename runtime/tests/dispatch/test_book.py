@@ -168,9 +168,17 @@ def test_the_end_of_a_run_that_an_agent_has_asked_for_is_brought_to_it(
     assert AnsweredRun(MATH, "t1") in book.take(50)
 
 
+@pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.FAILED])
+def test_an_end_at_its_deadline_is_brought_to_who_may_wait_longer(state: RunState) -> None:
+    """Who asked may be parked, and then its own deadline moves on."""
+    book = Book(event_seconds=3600)
+    note(book, state, asked=ASKED, ended=600, now=601, inherited=True)
+    assert AnsweredRun(MATH, "t1") in book.take(601)
+
+
 def test_an_end_that_no_agent_waits_for_any_more_is_brought_to_nobody() -> None:
     book = Book(event_seconds=3600)
-    note(book, RunState.COMPLETED, asked=ASKED, now=600, inherited=True)
+    note(book, RunState.COMPLETED, asked=ASKED, ended=40, now=3640, inherited=True)
     assert book.next_time is None
 
 
