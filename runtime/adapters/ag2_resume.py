@@ -104,7 +104,13 @@ class Historian:
         if isinstance(event, UsageEvent):
             for cost in costs(event):
                 self.keeper.spent += cost
-        elif event is not self.known and leads_on(event) and context.variables == self._as_given:
+        elif event is not self.known and leads_on(event) and self._is_as_given(context.variables):
             events = await self.stream.history.get_events()
             past = Past(list(filter(is_conversational, events)), tuple(context.prompt))
             await self.keeper.save(past.write)
+
+    def _is_as_given(self, variables: dict[Any, Any]) -> bool:
+        try:
+            return bool(variables == self._as_given)
+        except Exception:  # noqa: BLE001  # of a user's own values, arrays for instance
+            return False

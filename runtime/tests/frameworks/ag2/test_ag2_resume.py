@@ -118,3 +118,35 @@ async def test_variables_are_written_again(own: Config, monkeypatch: pytest.Monk
     assert module.DONE == [["it"], ["it"]]
     assert place.effects == [{"a": 1, "b": 2}]
     assert len(model.requests) == 1 + 1 + 2
+
+
+AWKWARD = """
+    import os
+    from ag2 import Agent
+    from ag2.config import OpenAIConfig
+
+    class Table:
+        def __eq__(self, other):
+            raise ValueError("the truth of a table is ambiguous")
+
+    def agent(context):
+        made = OpenAIConfig(model="m", base_url=os.environ["OPENAI_BASE_URL"])
+        return Agent(
+            "adding", config=made, tools=context.tools, variables={"table": Table()}
+        )
+"""
+
+
+async def test_variables_that_do_not_compare_end_the_keeping_and_not_the_run(
+    own: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not known whether they were written, so that nothing may lead past them."""
+    add = calling(("add", '{"a": 1, "b": 2}'))
+    async with scripted(add, add, saying("done")) as model, listened(model.url) as proxy:
+        monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
+        place = Attempts(own(AWKWARD, url=proxy.url), proxy)
+        await place.cut()
+        assert await place.kept() is None
+        assert answer(await place.whole()) == "done"
+    assert place.effects == [{"a": 1, "b": 2}]
+    assert len(model.requests) == 1 + 2
