@@ -197,7 +197,7 @@ def loop_of(agent: AsyncAgent, config: AgentConfig, specs: Sequence[FunctionSpec
     model, instructions = agent._model, agent._instructions  # noqa: SLF001  # no other way to them
     server_tools: list[Any] = [
         tool
-        for tool in agent._tools  # noqa: SLF001
+        for tool in agent._tools  # noqa: SLF001  # as above
         if tool.get("name") not in names
     ]
     kinds = [tool.get("type") for tool in server_tools]  # the rest may be how to log in somewhere
