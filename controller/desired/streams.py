@@ -87,9 +87,9 @@ def desired_buckets(stack: Stack, site: Site) -> tuple[Bucket, ...]:
 def bucket_ttl(bucket: BucketName, kept: Kept) -> timedelta:
     """How long after its last write a key is kept; zero for ever.
 
-    A task ends within `taskSeconds` (no Agent may have a longer timeout), and a run record is
-    written when it is accepted, starts and ends. Twice that is therefore longer than any wait, and
-    keeps the record for at least `taskSeconds` after the end.
+    A task works for at most `taskSeconds` (no Agent may have a longer timeout), and waits for
+    people for as long at most, over all its calls. So nothing that a run has written expires before
+    it ends; its record is written anew at its end, and kept for long enough after it.
 
     The older turns of a conversation are written once while its head is written each turn: an age
     would take them from a conversation that goes on.

@@ -138,7 +138,8 @@ class TaskHandler:
     async def _to_its_end(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
         checkpoint = await self._checkpoint(held.record)
-        approvals = Approvals(held.record.approvals)
+        left = self._may_wait_seconds(held.record)
+        approvals = Approvals(held.record.approvals, seconds=left)
         try:
             end = await self._run(task, held.record, emitter, checkpoint, approvals)
             if end is None:
@@ -160,8 +161,9 @@ class TaskHandler:
 
     async def _park(self, held: Held, emitter: Emitter, approvals: Approvals) -> Outcome:
         """Let the run wait for a person; what it has kept so far stays."""
+        until = time.time() + self._may_wait_seconds(held.record)
         try:
-            parked = await self.runs.park(held, approvals.needed)
+            parked = await self.runs.park(held, approvals.needed, stands_until=until)
         except StaleAttempt:
             # Somebody wants it to end; if it was anything else, this is refused, too.
             await self._end(held, emitter, self._cancelled(held.record, emitter))
@@ -174,6 +176,10 @@ class TaskHandler:
         await emitter.approvals(parked.record)
         log.info("parked", extra={"task": held.record.task.id, "calls": len(approvals.needed)})
         return Done()
+
+    def _may_wait_seconds(self, record: RunRecord) -> float:
+        """For how long people may yet be waited for: longer than that no result is sure to last."""
+        return max(0.0, self.config.task_seconds - record.waited)
 
     async def _checkpoint(self, record: RunRecord) -> Checkpoint | None:
         """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew.

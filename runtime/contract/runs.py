@@ -69,10 +69,12 @@ class RunRecord(Versioned):
                          dispatcher writes that end.
         approvals        every call of the run that needs a person, in the order of asking.
         parked_attempt   the attempt that parked the run last, 0 if none has.
+        stands_until     its clock stands still until then, however long it is parked.
         text, usage      of a Completed run. `reason`, `message`: of a Failed one.
 
     Units:
         started, ended   seconds since the epoch; `parked`, `resumed`: when that happened last.
+        waited           seconds for which its clock stood still, over all times it was parked.
     """
 
     task: Task
@@ -86,6 +88,8 @@ class RunRecord(Versioned):
     approvals: tuple[Approval, ...] = ()
     parked_attempt: int = 0
     parked: float | None = None
+    stands_until: float | None = None
+    waited: float = 0.0
     resumed: float | None = None
     text: str | None = None
     usage: TokenUsage = TokenUsage()
@@ -123,7 +127,9 @@ class RunRecord(Versioned):
         """Whether it goes on after it was parked, and no worker has begun that."""
         return self.state is RunState.QUEUED and 0 < self.parked_attempt == self.attempt
 
-    def parking(self, needed: tuple[Approval, ...], now: float) -> "RunRecord":
+    def parking(
+        self, needed: tuple[Approval, ...], now: float, *, stands_until: float | None = None
+    ) -> "RunRecord":
         """This record once its attempt is over because these calls need a person."""
         return self.model_copy(
             update={
@@ -133,6 +139,7 @@ class RunRecord(Versioned):
                 "approvals": (*self.approvals, *needed),
                 "parked_attempt": self.attempt,
                 "parked": now,
+                "stands_until": stands_until,
             }
         )
 
@@ -160,9 +167,17 @@ class RunRecord(Versioned):
 
     def resuming(self, now: float) -> "RunRecord":
         """This record once it is queued again; its clock stood still while it was parked."""
-        stood = now - (now if self.parked is None else self.parked)
+        until = now if self.stands_until is None else min(now, self.stands_until)
+        stood = 0 if self.parked is None else max(0, until - self.parked)
         task = self.task.model_copy(update={"deadline": self.task.deadline + stood})
-        return self.model_copy(update={"state": RunState.QUEUED, "task": task, "resumed": now})
+        return self.model_copy(
+            update={
+                "state": RunState.QUEUED,
+                "task": task,
+                "waited": self.waited + stood,
+                "resumed": now,
+            }
+        )
 
     def needs(self, seq: int) -> list[ApprovalNeeded]:
         """The events that tell which approvals are open; the first is number `seq`."""

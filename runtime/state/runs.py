@@ -71,7 +71,12 @@ class Runs:
         return await self._write(held, record)
 
     async def park(
-        self, held: Held, needed: tuple[Approval, ...], *, patience_seconds: float = 30
+        self,
+        held: Held,
+        needed: tuple[Approval, ...],
+        *,
+        stands_until: float | None = None,
+        patience_seconds: float = 30,
     ) -> Held:
         """Let the run wait for a person; its attempt is over.
 
@@ -79,9 +84,10 @@ class Runs:
             StaleAttempt: the run has moved on, or somebody wants it to end.
             Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
+        parked = held.record.parking(needed, time.time(), stands_until=stands_until)
         try:
             async with asyncio.timeout(patience_seconds):
-                return await self._write_for_sure(held, held.record.parking(needed, time.time()))
+                return await self._write_for_sure(held, parked)
         except TimeoutError as error:
             raise Unavailable("that the run waits could not be written") from error
 

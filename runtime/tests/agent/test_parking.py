@@ -66,14 +66,15 @@ def place_of(script: Any = calling, **config: Any) -> Place:
     return place
 
 
-async def decided(place: Place, task: Task, *verdicts: Verdict) -> None:
-    """What the server and the dispatcher do, up to the message."""
+async def decided(place: Place, task: Task, *verdicts: Verdict, stood: float = 0) -> None:
+    """What the server and the dispatcher do, up to the message; `stood` seconds later."""
     held = await place.runs.get(MATH, task.id)
     assert held is not None
     record = held.record
-    for number, verdict in enumerate(verdicts):
+    still = [number for number, one in enumerate(record.approvals) if one.is_open]
+    for number, verdict in zip(still, verdicts, strict=True):
         record = record.deciding(number, verdict, by="ann", reason=None, now=time.time())
-    resumed = record.resuming(time.time())
+    resumed = record.resuming(time.time() + stood)
     await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), resumed.encode())
     await place.link.outbox.publish(
         place.queue.subjects.tasks(MATH),
@@ -107,6 +108,36 @@ async def test_it_goes_on_with_what_was_decided() -> None:
         (Verdict.APPROVED, "ann"),
         (Verdict.DENIED, "ann"),
     ]
+
+
+async def test_a_run_waits_for_people_for_a_bounded_time_over_all_its_calls() -> None:
+    async def one_after_the_other(run: Run) -> AsyncIterator[Step]:
+        (add,) = run.tools
+        said = []
+        for key in ("c1", "c2", "c3"):
+            try:
+                said.append(await add.call({"key": key}))
+            except ToolFailure as failure:
+                said.append(str(failure))
+        yield Answer("; ".join(said))
+
+    place = place_of(one_after_the_other, task_seconds=50)
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    asked = (await place.record(task)).approvals
+    assert 45 < asked[0].expires - time.time() <= 50
+
+    await decided(place, task, Verdict.APPROVED, stood=30)
+    await place.handler.handle(await place.delivery())
+    asked = (await place.record(task)).approvals
+    assert 15 < asked[1].expires - time.time() <= 20
+
+    await decided(place, task, Verdict.APPROVED, stood=60)
+    await place.handler.handle(await place.delivery())
+    record = await place.record(task)
+    assert record.task.deadline - task.deadline == pytest.approx(50, abs=1)
+    assert (record.text or "").startswith("did c1; did c2; add needs the approval of a person")
+    assert len(record.approvals) == 2
 
 
 @pytest.mark.fault(9)
@@ -144,7 +175,7 @@ async def test_who_cancels_at_that_moment_is_heard() -> None:
 async def test_calls_that_the_queue_does_not_take_end_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def too_large(*_: object) -> None:
+    async def too_large(*_: object, **__: object) -> None:
         raise PayloadTooLarge("it has 2 MiB")
 
     place = place_of()

@@ -89,3 +89,20 @@ def test_the_clock_of_a_run_stands_still_while_it_is_parked() -> None:
     begun = resumed.beginning("w2", 76)
     assert (begun.attempt, begun.is_resumed) == (2, False)
     assert begun.model_copy(update={"state": RunState.QUEUED}).is_resumed is False
+
+
+@pytest.mark.parametrize(
+    ("stands_until", "resumed", "stood"),
+    [
+        pytest.param(None, 75, 45, id="without a bound"),
+        pytest.param(80, 75, 45, id="before its bound"),
+        pytest.param(60, 75, 30, id="nobody was there to resume it at its bound"),
+        pytest.param(20, 75, 0, id="past its bound when it was parked"),
+    ],
+)
+def test_the_clock_stands_still_up_to_a_bound_and_how_long_is_counted(
+    stands_until: float | None, resumed: float, stood: float
+) -> None:
+    parked = running(waited=7).parking((approval(),), now=30, stands_until=stands_until)
+    again = parked.resuming(resumed)
+    assert (again.task.deadline, again.waited) == (100 + stood, 7 + stood)
