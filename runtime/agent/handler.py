@@ -21,7 +21,7 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import REVISION, RunRecord, RunState, parked_attempt
+from runtime.contract.runs import REVISION, RunRecord, RunState, resumption
 from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.approvals import Approvals
@@ -111,8 +111,8 @@ class TaskHandler:
 
     async def _with_record(self, task: Task, held: Held, delivery: Delivery) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
-        parked = parked_attempt(delivery.headers)
-        match before(held.record, self.config.retry, time.time(), parked_attempt=parked):
+        number = resumption(delivery.headers)
+        match before(held.record, self.config.retry, time.time(), resumption=number):
             case Outdated():
                 return Done()
             case Repeat():

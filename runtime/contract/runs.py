@@ -22,17 +22,18 @@ REVISION = "K8gentai-Run-Revision"
 A worker that begins over exactly this revision needs not read the record before.
 """
 
-PARKED_ATTEMPT = "K8gentai-Parked-Attempt"
-"""Header of a task that is queued again after it was parked: `RunRecord.parked_attempt` by then.
+RESUMPTION = "K8gentai-Resumption"
+"""Header of a task that is queued again after it was parked: `RunRecord.resumptions` by then.
 
-A message that names another one, or none, is from before: its delivery was not acknowledged.
+A message that names another one, or none, is from before: its delivery was not acknowledged, or
+nobody could know whether the queue had taken it.
 """
 
 
-def parked_attempt(headers: Mapping[str, str]) -> int:
-    """Which attempt had parked the run last when this message was queued, 0 if none had."""
-    attempt = headers.get(PARKED_ATTEMPT, "")
-    return int(attempt) if attempt.isdecimal() else 0
+def resumption(headers: Mapping[str, str]) -> int:
+    """How often the run had been resumed when this message was queued."""
+    number = headers.get(RESUMPTION, "")
+    return int(number) if number.isdecimal() else 0
 
 
 class RunState(StrEnum):
@@ -69,6 +70,7 @@ class RunRecord(Versioned):
                          dispatcher writes that end.
         approvals        every call of the run that needs a person, in the order of asking.
         parked_attempt   the attempt that parked the run last, 0 if none has.
+        resumptions      how often it was queued again since it was parked, over all times.
         stands_until     its clock stands still until then, however long it is parked.
         text, usage      of a Completed run. `reason`, `message`: of a Failed one.
 
@@ -87,6 +89,7 @@ class RunRecord(Versioned):
     ended: float | None = None
     approvals: tuple[Approval, ...] = ()
     parked_attempt: int = 0
+    resumptions: int = 0
     parked: float | None = None
     stands_until: float | None = None
     waited: float = 0.0
@@ -127,6 +130,10 @@ class RunRecord(Versioned):
         """Whether it goes on after it was parked, and no worker has begun that."""
         return self.state is RunState.QUEUED and 0 < self.parked_attempt == self.attempt
 
+    def takes(self, resumption: int) -> bool:
+        """Whether a message with this number may begin an attempt, if the run has no end."""
+        return self.state is not RunState.PARKED and self.resumptions == resumption
+
     def parking(
         self, needed: tuple[Approval, ...], now: float, *, stands_until: float | None = None
     ) -> "RunRecord":
@@ -166,18 +173,25 @@ class RunRecord(Versioned):
         )
 
     def resuming(self, now: float) -> "RunRecord":
-        """This record once it is queued again; its clock stood still while it was parked."""
-        until = now if self.stands_until is None else min(now, self.stands_until)
-        stood = 0 if self.parked is None else max(0, until - self.parked)
+        """This record once it is queued again, by a message that is the only good one.
+
+        Its clock stood still while it was parked.
+        """
+        stood = self._stood(now) if self.state is RunState.PARKED else 0
         task = self.task.model_copy(update={"deadline": self.task.deadline + stood})
         return self.model_copy(
             update={
                 "state": RunState.QUEUED,
                 "task": task,
                 "waited": self.waited + stood,
+                "resumptions": self.resumptions + 1,
                 "resumed": now,
             }
         )
+
+    def _stood(self, now: float) -> float:
+        until = now if self.stands_until is None else min(now, self.stands_until)
+        return 0 if self.parked is None else max(0, until - self.parked)
 
     def needs(self, seq: int) -> list[ApprovalNeeded]:
         """The events that tell which approvals are open; the first is number `seq`."""

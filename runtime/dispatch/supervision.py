@@ -108,7 +108,7 @@ class Supervision:
             case AnsweredRun(agent, task):
                 await self._answer(agent, task)
             case ParkedRun():
-                await self._bring_back(matter)
+                await self._parked.look(matter.agent, matter.task, time.time())
             case Conversation(conversation):
                 await self._bring_on(conversation)
 
@@ -139,11 +139,6 @@ class Supervision:
         held = await self._ends.get(agent, task)
         if held is not None and held.record.state.is_end:
             await self._results.end(held.record)
-
-    async def _bring_back(self, run: ParkedRun) -> None:
-        again = await self._parked.look(run.agent, run.task, time.time())
-        if again is not None:
-            self._book.put(run, again)
 
     async def _bring_on(self, conversation: str) -> None:
         now = time.time()

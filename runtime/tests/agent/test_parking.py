@@ -11,7 +11,7 @@ from runtime.adapters.port import Answer, Run, Step, Text
 from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
 from runtime.contract.approval import Verdict
 from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
-from runtime.contract.runs import PARKED_ATTEMPT, RunState
+from runtime.contract.runs import RESUMPTION, RunState
 from runtime.contract.subjects import Bucket, run_key
 from runtime.state.checkpoints import Checkpoints
 from runtime.tests.agent.test_handler import MATH, Place
@@ -79,7 +79,7 @@ async def decided(place: Place, task: Task, *verdicts: Verdict, stood: float = 0
     await place.link.outbox.publish(
         place.queue.subjects.tasks(MATH),
         resumed.task.encode(),
-        headers={PARKED_ATTEMPT: str(resumed.parked_attempt)},
+        headers={RESUMPTION: str(resumed.resumptions)},
     )
 
 

@@ -86,9 +86,17 @@ def test_the_clock_of_a_run_stands_still_while_it_is_parked() -> None:
     resumed = running().parking((approval(),), now=30).resuming(75)
     assert (resumed.state, resumed.task.deadline, resumed.resumed) == (RunState.QUEUED, 145, 75)
     assert resumed.is_resumed
+    assert [resumed.takes(number) for number in (0, 1, 2)] == [False, True, False]
     begun = resumed.beginning("w2", 76)
     assert (begun.attempt, begun.is_resumed) == (2, False)
     assert begun.model_copy(update={"state": RunState.QUEUED}).is_resumed is False
+
+
+def test_a_run_that_is_queued_once_more_takes_the_last_message_and_its_clock_goes_on() -> None:
+    resumed = running().parking((approval(),), now=30).resuming(75)
+    again = resumed.resuming(90)
+    assert (again.task.deadline, again.resumed, again.is_resumed) == (145, 90, True)
+    assert [again.takes(number) for number in (1, 2)] == [False, True]
 
 
 @pytest.mark.parametrize(
