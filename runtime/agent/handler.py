@@ -169,7 +169,11 @@ class TaskHandler:
             await self._end(held, emitter, self._cancelled(held.record, emitter))
             return Done()
         except PayloadTooLarge:
-            message = "the calls that need a person are larger than the queue takes"
+            message = (
+                "the run cannot wait for a person: its record, with the calls and room for what is "
+                "decided on them, is larger than the queue takes; let the agent ask for less at "
+                "once, or begin with a shorter history"
+            )
             end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)
             await self._end(held, emitter, end)
             return Done()

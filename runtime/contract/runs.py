@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
-from runtime.contract.approval import Approval, Verdict
+from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.messages import (
     ApprovalNeeded,
     Cancelled,
@@ -34,6 +35,10 @@ def resumption(headers: Mapping[str, str]) -> int:
     """How often the run had been resumed when this message was queued."""
     number = headers.get(RESUMPTION, "")
     return int(number) if number.isdecimal() else 0
+
+
+LATER_BYTES: Final = 2048
+"""What a parked record grows by at most beside decisions: its next worker, times, a failure."""
 
 
 class RunState(StrEnum):
@@ -149,6 +154,18 @@ class RunRecord(Versioned):
                 "stands_until": stands_until,
             }
         )
+
+    @property
+    def room_bytes(self) -> int:
+        """What it may yet grow by, whatever the user of the run decides on what is open."""
+        longest = "\0" * MOST_REASON  # no character takes more than six bytes in JSON
+        decided = self
+        for number, one in enumerate(self.approvals):
+            if one.is_open:
+                decided = decided.deciding(
+                    number, Verdict.APPROVED, by=self.task.user, reason=longest, now=one.expires
+                )
+        return len(decided.encode()) - len(self.encode()) + LATER_BYTES
 
     def deciding(
         self, number: int, verdict: Verdict, *, by: str, reason: str | None, now: float
