@@ -14,7 +14,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The run has ended; tell its end again, the worker that wrote it may not have come so far."""
+    """The run has ended; whoever wrote that may not have come so far as to tell it and clean up."""
 
 
 @dataclass(frozen=True, slots=True)

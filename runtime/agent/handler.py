@@ -117,6 +117,7 @@ class TaskHandler:
                 return Done()
             case Repeat():
                 await emitter.end(held.record.end(emitter.next_seq))
+                await self.checkpoints.forget(task.agent, task.id)
                 return _repeated(held.record)
             case Refuse(end):
                 await self._end(held, emitter, end)
