@@ -189,13 +189,13 @@ class TaskHandler:
     async def _checkpoint(self, record: RunRecord) -> Checkpoint | None:
         """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew.
 
-        To wait for a person is no crash: whatever `onCrash` says, such a run goes on.
+        To wait for a person is no crash, nor is a worker that stops afterwards: whatever `onCrash`
+        says, such a run goes on, and makes the very call that was agreed to.
         """
         checkpoint = self.checkpoints.of(record.task.agent, record.task.id, record.attempt)
         if self.config.retry.on_crash is OnCrash.RESUME:
             return checkpoint
-        was_parked = record.parked_attempt == record.attempt - 1
-        if not was_parked:  # what was kept before a crash, or while the Agent still said Resume
+        if not record.goes_on:  # what was kept before a crash, or while the Agent still said Resume
             with contextlib.suppress(BadCheckpoint):
                 await checkpoint.load()
             await checkpoint.drop()

@@ -74,7 +74,8 @@ class RunRecord(Versioned):
         cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
                          dispatcher writes that end.
         approvals        every call of the run that needs a person, in the order of asking.
-        parked_attempt   the attempt that parked the run last, 0 if none has.
+        parked_attempt   the attempt that parked the run last, 0 if none has; `parked_spent`: what
+                         counted by then.
         resumptions      how often it was queued again since it was parked, over all times.
         stands_until     its clock stands still until then, however long it is parked.
         text, usage      of a Completed run. `reason`, `message`: of a Failed one.
@@ -94,6 +95,7 @@ class RunRecord(Versioned):
     ended: float | None = None
     approvals: tuple[Approval, ...] = ()
     parked_attempt: int = 0
+    parked_spent: int = 0
     resumptions: int = 0
     parked: float | None = None
     stands_until: float | None = None
@@ -135,6 +137,14 @@ class RunRecord(Versioned):
         """Whether it goes on after it was parked, and no worker has begun that."""
         return self.state is RunState.QUEUED and 0 < self.parked_attempt == self.attempt
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the attempt under way is the first that counts since the run was parked.
+
+        Those between were handed back by workers that stopped: none was lost, and none failed.
+        """
+        return self.parked_attempt > 0 and self.spent == self.parked_spent + 1
+
     def takes(self, resumption: int) -> bool:
         """Whether a message with this number may begin an attempt, if the run has no end."""
         return self.state is not RunState.PARKED and self.resumptions == resumption
@@ -150,6 +160,7 @@ class RunRecord(Versioned):
                 "worker": None,
                 "approvals": (*self.approvals, *needed),
                 "parked_attempt": self.attempt,
+                "parked_spent": self.spent - 1,
                 "parked": now,
                 "stands_until": stands_until,
             }

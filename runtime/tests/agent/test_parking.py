@@ -228,6 +228,43 @@ async def test_whatever_follows_a_crash_a_parked_run_goes_on_where_it_was(
     assert (await place.record(task)).text == "so far"
 
 
+@pytest.mark.parametrize("on_crash", OnCrash)
+async def test_a_worker_that_stops_after_an_approval_leaves_what_the_approval_was_for(
+    on_crash: OnCrash,
+) -> None:
+    """Else the next attempt would ask the model again, and the person about what that says."""
+    going_on = asyncio.Event()
+
+    async def kept(run: Run) -> AsyncIterator[Step]:
+        assert run.checkpoint is not None
+        found = await run.checkpoint.load()
+        match run.attempt, found:
+            case 1, None:
+                await run.checkpoint.save(b"so far")
+                async for step in calling(run):
+                    yield step
+            case 2, _:
+                going_on.set()
+                await asyncio.Future()
+            case _:
+                yield Answer(repr(found))
+
+    place = place_of(kept, retry=Retry(on_crash=on_crash))
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    await decided(place, task, Verdict.APPROVED, Verdict.APPROVED)
+    delivery = await place.delivery()
+    handling = asyncio.create_task(place.handler.handle(delivery))
+    await asyncio.wait_for(going_on.wait(), 5)
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    await delivery.nak()
+    assert await place.handler.handle(await place.delivery(2)) == Done()
+    record = await place.record(task)
+    assert (record.attempt, record.spent, record.text) == (3, 1, "b'so far'")
+
+
 async def test_after_a_crash_an_agent_that_does_not_resume_begins_anew_here_too() -> None:
     async def anew(run: Run) -> AsyncIterator[Step]:
         assert run.checkpoint is not None

@@ -38,6 +38,16 @@ def test_an_attempt_that_parks_its_run_does_not_count_and_holds_no_worker() -> N
     assert not parked.is_resumed
 
 
+def test_a_run_goes_on_until_an_attempt_since_it_was_parked_counts() -> None:
+    lost = running(attempt=3, returned=1)
+    assert lost.goes_on is False
+    begun = lost.parking((approval(),), now=30).resuming(75).beginning("w2", 76)
+    handed_back = begun.model_copy(update={"returned": begun.returned + 1})
+    again = handed_back.beginning("w3", 77)
+    assert (begun.goes_on, again.goes_on) == (True, True)
+    assert again.beginning("w4", 78).goes_on is False
+
+
 def test_a_second_parking_keeps_what_was_decided_before() -> None:
     decided = approval(verdict=Verdict.APPROVED, by="ann")
     parked = running(attempt=2, approvals=(decided,)).parking((approval("c2"),), now=30)
