@@ -46,9 +46,10 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
     """The streams of `stack`.
 
     Work is refused when there is no room and is never dropped: neither by age nor for newer work.
-    Events can be read again for `eventSeconds` after the end of a task, which comes within
-    `taskSeconds`; they and dead letters give way to newer ones when there is no room. A dead letter
-    may be published again long after it was: whoever had to remove its message could not.
+    Events can be read again for `eventSeconds` after the end of a task, which comes within twice
+    `taskSeconds`, see `bucket_ttl`; they and dead letters give way to newer ones when there is no
+    room. A dead letter may be published again long after it was: whoever had to remove its message
+    could not.
     """
     subjects = StackSubjects(key_of(stack).object_name)
     kept = stack.spec.retention
@@ -62,7 +63,7 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
             site,
             StreamName.EVENTS,
             (subjects.every("events"),),
-            (kept.event_seconds + kept.task_seconds) * seconds,
+            (kept.event_seconds + 2 * kept.task_seconds) * seconds,
         ),
         _history(stack, site, StreamName.DEAD, (subjects.every("dead"),), dead, same=dead),
         _history(stack, site, StreamName.ADVISORIES, subjects.advisories(), dead),
