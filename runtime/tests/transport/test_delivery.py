@@ -102,7 +102,7 @@ async def test_what_is_just_too_large_is_refused_and_breaks_no_connection(
     """The server counts the headers, and breaks the connection of whoever sends too much."""
     await math(nats)
     async with publisher(nats) as link:
-        subject, most = link.subjects.tasks(MATH), MAX_PAYLOAD_BYTES
+        subject, most, kept = link.subjects.tasks(MATH), MAX_PAYLOAD_BYTES, 0
         for size in range(most - 100, most + 2):
             with contextlib.suppress(PayloadTooLarge):
                 await link.outbox.publish(subject, bytes(size), msg_id="x", headers=headers)
