@@ -143,6 +143,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
+        task_seconds=stack.spec.retention.task_seconds,
     )
 
 

@@ -46,9 +46,10 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
     """The streams of `stack`.
 
     Work is refused when there is no room and is never dropped: neither by age nor for newer work.
-    Events can be read again for `eventSeconds` after the end of a task, which comes within
-    `taskSeconds`; they and dead letters give way to newer ones when there is no room. A dead letter
-    may be published again long after it was: whoever had to remove its message could not.
+    Events can be read again for `eventSeconds` after the end of a task, which comes within twice
+    `taskSeconds`, see `bucket_ttl`; they and dead letters give way to newer ones when there is no
+    room. A dead letter may be published again long after it was: whoever had to remove its message
+    could not.
     """
     subjects = StackSubjects(key_of(stack).object_name)
     kept = stack.spec.retention
@@ -62,7 +63,7 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
             site,
             StreamName.EVENTS,
             (subjects.every("events"),),
-            (kept.event_seconds + kept.task_seconds) * seconds,
+            (kept.event_seconds + 2 * kept.task_seconds) * seconds,
         ),
         _history(stack, site, StreamName.DEAD, (subjects.every("dead"),), dead, same=dead),
         _history(stack, site, StreamName.ADVISORIES, subjects.advisories(), dead),
@@ -87,9 +88,9 @@ def desired_buckets(stack: Stack, site: Site) -> tuple[Bucket, ...]:
 def bucket_ttl(bucket: BucketName, kept: Kept) -> timedelta:
     """How long after its last write a key is kept; zero for ever.
 
-    A task ends within `taskSeconds` (no Agent may have a longer timeout), and a run record is
-    written when it is accepted, starts and ends. Twice that is therefore longer than any wait, and
-    keeps the record for at least `taskSeconds` after the end.
+    A task works for at most `taskSeconds` (no Agent may have a longer timeout), and waits for
+    people for as long at most, over all its calls. So nothing that a run has written expires before
+    it ends; its record is written anew at its end, and kept for long enough after it.
 
     The older turns of a conversation are written once while its head is written each turn: an age
     would take them from a conversation that goes on.

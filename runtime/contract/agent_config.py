@@ -128,7 +128,12 @@ class Module(Value):
 
 
 class AgentConfig(Versioned):
-    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`."""
+    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`.
+
+    Units:
+        `task_seconds`: for how long, all times together, a run may wait for people; the ledger
+        keeps results for twice that, so none expires before its run has ended.
+    """
 
     agent: ObjectName
     queue: Queue
@@ -143,6 +148,7 @@ class AgentConfig(Versioned):
     execution: Execution = Execution()
     retry: Retry = Retry()
     budget: Budget = Budget()
+    task_seconds: int = 86400
     require_grant: bool = False
 
 

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, CallResult, Outcome, Task
-from runtime.contract.runs import RunState, parked_attempt
+from runtime.contract.runs import RunState, resumption
 from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, ask_key, effect_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.advisories import Advisory, Exhausted, Terminated, read_advisory
@@ -132,7 +132,7 @@ class DeadLetters:
         try:
             if advisory.stream is Stream.TASKS:
                 task = self._task(stored)
-                return await self._end_task(task, parked_attempt(stored.headers), advisory)
+                return await self._end_task(task, resumption(stored.headers), advisory)
             call = self._call(stored)
             return await self._end_call(call, advisory.deliveries)
         except ValueError as error:
@@ -155,10 +155,10 @@ class DeadLetters:
             raise ValueError(f"a call of {call.caller} under {stored.subject}")
         return call
 
-    async def _end_task(self, task: Task, parked: int, advisory: Exhausted) -> Verdict:
+    async def _end_task(self, task: Task, number: int, advisory: Exhausted) -> Verdict:
         """Write the end of a task that has none, and tell it.
 
-        A message from before its run was parked says nothing of that run.
+        A message from before its run was parked, or resumed, says nothing of that run.
         """
         while True:
             held = await self._ends.get(task.agent, task.id)
@@ -168,7 +168,7 @@ class DeadLetters:
                 await self._ends.tell(held)
                 done = held.record.state is not RunState.FAILED
                 return Verdict(work=task.id, error=held.record.message, done=done)
-            if held.record.parked_attempt != parked:
+            if not held.record.takes(number):
                 return Verdict(work=task.id, done=True)
             await self._ends.write(held, gave_up(held.record, advisory.deliveries))
 

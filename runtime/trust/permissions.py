@@ -102,6 +102,7 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             *_taken_out(subjects.stream(Stream.CALLS)),
             *_followed(_kv_stream(subjects, Bucket.RUNS)),
             *_records(subjects, Bucket.EFFECTS),
+            *_records(subjects, Bucket.CHECKPOINTS),
         ),
         subscribe=server.subscribe,
     )

@@ -75,6 +75,7 @@ class Scene:
         read    everything that a stream holds.
         tasks   starts pulling the tasks of the Agent; `calls` the calls of the Tool.
         ports   what a dispatcher is given: a new link of its own for each.
+        limit   lets the queue of tasks hold so many messages and no more.
         nats    the real queue, if it is one, and the workloads there: Agent and dispatcher.
     """
 
@@ -86,6 +87,7 @@ class Scene:
     tasks: Pull
     calls: Pull
     ports: Callable[[], contextlib.AbstractAsyncContextManager[Ports]]
+    limit: Callable[[int], Awaitable[None]]
     nats: RunningStack | None = None
     workloads: tuple[Workload, ...] = ()
     runs: Runs = field(init=False)
@@ -345,6 +347,9 @@ async def memory_scene() -> AsyncIterator[Scene]:
         advisories = puller(Stream.ADVISORIES, DISPATCHER_DURABLE)
         yield Ports.of(link, advisories, puller(Stream.CALLS, DISPATCHER_DURABLE))
 
+    async def limit(messages: int) -> None:
+        queue._max_messages = messages
+
     yield Scene(
         link=link,
         caller=link,
@@ -354,6 +359,7 @@ async def memory_scene() -> AsyncIterator[Scene]:
         tasks=puller(Stream.TASKS, "math-1"),
         calls=puller(Stream.CALLS, "add-1"),
         ports=ports,
+        limit=limit,
     )
 
 
@@ -391,6 +397,10 @@ async def nats_scene(
                 advisories = puller(dispatcher, Stream.ADVISORIES)
                 yield Ports.of(link, advisories, puller(dispatcher, Stream.CALLS))
 
+        async def limit(messages: int) -> None:
+            config = (await operator.jsm().stream_info(SUBJECTS.stream(Stream.TASKS))).config
+            await operator.jsm().update_stream(config, max_msgs=messages)
+
         yield Scene(
             link=await stack.enter_async_context(nats.link_as(server)),
             caller=await stack.enter_async_context(nats.link_as(math)),
@@ -400,6 +410,7 @@ async def nats_scene(
             tasks=puller(math, Stream.TASKS),
             calls=puller(add, Stream.CALLS),
             ports=ports,
+            limit=limit,
             nats=nats,
             workloads=(math, dispatcher),
         )
