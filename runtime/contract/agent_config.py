@@ -53,7 +53,8 @@ class Execution(Value):
 
     Units:
         `timeout_seconds` for the whole work, over all attempts; a delivery that shows no sign of
-        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process.
+        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process,
+        for tasks of clients and for those of other agents each.
     """
 
     timeout_seconds: int = 600
@@ -128,7 +129,12 @@ class Module(Value):
 
 
 class AgentConfig(Versioned):
-    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`."""
+    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`.
+
+    Shape:
+        durable  of the tasks of clients; that of what other agents have asked for is named after
+                 it (`subjects.asked_durable`).
+    """
 
     agent: ObjectName
     queue: Queue
