@@ -10,7 +10,8 @@ from typing import Protocol, Self
 from runtime.contract.messages import LONGEST_CHAIN, Task
 
 MOST_LENT = 32
-"""Runs that may wait for another agent beside those that work: a waiting one costs its memory."""
+"""Runs of either kind that may wait for another agent beside those that work: a waiting one costs
+its memory."""
 
 
 class Resizable(Protocol):

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.transport.memory import MemoryQueue
@@ -53,6 +55,7 @@ async def test_what_waits_for_its_turn_goes_back_with_the_rest() -> None:
     assert {each.number for each in again} == {2}
 
 
+@pytest.mark.fault(4)
 async def test_a_worker_takes_from_each_of_its_queues_and_drains_all() -> None:
     """What is in one does not wait for the other, and of both nothing is lost."""
     queue = MemoryQueue(ObjectName(namespace="ns", name="stack"))
