@@ -11,7 +11,7 @@ from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
-    consumer,
+    consumers,
     durable_of,
     worker_children,
     worker_execution,
@@ -83,7 +83,7 @@ def desired_agent(
     return Desired(
         children=children,
         bound=(children[-1].ref,),
-        consumers=(consumer(view.owner, subjects),),
+        consumers=consumers(view.owner, subjects),
         entries=(
             policy_entry(subjects, worker.name, agent_workload(view)),
             catalogue_entry(view, subjects, stage=stage, is_ready=is_ready),

@@ -8,7 +8,7 @@ from controller.api.stack import Stack
 from controller.desired.metadata import key_of
 from controller.model import Bucket, Consumer, Discard, Retention, Site, Stream, amount
 from runtime.contract.agent_config import DISPATCH_ACK_WAIT_SECONDS
-from runtime.contract.subjects import DISPATCHER_DURABLE, StackSubjects
+from runtime.contract.subjects import DISPATCHER_DURABLE, WORK_KINDS, StackSubjects
 from runtime.contract.subjects import Bucket as BucketName
 from runtime.contract.subjects import Stream as StreamName
 
@@ -31,8 +31,8 @@ SHARES: Final = {
 of the disk for the streams, not quite a quarter for the buckets. So none takes another's room."""
 
 MOST_PER_SUBJECT: Final = 10_000
-"""Tasks that may wait for one Agent, and calls by one Agent of one Tool or Agent: nobody fills it
-alone."""
+"""Tasks of clients that may wait for one Agent, tasks that agents have asked it for, and calls by
+one Agent of one Tool or Agent: nobody fills it alone."""
 MOST_COPIES: Final = 3
 RECENT: Final = timedelta(minutes=2)
 DISPATCH_DELIVERIES: Final = -1
@@ -56,8 +56,8 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
     seconds = timedelta(seconds=1)
     dead = kept.dead_letter_seconds * seconds
     return (
-        _work(stack, site, StreamName.TASKS, "tasks"),
-        _work(stack, site, StreamName.CALLS, "calls", "asks"),
+        _work(stack, site, StreamName.TASKS),
+        _work(stack, site, StreamName.CALLS),
         _history(
             stack,
             site,
@@ -132,12 +132,12 @@ def copies(stack: Stack, site: Site) -> int:
     return min(MOST_COPIES, site.queue_replicas(managed.replicas)) if managed else 1
 
 
-def _work(stack: Stack, site: Site, name: StreamName, *kinds: str) -> Stream:
+def _work(stack: Stack, site: Site, name: StreamName) -> Stream:
     subjects = StackSubjects(key_of(stack).object_name)
     return Stream(
         name=subjects.stream(name),
         owner=str(key_of(stack)),
-        subjects=tuple(sorted(map(subjects.every, kinds))),
+        subjects=tuple(sorted(map(subjects.every, WORK_KINDS[name]))),
         retention=Retention.WORK_QUEUE,
         discard=Discard.NEW,
         max_bytes=_bytes(stack, name),

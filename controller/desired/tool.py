@@ -9,7 +9,7 @@ from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
-    consumer,
+    consumers,
     durable_of,
     worker_children,
     worker_execution,
@@ -53,7 +53,7 @@ def desired_tool(
     return Desired(
         children=children,
         bound=(children[-1].ref,),
-        consumers=(consumer(view.owner, subjects),),
+        consumers=consumers(view.owner, subjects),
         entries=(
             policy_entry(subjects, worker.name, tool_workload(view)),
             catalogue_entry(view, subjects, revision=revision, is_ready=is_ready),

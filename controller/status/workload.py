@@ -109,10 +109,7 @@ def _backlog(view: WorkloadView[Any]) -> Backlog | None:
     """What waits and runs; nobody else's consumer was asked about."""
     if not isinstance(view.queue, QueueFacts):
         return None
-    return Backlog(
-        sum(one.waiting for one in view.queue.backlogs.values()),
-        sum(one.in_flight for one in view.queue.backlogs.values()),
-    )
+    return sum(view.queue.backlogs.values(), start=Backlog())
 
 
 def workload_conditions(

@@ -29,7 +29,7 @@ from runtime.tools.numbering import Numbering
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
-from runtime.worker.slots import Slots
+from runtime.worker.slots import Places
 from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class TaskHandler:
     runs: Runs
     checkpoints: Checkpoints
     outbox: Outbox
-    slots: Slots
+    places: Places
     _taken: set[str] = field(default_factory=set)
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
     _suspects: Suspects = field(default_factory=Suspects)
@@ -71,11 +71,13 @@ class TaskHandler:
             return Malformed("unsigned")
         if task.id in self._taken:
             return Lost()  # our signs of life came late; the attempt that is under way goes on
-        if not self.slots.admits(len(self._taken), _depth(task)):
+        slots = self.places.of(task)
+        if not slots.admits(_depth(task)):
             return Later(delivery.number)  # whoever is deeper in a chain goes first
         self._taken.add(task.id)
         try:
-            return await self._take(task, delivery)
+            with slots.hold():
+                return await self._take(task, delivery)
         finally:
             self._taken.discard(task.id)
 

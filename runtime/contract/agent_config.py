@@ -53,7 +53,8 @@ class Execution(Value):
 
     Units:
         `timeout_seconds` for the whole work, over all attempts; a delivery that shows no sign of
-        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process.
+        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process,
+        for tasks of clients and for those of other agents each.
     """
 
     timeout_seconds: int = 600
@@ -133,6 +134,10 @@ class AgentConfig(Versioned):
     Units:
         `task_seconds`: for how long, all times together, a run may wait for people; the ledger
         keeps results for twice that, so none expires before its run has ended.
+
+    Shape:
+        durable  of the tasks of clients; that of what other agents have asked for is named after
+                 it (`subjects.asked_durable`).
     """
 
     agent: ObjectName

@@ -13,7 +13,13 @@ from typing import assert_never
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.runs import RunState, resumption
-from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, ask_key, effect_key
+from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
+    Stream,
+    ask_key,
+    durable_owner,
+    effect_key,
+)
 from runtime.contract.value import ObjectName
 from runtime.dispatch.advisories import Advisory, Exhausted, Terminated, read_advisory
 from runtime.dispatch.decide import gave_up, lost_call
@@ -120,7 +126,7 @@ class DeadLetters:
         """
         if advisory.durable == DISPATCHER_DURABLE:
             return self._ports.subjects.owner(advisory.stream, advisory.words.subject or "")
-        name = advisory.durable.rpartition("-")[0]
+        name = durable_owner(advisory.durable)
         own = ObjectName(namespace=self._ports.subjects.stack.namespace, name=name)
         try:
             told = self._ports.subjects.owner(advisory.stream, advisory.words.subject or "")
@@ -140,7 +146,8 @@ class DeadLetters:
 
     def _task(self, stored: Stored) -> Task:
         task = Task.decode(stored.data)
-        if self._ports.subjects.tasks(task.agent) != stored.subject:
+        subjects = self._ports.subjects
+        if stored.subject not in {subjects.tasks(task.agent), subjects.asked(task.agent)}:
             raise ValueError(f"a task of {task.agent} under {stored.subject}")
         return task
 

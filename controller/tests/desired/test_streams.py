@@ -69,6 +69,13 @@ def test_advisories_of_both_queues_are_kept_for_the_dispatcher() -> None:
     assert consumer.max_deliver == -1
 
 
+def test_what_agents_have_asked_for_is_apart_from_what_clients_want() -> None:
+    assert STREAMS["TASKS"].subjects == (
+        "k8gentai.team.default.asked.>",
+        "k8gentai.team.default.tasks.>",
+    )
+
+
 def test_what_agents_ask_of_each_other_is_for_the_dispatcher() -> None:
     assert STREAMS["CALLS"].subjects == (
         "k8gentai.team.default.asks.>",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.desired.nats import MAX_PAYLOAD_BYTES
-from runtime.contract.subjects import DISPATCHER_DURABLE, Stream
+from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, asked_durable
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
@@ -257,6 +257,30 @@ async def test_a_worker_stops_although_its_server_goes_meanwhile(nats: RunningSt
         await nats.server.stop(signal.SIGKILL)
 
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_two_inboxes_of_one_stream_have_each_its_own_deliveries(nats: RunningStack) -> None:
+    """Those of an Agent: what fills one of them leaves the other its places."""
+    workload = await math(nats)
+    queue, durable = nats.queue(workload), str(workload.durable)
+    subjects = (nats.subjects.tasks(MATH), nats.subjects.asked(MATH))
+    async with nats.link_as(workload) as link:
+        with Keeper(queue, prove(queue), ack_wait_seconds=ACK_WAIT) as keeper:
+            inboxes = [
+                await link.inbox(keeper, Stream.TASKS, one, slots=1, hold_seconds=60)
+                for one in (durable, asked_durable(durable))
+            ]
+            for subject in subjects:
+                await nats.put(subject, b"first")
+                await nats.put(subject, b"second")
+            for inbox, subject in zip(inboxes, subjects, strict=True):
+                for data in (b"first", b"second"):
+                    delivery = await asyncio.wait_for(inbox.next(), 5)
+                    assert (delivery.subject, delivery.data) == (subject, data)
+                    assert delivery.number == 1
+                    await delivery.ack()
+            for inbox in inboxes:
+                await inbox.stop()
 
 
 async def test_two_inboxes_of_one_connection_ask_each_for_itself(nats: RunningStack) -> None:

@@ -11,6 +11,7 @@ from runtime.contract.subjects import (
     Bucket,
     Stream,
     ask_key,
+    asked_durable,
     effect_key,
     functions_entry,
     inbox,
@@ -83,6 +84,8 @@ async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStac
     allowed = (
         s.pull(Stream.TASKS, str(a.durable)),
         f"$JS.ACK.{s.stream(Stream.TASKS)}.{a.durable}.1.1.1.1.0",
+        s.pull(Stream.TASKS, asked_durable(str(a.durable))),
+        f"$JS.ACK.{s.stream(Stream.TASKS)}.{asked_durable(str(a.durable))}.1.1.1.1.0",
         s.events(A, "api", "t1"),
         s.calls(ADD, A),
         s.asks(B, A),
@@ -97,7 +100,10 @@ async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStac
     refused = (
         s.tasks(A),
         s.tasks(B),
+        s.asked(A),
+        s.asked(B),
         s.pull(Stream.TASKS, str(b.durable)),
+        s.pull(Stream.TASKS, asked_durable(str(b.durable))),
         s.pull(Stream.CALLS, str(a.durable)),
         f"$JS.ACK.{s.stream(Stream.TASKS)}.{b.durable}.1.1.1.1.0",
         s.events(B, "api", "t1"),
