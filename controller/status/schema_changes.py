@@ -181,17 +181,17 @@ def _resolved(schema: Json, root: Node) -> Node:
     """
     if not isinstance(schema, Mapping):
         return {"not": {}} if schema is False else ANYTHING
+    node: Node = schema
     for _ in range(MOST_NESTED):
-        if "$ref" in schema:
-            found = _target(str(schema["$ref"]), root)
-        elif isinstance(every := schema.get("allOf"), list) and len(every) == 1:
-            found = every[0]
+        if "$ref" in node:
+            keyword, found = "$ref", _target(str(node["$ref"]), root)
+        elif isinstance(every := node.get("allOf"), list) and len(every) == 1:
+            keyword, found = "allOf", every[0]
         else:
-            return schema
+            return node
         if not isinstance(found, Mapping):
             raise _Untold
-        aside = {key: schema[key] for key in schema if key not in {"$ref", "allOf"}}
-        schema = _joined(aside, found)
+        node = _joined({key: node[key] for key in node if key != keyword}, found)
     raise _Untold
 
 

@@ -18,7 +18,7 @@ from runtime.contract.value import ObjectName
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 WELL = Health(ReadyReason.READY, "1 of 1 worker ready")
 KEY = Key(Kind.TOOL, "team", "add")
-PYTHON = {"python": {"entrypoint": "arithmetic:other"}}
+PYTHON: dict[str, Any] = {"python": {"entrypoint": "arithmetic:other"}}
 ELSEWHERE = f"sha256:{'0' * 64}"
 
 
