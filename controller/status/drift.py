@@ -8,6 +8,7 @@ it by `schemaDigest`.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from controller.api.conditions import (
@@ -20,7 +21,7 @@ from controller.api.tool import AcceptedSchema, ToolSpec, ToolStatus
 from controller.api.workload_status import DiscoveredTool
 from controller.status.conditions import Speaker
 from controller.status.schema_changes import SchemaChange, schema_changes
-from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 
 # As the CRD limits them: what workers say of themselves is cut, so that a status is never refused.
 MOST_TOOLS: Final = 256
@@ -28,13 +29,14 @@ NAME_LENGTH: Final = 128
 DESCRIPTION_LENGTH: Final = 4096
 
 MOST_TOLD: Final = 20
-"""Changes that a message tells of."""
+LONGEST_TOLD: Final = 3000
+"""Changes that a message tells of, and their characters: the way out has to fit behind them."""
 
 SOURCES: Final = {"python", "mcp", "http", "input_schema"}
 """The fields of a Tool's spec that say where its functions come from."""
 
 
-def discovered(function: FunctionSpec) -> DiscoveredTool:
+def discovered_tool(function: FunctionSpec) -> DiscoveredTool:
     """A function as a status shows it."""
     return DiscoveredTool(
         name=function.name[:NAME_LENGTH],
@@ -59,20 +61,52 @@ def _digest(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a Tool reports of its schema.
+
+    Shape:
+        digest   of all functions, None if none were ever found.
+        drifted  the condition; None if the functions are those that were accepted.
+    """
+
+    digest: str | None
+    accepted: AcceptedSchema | None
+    drifted: Condition | None
+
+
+def judged(
+    spec: ToolSpec,
+    before: ToolStatus,
+    shown: Sequence[DiscoveredTool],
+    said: ToolFunctions | None,
+    speaker: Speaker,
+) -> Judgement:
+    """What to report now that the worker has `said` this, and `shown` are the functions."""
+    if said is None or not said.is_known:
+        stays = before.condition(ConditionType.SCHEMA_DRIFTED)
+        return Judgement(before.schema_digest, kept(before, shown), stays)
+    accepted = accepted_schema(spec, before, shown, is_whole=said.problem is None)
+    return Judgement(digest_of(shown), accepted, drift(spec, accepted, shown, speaker))
+
+
 def accepted_schema(
-    spec: ToolSpec, before: ToolStatus, found: Sequence[DiscoveredTool]
+    spec: ToolSpec, before: ToolStatus, found: Sequence[DiscoveredTool], *, is_whole: bool
 ) -> AcceptedSchema | None:
     """The functions that a drift is told against, now that `found` is known.
 
-    None if the spec accepts others and those were never seen.
+    None if none were accepted yet: of what the spec wants something is missing unless `is_whole`,
+    or it accepts others, and those were never seen.
     """
-    source, was = _source(spec), before.accepted_schema
-    digest = digest_of(found)
-    is_new = was is None or was.source != source
-    if (spec.schema_digest or digest) == digest and (is_new or spec.schema_digest):
-        names = (DiscoveredTool(name=one.name, schema_digest=one.schema_digest) for one in found)
-        return AcceptedSchema(digest=digest, source=source, functions=tuple(names))
-    return kept(before, found)
+    digest, source, was = digest_of(found), _source(spec), before.accepted_schema
+    if spec.schema_digest is None:
+        is_accepted = is_whole and (was is None or was.source != source)
+    else:
+        is_accepted = digest == spec.schema_digest
+    if not is_accepted:
+        return kept(before, found)
+    names = (DiscoveredTool(name=one.name, schema_digest=one.schema_digest) for one in found)
+    return AcceptedSchema(digest=digest, source=source, functions=tuple(names))
 
 
 def kept(before: ToolStatus, shown: Sequence[DiscoveredTool]) -> AcceptedSchema | None:
@@ -96,12 +130,16 @@ def drift(
     accepted: AcceptedSchema | None,
     found: Sequence[DiscoveredTool],
     speaker: Speaker,
-) -> Iterator[Condition]:
-    """SchemaDrifted, if `found` are not the functions that are accepted."""
-    digest = digest_of(found)
-    wanted = spec.schema_digest or (accepted.digest if accepted else digest)
-    if digest == wanted:
-        return
+) -> Condition | None:
+    """SchemaDrifted, if `found` are not the functions that are accepted.
+
+    What was accepted for another source is nothing to compare with.
+    """
+    digest, wanted = digest_of(found), spec.schema_digest
+    if wanted is None and accepted is not None and accepted.source == _source(spec):
+        wanted = accepted.digest
+    if wanted is None or digest == wanted:
+        return None
     if accepted is None or accepted.digest != wanted:
         reason = SchemaDriftedReason.DIGEST_MISMATCH
         told = "the functions are not those that spec.schemaDigest names"
@@ -114,7 +152,7 @@ def drift(
         told = f"the functions are not as they were accepted: {_listed(changes)}"
     way_out = f"agents get them as they are; to accept them, set spec.schemaDigest to {digest}"
     said = speaker.says(reason, f"{told}; {way_out}")
-    yield abnormal(ConditionType.SCHEMA_DRIFTED, said)
+    return abnormal(ConditionType.SCHEMA_DRIFTED, said)
 
 
 def function_changes(
@@ -140,10 +178,13 @@ def _changes(old: DiscoveredTool, new: DiscoveredTool) -> Iterator[SchemaChange]
 
 
 def _listed(changes: Sequence[SchemaChange]) -> str:
-    """The worst first, as many as one cares to read."""
+    """The worst first, as many as one cares to read; names are what others made of them."""
     worst = sorted(changes, key=lambda change: not change.is_breaking)
+    text = "; ".join(change.said for change in worst[:MOST_TOLD])
+    shown = "".join(one if one.isprintable() else " " for one in text[:LONGEST_TOLD])
+    cut = "…" if len(text) > LONGEST_TOLD else ""
     more = f"; and {len(changes) - MOST_TOLD} more" if len(changes) > MOST_TOLD else ""
-    return "; ".join(change.said for change in worst[:MOST_TOLD]) + more
+    return f"{shown}{cut}{more}"
 
 
 def _key(function: DiscoveredTool) -> tuple[str, str]:

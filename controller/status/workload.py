@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.api.agent import AgentStatus
-from controller.api.conditions import AcceptedReason, Condition, ConditionType, carried_over
+from controller.api.conditions import AcceptedReason, Condition, carried_over
 from controller.api.names import Component, Kind, selector_labels
 from controller.api.tool import ToolStatus
 from controller.api.workload_status import Access
@@ -29,14 +29,7 @@ from controller.status.conditions import (
     judgements,
     programmed,
 )
-from controller.status.drift import (
-    MOST_TOOLS,
-    accepted_schema,
-    digest_of,
-    discovered,
-    drift,
-    kept,
-)
+from controller.status.drift import MOST_TOOLS, discovered_tool, judged
 
 
 def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datetime) -> AgentStatus:
@@ -66,14 +59,11 @@ def tool_status(view: ToolView, thought: Thought, outcome: Outcome, now: datetim
     """What a Tool reports. What is not known at the moment stays as it was reported before."""
     before, spec = view.owner.status, view.owner.spec
     said = thought.functions
-    tools = before.tools if said is None else tuple(map(discovered, said.functions[:MOST_TOOLS]))
-    is_known = said is not None and said.is_known
-    accepted = accepted_schema(spec, before, tools) if is_known else kept(before, tools)
-    if is_known:
-        drifted = tuple(drift(spec, accepted, tools, _speaker(view, now)))
-    else:
-        told = before.condition(ConditionType.SCHEMA_DRIFTED)
-        drifted = () if told is None else (told,)
+    tools = before.tools
+    if said is not None:
+        tools = tuple(discovered_tool(one) for one in said.functions[:MOST_TOOLS])
+    schema = judged(spec, before, tools, said, _speaker(view, now))
+    drifted = () if schema.drifted is None else (schema.drifted,)
     conditions = (*workload_conditions(view, thought, outcome, now), *drifted)
     return before.model_copy(
         update={
@@ -82,8 +72,8 @@ def tool_status(view: ToolView, thought: Thought, outcome: Outcome, now: datetim
             "type": "Python" if spec.python else "MCP" if spec.mcp else "HTTP",
             "tools": tools,
             "tool_count": len(tools),
-            "schema_digest": digest_of(tools) if is_known else before.schema_digest,
-            "accepted_schema": accepted,
+            "schema_digest": schema.digest,
+            "accepted_schema": schema.accepted,
         }
     )
 

@@ -10,7 +10,7 @@ from controller.api.names import Kind
 from controller.api.tool import ToolStatus
 from controller.model import Health, Key, Outcome, Thought
 from controller.status import kube_events, tool_status
-from controller.status.drift import digest_of, discovered, function_changes
+from controller.status.drift import digest_of, discovered_tool, function_changes
 from controller.tests.desired.views import the_tool, tool_view
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.value import ObjectName
@@ -34,7 +34,7 @@ SUB = function("sub", a={"type": "integer"})
 
 
 def digest(*functions: FunctionSpec) -> str:
-    return digest_of(discovered(one) for one in functions)
+    return digest_of(discovered_tool(one) for one in functions)
 
 
 def then(
@@ -169,6 +169,35 @@ def test_what_the_spec_itself_changes_is_no_drift() -> None:
     assert drifted(then(before, ADD_TWO, generation=2, **PYTHON)) is None
 
 
+def test_what_is_not_whole_is_not_accepted() -> None:
+    """Else what is missing at first would be a drift as soon as it is there."""
+    partly = then(ToolStatus(), ADD, problem="spec.mcp.tools names sub")
+
+    assert (partly.accepted_schema, drifted(partly)) == (None, None)
+    assert drifted(then(partly, ADD, SUB)) is None
+
+
+def test_what_is_missing_after_a_change_of_the_spec_is_no_drift() -> None:
+    before = then(ToolStatus(), ADD, SUB)
+
+    partly = then(before, ADD, problem="spec.mcp.tools names sub", **PYTHON)
+
+    assert drifted(partly) is None
+    assert drifted(then(partly, ADD, **PYTHON)) is None
+    assert told(then(before, ADD, problem="spec.mcp.tools names sub"))[0] == "BreakingChange"
+
+
+def test_names_that_others_made_up_leave_room_for_the_way_out() -> None:
+    strange = [function("\x1b[31m\n" + "x" * 120 + str(number)) for number in range(100)]
+    properties: dict[str, Any] = {"y" * 5000: {"type": "integer"}}
+    long = function(**properties)
+
+    for found in (strange, [long]):
+        _, message = told(then(then(ToolStatus(), ADD), *found))
+        assert message.isprintable()
+        assert message.endswith(f"set spec.schemaDigest to {digest(*found)}")
+
+
 def test_a_change_of_anything_else_accepts_nothing() -> None:
     before = then(then(ToolStatus(), ADD), ADD_TWO)
 
@@ -215,7 +244,7 @@ def test_a_message_tells_the_worst_first_and_not_all() -> None:
 
 def test_the_order_of_functions_says_nothing() -> None:
     assert drifted(then(then(ToolStatus(), ADD, SUB), SUB, ADD)) is None
-    assert tuple(function_changes((discovered(ADD),), (discovered(ADD),))) == ()
+    assert tuple(function_changes((discovered_tool(ADD),), (discovered_tool(ADD),))) == ()
 
 
 def test_what_differs_where_a_status_is_cut_is_told_all_the_same() -> None:
