@@ -122,7 +122,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         and Declarative(
             instructions=declarative.instructions, max_iterations=declarative.max_iterations
         ),
-        module=worker_module(site, view.owner, module_of(view.owner)),
+        module=worker_module(view, module_of(view.owner), agent_image(view.owner, site), site),
         model=agent_model(view.owner, stack, site),
         tools=tuple(
             ToolBinding(

@@ -81,7 +81,7 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
         tool=key.object_name,
         queue=queue_access(site, Role.TOOL, key, stack),
         durable=durable_of(view.owner),
-        python=worker_module(site, view.owner, module_of(view.owner)),
+        python=worker_module(view, module_of(view.owner), tool_image(view.owner, site), site),
         mcp=mcp_server(view.owner),
         http=http_api(view.owner, site),
         side_effects=SideEffects(spec.side_effects),

@@ -84,14 +84,20 @@ def worker_replicas(view: WorkloadView[Any], stage: Stage) -> int:
     return wanted if stage is Stage.STAYING else max(1, wanted)
 
 
-def worker_module(site: Site, owner: Agent | Tool, module: PythonModule | None) -> Module | None:
-    """The user's code as the worker finds it."""
+def worker_module(
+    view: WorkloadView[Any], module: PythonModule | None, image: str, site: Site
+) -> Module | None:
+    """The user's code as the worker, which runs `image`, finds it."""
     if module is None:
         return None
     if module.config_map_ref is None:
-        return Module(entrypoint=module.entrypoint)
-    source = ObjectName(namespace=owner.metadata.namespace, name=module.config_map_ref.name)
-    return Module(entrypoint=module.entrypoint, path=site.source_dir(source))
+        return Module(entrypoint=module.entrypoint, revision=image)
+    source = ObjectName(namespace=view.key.namespace, name=module.config_map_ref.name)
+    return Module(
+        entrypoint=module.entrypoint,
+        path=site.source_dir(source),
+        revision=digest_of_files(view.source or {}),
+    )
 
 
 def worker_execution(spec: ExecutionSpec) -> Execution:

@@ -122,10 +122,13 @@ class Module(Value):
         entrypoint  `module:attribute`.
         path        folder with the module, put first on the import path; null for an image that
                     has it installed.
+        revision    names the code: a digest of what is in the folder, or the image; null if nobody
+                    knows. A tag that is moved is another image under the same name.
     """
 
     entrypoint: str
     path: str | None = None
+    revision: str | None = None
 
 
 class AgentConfig(Versioned):
