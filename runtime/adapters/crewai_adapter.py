@@ -17,7 +17,8 @@ from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
 from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Used
-from runtime.adapters.progress import Keeper, Recorded, made_of
+from runtime.adapters.progress import Keeper, made_of
+from runtime.adapters.recorded import Recorded, beginning
 from runtime.adapters.scope import Scope, enter, opened
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -142,7 +143,8 @@ class CrewAIAdapter:
         enter(scope)
         told.listen()
         try:
-            return await self._runnable.run(scope.run)
+            with beginning():
+                return await self._runnable.run(scope.run)
         finally:
             told.end()
 

@@ -16,7 +16,8 @@ from typing import Any, Final
 from openai.types.chat import ChatCompletionMessageFunctionToolCall as ToolCall
 from pydantic import BaseModel
 
-from runtime.adapters.progress import Json, question
+from runtime.adapters.progress import Json
+from runtime.adapters.recorded import question
 
 VERSION: Final = version("crewai")
 
