@@ -30,9 +30,13 @@ def asked(
 ) -> tuple[str, type[BaseModel] | None] | None:
     """What names a question to a model, and the class that its answer is to have.
 
-    None if the model is to call functions by itself: what these have done is not the model's word.
+    None if the model is to call functions by itself: what these have done is not the model's word;
+    or if it is asked with what nobody but itself knows.
     """
-    given = inspect.signature(call).bind(model, *args, **kwargs).arguments
+    try:
+        given = inspect.signature(call).bind(model, *args, **kwargs).arguments
+    except TypeError:
+        return None
     if given.get("available_functions"):
         return None
     kind = given.get("response_model")
