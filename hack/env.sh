@@ -52,7 +52,7 @@ export UV_PYTHON_DOWNLOADS=never UV_PYTHON=$python
 if [ "$name" = dev ]; then
   environment=$PWD/.venv
   # What cannot stand beside the rest (tool.uv.conflicts) has an environment of its own.
-  options=(--all-extras --no-extra crewai --no-extra beeai --all-groups)
+  options=(--all-extras --no-extra crewai --no-extra beeai --no-extra ogx --all-groups)
 else
   options=(--no-default-groups --no-install-project)
   for part; do

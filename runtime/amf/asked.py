@@ -1,8 +1,8 @@
 """What a client asks of an agent, parsed at the door: understood whole, or refused by name.
 
 Source:
-    OpenAI API reference, "Create a model response"; fields as in llama-stack-api 0.7.3,
-    `CreateResponseRequest`.
+    OpenAI API reference, "Create a model response"; fields as in llama-stack-api 0.7.3 and ogx-api
+    1.5.0, `CreateResponseRequest`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -215,6 +215,10 @@ RESPONSES: Mapping[str, Allowed] = {
     "truncation": _one_of("auto"),
     "top_logprobs": _one_of(0),
     "stream_options": _not_obfuscated,
+    # Those that only OGX knows.
+    "context_management": _empty,
+    "memory": _empty,
+    "skills": _empty,
 }
 CHAT: Mapping[str, Allowed] = {
     "frequency_penalty": _one_of(0),

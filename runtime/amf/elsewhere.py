@@ -34,12 +34,16 @@ class Elsewhere:
         Raises:
             UnknownModel: it is no model either; the message lists what there is.
         """
-        names = await self._models.names() if self._models else []
-        providers = {name.partition("/")[0] for name in names}
-        provider, _, rest = request.model.partition("/")
-        if self._builtin is None or not rest or provider not in providers or _is_agent(provider):
-            raise unknown_model(request.model, agents, names)
-        return await self._builtin.create_openai_response(request)
+        return await (await self._answering(request.model, agents)).create_openai_response(request)
+
+    async def compact(self, request: Any, agents: Iterable[str]) -> Any:
+        """Make shorter what was said to a model that is none of `agents`.
+
+        Raises:
+            UnknownModel: it is no model either; the message lists what there is.
+        """
+        builtin = await self._answering(request.model or "", agents)
+        return await builtin.compact_openai_response(request)
 
     async def get(self, request: Any) -> Any:
         """A response of the builtin provider."""
@@ -75,6 +79,14 @@ class Elsewhere:
         """Stop the builtin provider."""
         if self._builtin is not None:
             await self._builtin.shutdown()
+
+    async def _answering(self, model: str, agents: Iterable[str]) -> Any:
+        names = await self._models.names() if self._models else []
+        providers = {name.partition("/")[0] for name in names}
+        provider, _, rest = model.partition("/")
+        if self._builtin is None or not rest or provider not in providers or _is_agent(provider):
+            raise unknown_model(model, agents, names)
+        return self._builtin
 
     def _of(self, response: str) -> Any:
         if self._builtin is None:

@@ -1,8 +1,9 @@
 """The Responses API: agents answer over the queue, every other model as without us.
 
 Source:
-    llama-stack-api 0.7.3, `responses/api.py`. A finished HTTP response is handed on untouched by
-    its routes (FastAPI), which spares the server from serialising what is JSON already.
+    llama-stack-api 0.7.3 and ogx-api 1.5.0, `responses/api.py`. A finished HTTP response is handed
+    on untouched by its routes (FastAPI), which spares the server from serialising what is JSON
+    already.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from runtime.amf.conversing import Conversing
 from runtime.amf.decisions import decides, decisions
 from runtime.amf.desk import Desk
 from runtime.amf.elsewhere import Elsewhere
+from runtime.amf.errors import NotDone
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import KeptRuns
@@ -105,6 +107,21 @@ class AmfResponses:
     async def list_openai_responses(self, request: Any) -> Any:
         """The responses of a model that is no agent."""
         return await self._elsewhere.listed(request)
+
+    async def compact_openai_response(self, request: Any) -> Any:
+        """Make shorter what was said to a model that is no agent; OGX alone has a route for it.
+
+        Raises:
+            NotDone: it is an agent.
+        """
+        desk = await self.shared.get()
+        if request.model and is_agent_name(request.model) and await desk.agent(request.model):
+            raise NotDone(
+                f"{request.model} is an agent, which is told the newest of what was said; go on "
+                "with previous_response_id or a conversation.",
+                param="model",
+            )
+        return await self._elsewhere.compact(request, desk.agents.by_model)
 
     async def _decide(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
         """Let a run go on that a person has decided on, and answer as the request wants it."""

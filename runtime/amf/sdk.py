@@ -1,30 +1,55 @@
 """Everything that comes from the server's packages: the only module that imports them.
 
-The server is llama-stack 0.7.3. Its successor has the same names in other packages; a second
-flavour is a second branch of the imports here and nothing elsewhere.
+The server is llama-stack 0.7.3 or, under its newer name, ogx 1.5.0: the same names in other
+packages. An environment has one of the two; what differs between them is in this module.
 """
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
-from llama_stack.core.datatypes import User
-from llama_stack.core.request_headers import get_authenticated_user
-from llama_stack.core.routing_tables.models import ModelsRoutingTable
-from llama_stack.providers.inline.responses.builtin import get_provider_impl as build_builtin
-from llama_stack.providers.inline.responses.builtin.config import BuiltinResponsesImplConfig
-from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
-    AddItemsRequest,
-    Api,
-    InlineProviderSpec,
-    ListItemsRequest,
-    ModelType,
-    OpenAIChatCompletion,
-    OpenAIChatCompletionChunk,
-    ProviderSpec,
-    RegisterModelRequest,
-    UnregisterModelRequest,
-)
+if find_spec("ogx") is not None:
+    from ogx.core.datatypes import User
+    from ogx.core.request_headers import get_authenticated_user
+    from ogx.core.routing_tables.models import ModelsRoutingTable
+    from ogx.providers.inline.responses.builtin import get_provider_impl as build_builtin
+    from ogx.providers.inline.responses.builtin.config import BuiltinResponsesImplConfig
+    from ogx_api import (
+        AddItemsRequest,
+        Api,
+        InlineProviderSpec,
+        ListItemsRequest,
+        ModelType,
+        OpenAIChatCompletion,
+        OpenAIChatCompletionChunk,
+        ProviderSpec,
+        RegisterModelRequest,
+        UnregisterModelRequest,
+    )
+
+    SERVER = "OGX"
+else:
+    from llama_stack.core.datatypes import User
+    from llama_stack.core.request_headers import get_authenticated_user
+    from llama_stack.core.routing_tables.models import ModelsRoutingTable
+    from llama_stack.providers.inline.responses.builtin import get_provider_impl as build_builtin
+    from llama_stack.providers.inline.responses.builtin.config import BuiltinResponsesImplConfig
+    from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
+        AddItemsRequest,
+        Api,
+        InlineProviderSpec,
+        ListItemsRequest,
+        ModelType,
+        OpenAIChatCompletion,
+        OpenAIChatCompletionChunk,
+        ProviderSpec,
+        RegisterModelRequest,
+        UnregisterModelRequest,
+    )
+
+    SERVER = "LLAMA_STACK"  # what the names of its environment variables begin with
 
 from runtime.amf.items import Wire
 
@@ -41,7 +66,7 @@ BUILTIN_NEEDS = (
     Api.files,
     Api.connectors,
 )
-BUILTIN_USES = (*BUILTIN_NEEDS, Api.safety, Api.models)
+BUILTIN_USES = (*BUILTIN_NEEDS, Api.models, *(api for api in Api if api.value == "safety"))
 
 
 def user_name() -> str:
@@ -97,8 +122,10 @@ class ServerItems:
         return items
 
     async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
-        """Add a few; one whose id is there is written over."""
-        await self._conversations.add_items(conversation, AddItemsRequest(items=items))
+        """Add a few, under their own ids; one whose id is there stays as one."""
+        # OGX gives items that are added as a client does new ids, and has this for us.
+        add = getattr(self._conversations, "sync_items", self._conversations.add_items)
+        await add(conversation, AddItemsRequest(items=items))
 
 
 class ServerModels:
@@ -157,18 +184,39 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
                   answer, and would not start before; what stands in the run config is enough.
 
     Raises:
-        ValueError, KeyError, ImportError, RuntimeError: the run config cannot be served.
+        ValueError, KeyError, ImportError, RuntimeError: the run config cannot be served. OGX finds
+            most of that when its lifespan begins.
     """
-    os.environ["LLAMA_STACK_CONFIG"] = run_config
-    from llama_stack.core.server.server import create_app  # noqa: PLC0415 - heavy, only for `serve`
+    os.environ[f"{SERVER}_CONFIG"] = run_config
+    os.environ.setdefault(f"{SERVER}_LOG_FORMAT", "json")
+    # Heavy, and only for `serve`.
+    if SERVER == "OGX":
+        from ogx.core.server.server import create_app  # noqa: PLC0415
+    else:
+        from llama_stack.core.server.server import create_app  # noqa: PLC0415
 
-    ModelsRoutingTable.listed_providers.update(declared)
-    app = create_app()
+    _take_as_listed(frozenset(declared))
+    return create_app()
+
+
+def _take_as_listed(providers: frozenset[str]) -> None:
+    build = ModelsRoutingTable.__init__
+
+    @functools.wraps(build)
+    def built(table: Any, *arguments: Any) -> None:
+        build(table, *arguments)
+        table.listed_providers = set(providers)
+
+    ModelsRoutingTable.__init__ = built
+
+
+def started(app: Any) -> Any:
+    """Arrange a server that has begun; gives its provider of the Responses API."""
     # It would write down every chat of every agent with its model, for ever.
     app.stack.impls[Api.inference].store = None
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
-    return app
+    return app.stack.impls[Api.responses]
 
 
 HOT = ("/v1/responses", "/v1/chat/completions")
@@ -178,8 +226,3 @@ def _place(route: Any) -> int:
     router = getattr(route, "original_router", None)
     paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
     return next((place for place, path in enumerate(HOT) if path in paths), len(HOT))
-
-
-def responses_provider(server: Any) -> Any:
-    """The provider of the Responses API in a server."""
-    return server.stack.impls[Api.responses]

@@ -1,7 +1,8 @@
 """The server of a Stack as a process of ours: `python -m runtime serve stack/<namespace>/<name>`.
 
-`llama stack run` does the same without what is ours: readiness that knows of the queue, errors in
-OpenAI's shape, an access log that can be switched off, and a start that waits for no model.
+`llama stack run` and `ogx run` do the same without what is ours: readiness that knows of the queue,
+errors in OpenAI's shape, an access log that can be switched off, and a start that waits for no
+model.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
+# What a run config that cannot be served makes of the server, however it finds out.
+UNFIT = (ValueError, KeyError, ImportError, RuntimeError)
 
 
 class CannotServe(ValueError):
@@ -54,6 +57,8 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _stopped)
     with tempfile.TemporaryDirectory(prefix="k8gentai-") as scratch:
         os.environ[SCRATCH] = scratch
+        # Left to itself, OGX takes a folder ~/.llama of its predecessor's and renames it.
+        os.environ.setdefault("OGX_CONFIG_DIR", scratch)
         config = run_config(settings)
         workers = config.get("server", {}).get("workers", 1)
         options: dict[str, Any] = {
@@ -62,6 +67,7 @@ def serve(settings: Settings) -> None:
             "loop": "uvloop",
             "http": "httptools",
             "lifespan": "on",
+            "ws": "none",  # OGX has the Responses API over WebSockets, too; agents have not
             "access_log": False,  # a line a request costs more than the request
             "log_config": None,  # the server has set it up
             "log_level": "warning",
@@ -70,7 +76,16 @@ def serve(settings: Settings) -> None:
         if workers > 1:
             uvicorn.run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
         else:
-            uvicorn.run(create_app(), **options)
+            _run(create_app(), options)
+
+
+def _run(app: Any, options: Mapping[str, Any]) -> None:
+    try:
+        uvicorn.run(app, **options)
+    except SystemExit:
+        if app.state.refused is not None:
+            raise app.state.refused from None
+        raise
 
 
 def port(environment: Mapping[str, str]) -> int:
@@ -111,21 +126,21 @@ def create_app() -> Any:
         CannotServe: the run config cannot be served.
     """
     settings = Settings.of()
-    os.environ.setdefault("LLAMA_STACK_LOG_FORMAT", "json")
     declared = run_config(settings).get("registered_resources", {}).get("models", [])
     try:
         providers = {model["provider_id"] for model in declared}
         app = sdk.create_server(str(settings.config), providers)
-    except (ValueError, KeyError, ImportError, RuntimeError) as error:
-        what = "the server cannot be made from spec.models and spec.storage of its Stack"
-        raise CannotServe(f"{what}: {error}") from error
+    except UNFIT as error:
+        raise _refusal(error) from error
+    app.state.refused = None
     app.add_exception_handler(ApiError, refuse)
-    provider = sdk.responses_provider(app)
-    if isinstance(provider, AmfResponses):
-        app.router.lifespan_context = _with_desk(
-            app.router.lifespan_context, provider.shared, settings
-        )
+    app.router.lifespan_context = _with_desk(app.router.lifespan_context, settings)
     return app
+
+
+def _refusal(error: Exception) -> CannotServe:
+    what = "the server cannot be made from spec.models and spec.storage of its Stack"
+    return CannotServe(f"{what}: {error}")
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
@@ -135,22 +150,38 @@ async def refuse(_request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status_code, dict(error.headers or {}))
 
 
-def _with_desk(lifespan: Lifespan, shared: SharedDesk, settings: Settings) -> Lifespan:
-    """The server's lifespan with the desk open, and health served, for as long as it serves."""
+def _with_desk(lifespan: Lifespan, settings: Settings) -> Lifespan:
+    """The server's lifespan with the desk open, and health served, for as long as it serves.
+
+    uvicorn tells nobody why a lifespan did not begin: `app.state.refused` does.
+    """
 
     @contextlib.asynccontextmanager
     async def beside(app: Any) -> AsyncIterator[None]:
-        health = asyncio.create_task(_serve_health(settings, shared))
-        try:
-            async with lifespan(app):
-                await shared.get()
-                spare_what_is_loaded()
-                yield
-        finally:
-            health.cancel()
-            await asyncio.gather(health, return_exceptions=True)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(lifespan(app))
+                provider = sdk.started(app)
+            except UNFIT as error:
+                app.state.refused = _refusal(error)
+                raise app.state.refused from error
+            if isinstance(provider, AmfResponses):
+                await stack.enter_async_context(_opened(provider.shared, settings))
+            yield
 
     return beside
+
+
+@contextlib.asynccontextmanager
+async def _opened(shared: SharedDesk, settings: Settings) -> AsyncIterator[None]:
+    health = asyncio.create_task(_serve_health(settings, shared))
+    try:
+        await shared.get()
+        spare_what_is_loaded()
+        yield
+    finally:
+        health.cancel()
+        await asyncio.gather(health, return_exceptions=True)
 
 
 async def _serve_health(settings: Settings, shared: SharedDesk) -> None:

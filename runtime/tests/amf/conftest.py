@@ -8,8 +8,11 @@ import pytest_asyncio
 
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.server import Server, running_server
+from runtime.tests.amf.server_types import IS_OGX
 from runtime.tests.amf.wire import TAP, Tapped, taken
 from runtime.tests.nats import running_stack
+
+collect_ignore = [] if IS_OGX else ["test_ogx.py"]
 
 
 @contextlib.contextmanager

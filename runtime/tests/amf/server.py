@@ -8,17 +8,19 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import yaml
 
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry, WhenBusy
 from runtime.contract.subjects import Bucket, agent_entry
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
+from runtime.tests.amf.server_types import IS_OGX
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 
-RUN_CONFIG = Path(__file__).parent / "run.yaml"
 START_SECONDS = 100
 SERVE = """
 from runtime.amf.serve import serve
@@ -27,6 +29,18 @@ from runtime.tests.amf.wire import tap
 tap()
 serve(Settings.of())
 """
+
+
+def run_config() -> dict[str, Any]:
+    """The run config for the server of this environment."""
+    config: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "run.yaml").read_text())
+    if IS_OGX:
+        stores = {
+            name: {"table_name": name, "backend": "sql"} for name in ("prompts", "connectors")
+        }
+        config["storage"]["stores"].update(stores)
+        del config["providers"]["responses"][0]["config"]["builtin"]["persistence"]["agent_state"]
+    return config
 
 
 def free_port() -> int:
@@ -145,7 +159,7 @@ async def running_server(
     queue = nats.queue(await nats.serving(Role.SERVER))
     server = Server(nats, folder, {}, free_port(), free_port())
     server.environment = {
-        "K8GENTAI_CONFIG": str(RUN_CONFIG),
+        "K8GENTAI_CONFIG": str(folder / "run.yaml"),
         "K8GENTAI_HOST": "127.0.0.1",
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),
@@ -153,7 +167,10 @@ async def running_server(
         "TOKEN_FILE": queue.token_file,
         "MODEL_URL": model_url,
         "DATA": str(folder),
+        "HOME": str(folder),
     }
+    (folder / ".llama").mkdir()
+    (folder / "run.yaml").write_text(yaml.safe_dump(run_config()))
     try:
         await server.start()
         yield server

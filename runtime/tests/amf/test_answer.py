@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from llama_stack_api import OpenAIResponseObject  # type: ignore[import-untyped]  # no py.typed
 from pydantic import ValidationError
 
 from runtime.amf.answer import Answer, code_of
@@ -36,6 +35,7 @@ from runtime.tests.amf.events import (
     started,
     used,
 )
+from runtime.tests.amf.server_types import OpenAIResponseObject
 from runtime.tests.amf.wire import check
 
 NOW = 1_700_000_100.5

@@ -3,15 +3,16 @@
 from typing import Any
 
 import pytest
-from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
-    CreateResponseRequest,
-    OpenAIChatCompletionRequestWithExtraBody,
-)
 
 from runtime.amf.asked import asked, asked_in_chat
 from runtime.amf.errors import BadRequest, TooLarge
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.output_format import OutputFormat
+from runtime.tests.amf.server_types import (
+    IS_OGX,
+    CreateResponseRequest,
+    OpenAIChatCompletionRequestWithExtraBody,
+)
 
 
 def request(**fields: Any) -> Any:
@@ -145,12 +146,19 @@ def test_what_asks_for_nothing_special_is_fine(fields: dict[str, Any]) -> None:
         pytest.param({"max_infer_iters": 3}, "max_infer_iters", id="iterations"),
         pytest.param({"max_tool_calls": 1}, "max_tool_calls", id="tool calls"),
         pytest.param({"prompt": {"id": "p"}}, "prompt", id="prompt"),
-        pytest.param({"guardrails": ["g"]}, "guardrails", id="guardrails"),
+        pytest.param({"guardrails": True if IS_OGX else ["g"]}, "guardrails", id="guardrails"),
         pytest.param({"truncation": "disabled"}, "truncation", id="truncation"),
         pytest.param(
             {"include": ["message.output_text.logprobs"]}, "include", id="more in the answer"
         ),
-        pytest.param({"context_management": 1}, "context_management", id="a field nobody knows"),
+        pytest.param({"memory": {"enabled": True}}, "memory", id="memory"),
+        pytest.param({"skills": ["s"]}, "skills", id="skills"),
+        pytest.param(
+            {"context_management": [{"type": "compaction"}]},
+            "context_management",
+            id="compaction",
+        ),
+        pytest.param({"horoscope": 1}, "horoscope", id="a field nobody knows"),
         pytest.param({"input": []}, "input", id="no input"),
         pytest.param({"input": ""}, "input", id="empty input"),
         pytest.param(

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from llama_stack_api import CreateResponseRequest  # type: ignore[import-untyped]  # no py.typed
 
 from runtime.amf.decisions import Decision, decided, decides, decisions
 from runtime.amf.desk import Desk
@@ -15,6 +14,7 @@ from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket, run_key
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.events import MATH, TASK
+from runtime.tests.amf.server_types import CreateResponseRequest
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.port import Entry
 

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llama_stack_api import (  # type: ignore[import-untyped]  # no py.typed
-    OpenAIResponseObjectStream,
-)
 from llama_stack_client.types import ResponseObjectStream
 from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
@@ -21,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter
 from runtime.amf import stream
 from runtime.amf.answer import Answer
 from runtime.amf.items import Wire
+from runtime.tests.amf.server_types import OpenAIResponseObjectStream
 
 TAP = "K8GENTAI_TEST_TAP"
 OTHERWISE = {
