@@ -6,7 +6,7 @@ from typing import Any, Final
 from controller.api.agent import Agent
 from controller.api.conditions import AcceptedReason, ResolvedRefsReason
 from controller.api.fields import ScalingEngine
-from controller.api.stack import Flavour, Stack
+from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.claims import holders
 from controller.desired.references import config_map_of, config_map_problem, module_of, stack_of
@@ -74,9 +74,6 @@ def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
 
 def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
     spec = stack.spec
-    if spec.server.flavour is not Flavour.LLAMA_STACK:
-        field = "spec.server.flavour"
-        yield _not_yet(field, f"the flavour {spec.server.flavour}", "use LlamaStack")
     if spec.storage.postgres is not None:
         yield _not_yet("spec.storage.postgres", "PostgreSQL", "use spec.storage.sqlite")
     if spec.auth is not None:

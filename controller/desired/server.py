@@ -1,11 +1,11 @@
-"""The Llama Stack server of a Stack: its run configuration and what it runs in."""
+"""The server of a Stack, Llama Stack or OGX: its run configuration and what it runs in."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from controller.api.names import Component, selector_labels
-from controller.api.stack import Model, Stack
+from controller.api.stack import Flavour, Model, Stack
 from controller.desired.identity import queue_access
 from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
 from controller.desired.parts import (
@@ -20,6 +20,10 @@ from controller.desired.render import manifest, text, yaml_quoted
 from controller.model import Child, Image, Site
 from runtime.contract.agent_config import StackConfig
 
+IMAGE_BY_FLAVOUR: Final = {
+    Flavour.LLAMA_STACK: Image.SERVER,
+    Flavour.OGX: Image.SERVER_OGX,
+}
 PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "remote::cerebras": "api_key",
@@ -34,11 +38,12 @@ PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
         "remote::vllm": "api_token",
     }
 )
-"""Providers the server's image can run: those that need an address and a key, and what each calls
-the key.
+"""Providers either server's image can run: those that need an address and a key, and what each
+calls the key.
 
 Source:
-    llama-stack 0.7.3, `providers/registry/inference.py` and the config class of each provider.
+    llama-stack 0.7.3 and ogx 1.5.0, `providers/registry/inference.py` and the config class of each
+    provider.
 """
 
 MORE_BY_PROVIDER: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -78,13 +83,14 @@ def run_config(stack: Stack, site: Site) -> str:
     """run.yaml: the agents as one provider, each model as another, builtin answers behind them.
 
     Source:
-        llama-stack 0.7.3, `core/datatypes.py`, StackConfig.
+        llama-stack 0.7.3 and ogx 1.5.0, `core/datatypes.py`, StackConfig.
     """
     key = key_of(stack)
     listen = site.server_listen(key.object_name)
     config = stack_config(stack, site, Role.SERVER)
     return text(
         "run.yaml.j2",
+        is_ogx=stack.spec.server.flavour is Flavour.OGX,
         stack=config.model_dump(mode="json", by_alias=True, exclude_none=True),
         models=[_provider(model, place, site) for place, model in enumerate(stack.spec.models)],
         data_dir=site.data_dir(workload_name(Role.SERVER, key)),
@@ -150,7 +156,7 @@ def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
         metadata=metadata(name.name, stack, Component.SERVER),
         replicas=server.replicas,
         selector=selector_labels(key.kind, key.name, Component.SERVER),
-        image=server.image or site.image(Image.SERVER),
+        image=server.image or site.image(IMAGE_BY_FLAVOUR[server.flavour]),
         command=["python", "-m", "runtime", "serve", f"stack/{key.namespace}/{key.name}"],
         config_dir=site.config_dir(name),
         token_dir=folder(site.token_file(name)),

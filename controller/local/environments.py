@@ -11,6 +11,7 @@ ROOT: Final = Path(__file__).parents[2]
 """The checkout: embedded mode runs the code that lies beside it."""
 EXTRAS: Final = {
     Image.SERVER: ("amf",),
+    Image.SERVER_OGX: ("ogx",),
     Image.RUNTIME: ("tools", "trust"),
     Image.WORKER_LANGGRAPH: ("langgraph",),
     Image.WORKER_LLAMA_STACK: ("llama-stack",),

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from controller.api.names import LABEL_OWNER_KIND, Kind
+from controller.api.stack import Flavour
 from controller.clients.jetstream import JetStream
 from controller.clients.servers import HttpServers
 from controller.desired.agent import IMAGE_BY_FRAMEWORK
+from controller.desired.server import IMAGE_BY_FLAVOUR
 from controller.local.aside import stand_in_model, trust_keys, trust_plane
 from controller.local.ask import NoAnswer, a_sum, ask
 from controller.local.cluster import LocalCluster
@@ -235,8 +237,14 @@ class _Platform:
             for key, body in self._manifests.objects.items()
             if key.kind is Kind.AGENT
         }
+        flavours = {
+            body["spec"].get("server", {}).get("flavour", Flavour.LLAMA_STACK)
+            for key, body in self._manifests.objects.items()
+            if key.kind is Kind.STACK
+        }
         workers = [image for name, image in IMAGE_BY_FRAMEWORK.items() if name in frameworks]
-        return [Image.SERVER, Image.RUNTIME, *workers]
+        servers = [image for name, image in IMAGE_BY_FLAVOUR.items() if name in flavours]
+        return [*servers, Image.RUNTIME, *workers]
 
     async def _reconcile(self, key: Key, now: datetime) -> Progress:
         if self._world is None:

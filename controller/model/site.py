@@ -12,6 +12,7 @@ class Image(StrEnum):
     """The programs the platform runs; each is an image in a cluster, an environment embedded."""
 
     SERVER = "server"
+    SERVER_OGX = "server-ogx"
     RUNTIME = "runtime"
     NATS = "nats"
     WORKER_LANGGRAPH = "worker-langgraph"

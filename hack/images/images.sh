@@ -2,8 +2,8 @@
 # Builds the images whose inputs have changed, and brings all of them into the cluster if one is up.
 #
 #   images.sh           all of them
-#   images.sh NAME...   those of operator, server, runtime, nats, worker-langgraph, worker-llama-stack, worker-crewai,
-#                       worker-ag2, worker-beeai
+#   images.sh NAME...   those of operator, server, server-ogx, runtime, nats, worker-langgraph, worker-llama-stack,
+#                       worker-crewai, worker-ag2, worker-beeai
 #
 # With a container engine (CLUSTER=kind) they are built by it on python:3.13-slim, else by buildah on a base made here.
 # K8GENTAI_IMAGE_PREFIX (localhost/k8gentai) and K8GENTAI_IMAGE_TAG (dev) name them.
@@ -15,6 +15,7 @@ here=hack/images
 declare -A recipe=(
   [operator]="operator:controller:controller runtime templates"
   [server]="server:amf:runtime"
+  [server-ogx]="server:ogx:runtime"
   [runtime]="runtime:tools trust:runtime"
   [worker-langgraph]="runtime:langgraph:runtime"
   [worker-llama-stack]="runtime:llama-stack:runtime"
@@ -62,7 +63,7 @@ mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai"
 exec 9>"${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai/images.lock"
 flock 9
 
-[ $# -gt 0 ] || set -- operator server runtime nats worker-langgraph worker-llama-stack worker-crewai worker-ag2 worker-beeai
+[ $# -gt 0 ] || set -- operator server server-ogx runtime nats worker-langgraph worker-llama-stack worker-crewai worker-ag2 worker-beeai
 cluster=$(hack/cluster/cluster.sh which)
 base=python:3.13-slim-trixie
 if [ "$cluster" = source ]; then

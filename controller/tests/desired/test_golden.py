@@ -61,6 +61,7 @@ SAMPLES = {
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
+    "stack-ogx": desired_stack(the_stack(server={"flavour": "OGX"}), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
 }
 

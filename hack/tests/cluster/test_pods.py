@@ -127,6 +127,7 @@ def ran(namespace: str, body: dict[str, Any]) -> str:
     [
         ("operator", "controller"),
         ("server", "runtime"),
+        ("server-ogx", "runtime"),
         ("runtime", "runtime"),
         ("worker-langgraph", "runtime"),
         ("worker-llama-stack", "runtime"),

@@ -39,6 +39,7 @@ def run_config() -> dict[str, Any]:
             name: {"table_name": name, "backend": "sql"} for name in ("prompts", "connectors")
         }
         config["storage"]["stores"].update(stores)
+        del config["storage"]["backends"]["kv"]
         del config["providers"]["responses"][0]["config"]["builtin"]["persistence"]["agent_state"]
     return config
 
