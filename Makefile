@@ -56,6 +56,7 @@ check: ## format, lint, types, import rules, drift, pure tests
 test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 	@hack/frameworks.sh
+	@hack/ogx.sh
 
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended

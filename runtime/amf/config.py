@@ -45,10 +45,12 @@ Shape:
                     process: elsewhere it would go on listing what the Stack no longer has.
     inference       the server insists on a store of chats; `serve` takes it away again, or every
                     call of an agent to its model would be kept for ever.
+    ogx             its builtin responses have no `agent_state`, and its stores of prompts and
+                    connectors are in SQL: `{table_name: …, backend: sql}`.
     server.port     is not read: the port is K8GENTAI_PORT, 8321 by default.
 
 Source:
-    llama-stack 0.7.3, `core/datatypes.py` (StackConfig), `core/routers/__init__.py`,
+    llama-stack 0.7.3 and ogx 1.5.0, `core/datatypes.py` (StackConfig), `core/routers/__init__.py`,
     `providers/remote/inference/*/config.py`, `providers/utils/inference/model_registry.py`.
 """
 

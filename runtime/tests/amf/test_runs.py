@@ -156,10 +156,10 @@ async def test_a_previous_response_has_to_be_there_and_completed(server: Server)
 
 
 async def test_a_running_response_is_cancelled(server: Server) -> None:
-    async with agent(server, until_cancelled) as (model, actor), openai_client(server) as client:
+    async with agent(server, until_cancelled) as (model, _), openai_client(server) as client:
         job = await client.responses.create(model=model, input="?", background=True)
         async with asyncio.timeout(5):
-            while not actor.seen:
+            while (await client.responses.retrieve(job.id)).status != "in_progress":
                 await asyncio.sleep(0.02)
         cancelled = await client.responses.cancel(job.id)
         again = await client.responses.cancel(job.id)
