@@ -77,7 +77,8 @@ class Server(Fields):
     )
     workers: Integer = Field(1, ge=1, le=64, description="Processes within each server.")
     flavour: Flavour = Field(
-        Flavour.LLAMA_STACK, description="LlamaStack, or its successor by name, OGX."
+        Flavour.LLAMA_STACK,
+        description="LlamaStack, or its successor OGX, which takes over what is stored for good.",
     )
     image: ImageOrNone = Field(
         "", description="Image of the server; the operator's own choice when empty."

@@ -6,7 +6,7 @@ from typing import Any, Final
 from controller.api.agent import Agent
 from controller.api.conditions import AcceptedReason, ResolvedRefsReason
 from controller.api.fields import ScalingEngine
-from controller.api.stack import Stack
+from controller.api.stack import Flavour, Stack
 from controller.api.tool import Tool
 from controller.desired.claims import holders
 from controller.desired.references import config_map_of, config_map_problem, module_of, stack_of
@@ -49,6 +49,7 @@ def stack_problems(view: StackView) -> tuple[Problem, ...]:
     """Everything that keeps a Stack from being what its spec says; empty if nothing does."""
     return (
         *_unsupported_of_stack(view.owner),
+        *_back_to_llama_stack(view.owner),
         *_conflict(view),
         *(
             Problem(
@@ -88,6 +89,21 @@ def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
             if ESCAPED in value:
                 message = f"{field}.{name}: must not contain {ESCAPED!r}; write the value itself"
                 yield Problem(AcceptedReason.INVALID, message)
+
+
+def _back_to_llama_stack(stack: Stack) -> Iterator[Problem]:
+    """OGX changes the tables that it takes over; to Llama Stack they are broken from then on.
+
+    Source:
+        ogx 1.5.0, `core/conversations/conversations.py`; llama-stack ends with 0.7.
+    """
+    served = stack.status.version.server
+    if stack.spec.server.flavour is Flavour.LLAMA_STACK and served and served[:2] != "0.":
+        message = (
+            f"spec.server.flavour: OGX {served} has taken over what is stored here, and LlamaStack "
+            "cannot read it any more; set OGX, or make another Stack"
+        )
+        yield Problem(AcceptedReason.INVALID, message)
 
 
 def _conflict(view: StackView) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ import pytest
 
 from controller.api.agent import Agent
 from controller.api.conditions import AcceptedReason, ResolvedRefsReason
+from controller.api.stack import Versions
 from controller.api.tool import Tool
 from controller.api.workload_status import DiscoveredTool
 from controller.desired.accept import (
@@ -76,6 +77,29 @@ def test_what_a_stack_cannot_be_yet(spec: dict[str, Any], problem: str) -> None:
     (found,) = stack_problems(stack_view(the_stack(**spec)))
 
     assert found == Problem(AcceptedReason.UNSUPPORTED_VALUE, problem)
+
+
+@pytest.mark.parametrize(
+    ("flavour", "served", "is_back"),
+    [
+        ("LlamaStack", "", False),
+        ("LlamaStack", "0.7.3", False),
+        ("LlamaStack", "1.5.0", True),
+        ("OGX", "0.7.3", False),
+        ("OGX", "1.5.0", False),
+    ],
+)
+def test_there_is_no_way_back_from_ogx(flavour: str, served: str, *, is_back: bool) -> None:
+    stack = the_stack(server={"flavour": flavour})
+    status = stack.status.model_copy(update={"version": Versions(operator="0.1.0", server=served)})
+
+    found = stack_problems(stack_view(stack.model_copy(update={"status": status})))
+
+    message = (
+        "spec.server.flavour: OGX 1.5.0 has taken over what is stored here, and LlamaStack cannot "
+        "read it any more; set OGX, or make another Stack"
+    )
+    assert found == ((Problem(AcceptedReason.INVALID, message),) if is_back else ())
 
 
 def test_a_model_cannot_read_the_servers_environment() -> None:

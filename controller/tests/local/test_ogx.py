@@ -1,9 +1,11 @@
-"""A Stack on OGX, on one machine: agents of LangGraph and of Llama Stack beside the same server."""
+"""A Stack that goes from Llama Stack to OGX, on one machine."""
 
 import asyncio
 import shutil
 from collections.abc import Iterator
+from functools import partial
 
+import httpx
 import openai
 import pytest
 import yaml
@@ -17,22 +19,66 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 SAMPLES = ROOT / "config" / "samples"
 
 
+def stack_on(flavour: str) -> str:
+    stack = yaml.safe_load((SAMPLES / "quickstart" / "stack.yaml").read_text())
+    stack["spec"]["server"] = {"flavour": flavour}
+    return yaml.safe_dump(stack)
+
+
+def observed(up: Platform) -> ServerFacts | None:
+    """What the server says to the operator."""
+
+    async def observe() -> ServerFacts | None:
+        async with HttpServers.running() as servers:
+            return await servers.observe(up.url)
+
+    return asyncio.run(observe())
+
+
+def serves_on(up: Platform, version: str) -> bool:
+    facts = observed(up)
+    return facts is not None and facts.version == version and "agents/math" in facts.models
+
+
+def client_of(up: Platform) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0)
+
+
+def said_in(up: Platform, conversation: str) -> list[str]:
+    url = f"{up.url}/v1/conversations/{conversation}/items?order=asc"
+    items = httpx.get(url).raise_for_status().json()["data"]
+    return [part["text"] for item in items for part in item["content"]]
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("manifests")
     for file in (SAMPLES / "quickstart").glob("[!k]*.yaml"):
         shutil.copy(file, folder)
     shutil.copy(SAMPLES / "llama-stack" / "agent.yaml", folder / "clerk.yaml")
-    stack = yaml.safe_load((folder / "stack.yaml").read_text())
-    stack["spec"]["server"] = {"flavour": "OGX"}
-    (folder / "stack.yaml").write_text(yaml.safe_dump(stack))
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
         yield platform
 
 
+def test_a_conversation_goes_on_when_its_stack_goes_to_ogx(up: Platform) -> None:
+    with client_of(up) as client:
+        conversation = client.conversations.create().id
+        ask = partial(client.responses.create, model="math", conversation=conversation)
+        first = ask(input="What is 1 + 2?")
+        assert serves_on(up, "0.7.3")
+
+        up.write(stack=stack_on("OGX"))
+        up.until(lambda: serves_on(up, "1.5.0"))
+        second = ask(input="What is 40 + 2?")
+        said = said_in(up, conversation)
+
+    assert "42" in second.output_text
+    assert said == ["What is 1 + 2?", first.output_text, "What is 40 + 2?", second.output_text]
+
+
 @pytest.mark.parametrize("agent", ["math", "clerk"])
 def test_agents_of_a_stack_on_ogx_answer(up: Platform, agent: str) -> None:
-    with openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0) as client:
+    with client_of(up) as client:
         response = client.responses.create(model=agent, input="What is 40 + 2?")
 
     assert "42" in response.output_text
@@ -41,15 +87,17 @@ def test_agents_of_a_stack_on_ogx_answer(up: Platform, agent: str) -> None:
 
 
 def test_it_says_what_the_status_of_the_stack_shows(up: Platform) -> None:
-    async def observe() -> ServerFacts | None:
-        async with HttpServers.running() as servers:
-            return await servers.observe(up.url)
-
-    facts = asyncio.run(observe())
+    facts = observed(up)
 
     assert facts is not None
-    assert facts.version == "1.5.0"
     assert {"agents/math", "agents/clerk", "small/stand-in"} <= set(facts.models)
     assert {("responses", "amf"), ("inference", "agents"), ("inference", "small")} <= {
         (provider.api, provider.id) for provider in facts.providers
     }
+
+
+def test_there_is_no_way_back_and_what_runs_goes_on(up: Platform) -> None:
+    up.write(stack=stack_on("LlamaStack"))
+    up.until_said("OGX 1.5.0 has taken over what is stored here")
+
+    assert serves_on(up, "1.5.0")
