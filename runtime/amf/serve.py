@@ -16,10 +16,13 @@ from typing import Any
 
 import uvicorn
 import yaml
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runtime.amf import sdk
+from runtime.amf.a2a.door import Door as A2aDoor
+from runtime.amf.directory import Directory
 from runtime.amf.errors import ApiError
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
@@ -125,7 +128,19 @@ def create_app() -> Any:
         app.router.lifespan_context = _with_desk(
             app.router.lifespan_context, provider.shared, settings
         )
+        open_doors(app, Directory(provider.shared, sdk.listed_models(app)))
     return app
+
+
+def open_doors(app: Any, directory: Directory) -> None:
+    """Serve agents by A2A.
+
+    They are plain routes of the server: its authentication stands before every path, as before that
+    of an external API, which would have to be listed in the run config besides.
+    """
+    # Streams may come to their ends while the server stops, within its grace; these would not.
+    AppStatus.enable_automatic_graceful_drain = False
+    app.router.routes.extend(A2aDoor(directory).routes())
 
 
 async def refuse(_request: Request, error: Exception) -> Response:

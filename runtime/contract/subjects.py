@@ -21,6 +21,7 @@ EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
+TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
 
 
 class Stream(StrEnum):

@@ -1,0 +1,88 @@
+"""Where A2A is served: `/a2a`, and `/a2a/<agent>` for each agent."""
+
+from typing import override
+
+from a2a.server.context import ServerCallContext
+from a2a.server.request_handlers.response_helpers import agent_card_to_dict
+from a2a.server.routes.common import DefaultServerCallContextBuilder
+from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
+from a2a.types import AgentCard
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from runtime.amf import sdk
+from runtime.amf.a2a.card import card_of
+from runtime.amf.a2a.handler import Tasks
+from runtime.amf.a2a.visit import KEY, Visit
+from runtime.amf.body import body_limit, body_of, replayed
+from runtime.amf.directory import Directory
+from runtime.amf.errors import ApiError
+from runtime.contract.catalogue import AgentEntry
+
+CARD = "/.well-known/agent-card.json"
+
+
+class Visits(DefaultServerCallContextBuilder):
+    """Gives each call of the SDK the visit that its request has brought along."""
+
+    @override
+    def build(self, request: Request) -> ServerCallContext:
+        """The context of a call."""
+        context = super().build(request)
+        context.state[KEY] = getattr(request.state, KEY)
+        return context
+
+
+class Door:
+    """The routes; each asks the directory for its agent, who is unknown to whom may not use him."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._dispatcher = JsonRpcDispatcher(
+            Tasks(), context_builder=Visits(), enable_v0_3_compat=True
+        )
+
+    def routes(self) -> list[BaseRoute]:
+        """Everything that is served."""
+        return [
+            Route("/a2a", self.cards, methods=["GET"]),
+            Route("/a2a/{agent}", self.call, methods=["POST"]),
+            Route("/a2a/{agent}" + CARD, self.card, methods=["GET"]),
+        ]
+
+    async def cards(self, request: Request) -> Response:
+        """`{"agents": […]}`: the cards of all agents that whoever asks may use."""
+        cards = [await self._card(agent, request) for agent in await self._directory.agents()]
+        return JSONResponse({"agents": [agent_card_to_dict(card) for card in cards]})
+
+    async def card(self, request: Request) -> Response:
+        """The card of one agent.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+        agent = await self._directory.agent(request.path_params["agent"])
+        return JSONResponse(agent_card_to_dict(await self._card(agent, request)))
+
+    async def call(self, request: Request) -> Response:
+        """One call by JSON-RPC; a refusal has the HTTP status that fits as well.
+
+        Raises:
+            UnknownModel: there is no such agent.
+            WrongType, TooLarge: this is no call.
+        """
+        agent = await self._directory.agent(request.path_params["agent"])
+        body = await body_of(request, body_limit(agent.max_input_bytes))
+        request = Request(request.scope, replayed(body, request.receive))
+        visit = Visit(await self._directory.desk(), agent, sdk.user_name())
+        setattr(request.state, KEY, visit)
+        response = await self._dispatcher.handle_requests(request)
+        if isinstance(visit.refusal, ApiError):
+            response.status_code = visit.refusal.status_code
+            response.headers.update(visit.refusal.headers or {})
+        return response
+
+    async def _card(self, agent: AgentEntry, request: Request) -> AgentCard:
+        tools = [one for one in await self._directory.tools() if one.tool in agent.tools]
+        return card_of(agent, tools, f"{request.base_url}a2a/{agent.model}")
