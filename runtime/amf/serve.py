@@ -24,6 +24,7 @@ from runtime.amf import sdk
 from runtime.amf.a2a.door import Door as A2aDoor
 from runtime.amf.directory import Directory
 from runtime.amf.errors import ApiError
+from runtime.amf.mcp_server.door import Door as McpDoor
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.garbage import spare_what_is_loaded
@@ -125,22 +126,29 @@ def create_app() -> Any:
     app.add_exception_handler(ApiError, refuse)
     provider = sdk.responses_provider(app)
     if isinstance(provider, AmfResponses):
-        app.router.lifespan_context = _with_desk(
-            app.router.lifespan_context, provider.shared, settings
-        )
-        open_doors(app, Directory(provider.shared, sdk.listed_models(app)))
+        serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
+        directory = Directory(provider.shared, sdk.listed_models(app))
+        app.router.lifespan_context = open_doors(app, directory, serving)
     return app
 
 
-def open_doors(app: Any, directory: Directory) -> None:
-    """Serve agents by A2A.
+def open_doors(app: Any, directory: Directory, lifespan: Lifespan) -> Lifespan:
+    """Serve agents by A2A and MCP; gives the lifespan with that.
 
     They are plain routes of the server: its authentication stands before every path, as before that
     of an external API, which would have to be listed in the run config besides.
     """
     # Streams may come to their ends while the server stops, within its grace; these would not.
     AppStatus.enable_automatic_graceful_drain = False
-    app.router.routes.extend(A2aDoor(directory).routes())
+    mcp = McpDoor(directory)
+    app.router.routes.extend([*A2aDoor(directory).routes(), *mcp.routes()])
+
+    @contextlib.asynccontextmanager
+    async def with_doors(app: Any) -> AsyncIterator[None]:
+        async with lifespan(app), mcp.running():
+            yield
+
+    return with_doors
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
