@@ -20,7 +20,7 @@ from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from runtime.amf import sdk
+from runtime.amf import discovery, sdk
 from runtime.amf.a2a.door import Door as A2aDoor
 from runtime.amf.directory import Directory
 from runtime.amf.errors import ApiError
@@ -133,7 +133,7 @@ def create_app() -> Any:
 
 
 def open_doors(app: Any, directory: Directory, lifespan: Lifespan) -> Lifespan:
-    """Serve agents by A2A and MCP; gives the lifespan with that.
+    """Serve agents by A2A and MCP, and what there is of them; gives the lifespan with that.
 
     They are plain routes of the server: its authentication stands before every path, as before that
     of an external API, which would have to be listed in the run config besides.
@@ -141,6 +141,7 @@ def open_doors(app: Any, directory: Directory, lifespan: Lifespan) -> Lifespan:
     # Streams may come to their ends while the server stops, within its grace; these would not.
     AppStatus.enable_automatic_graceful_drain = False
     mcp = McpDoor(directory)
+    app.include_router(discovery.router(directory))
     app.router.routes.extend([*A2aDoor(directory).routes(), *mcp.routes()])
 
     @contextlib.asynccontextmanager
