@@ -17,10 +17,11 @@ from a2a.utils.errors import (
 )
 
 from runtime.amf.asked import Asked
-from runtime.amf.decisions import MOST_REASON, Decision, Decisions
+from runtime.amf.decisions import Decision, Decisions
 from runtime.amf.items import approval_of
 from runtime.amf.reply import model_name
 from runtime.contract import messages
+from runtime.contract.approval import MOST_REASON
 from runtime.contract.runs import RunRecord
 
 CONTEXT = re.compile(r"[-_A-Za-z0-9]{1,128}")
