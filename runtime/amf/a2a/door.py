@@ -18,6 +18,7 @@ from runtime.amf.a2a.visit import KEY, Visit
 from runtime.amf.body import body_limit, body_of, replayed
 from runtime.amf.directory import Directory
 from runtime.amf.errors import ApiError
+from runtime.amf.presence import while_there
 from runtime.contract.catalogue import AgentEntry
 
 CARD = "/.well-known/agent-card.json"
@@ -74,10 +75,11 @@ class Door:
         """
         agent = await self._directory.agent(request.path_params["agent"])
         body = await body_of(request, body_limit(agent.max_input_bytes))
-        request = Request(request.scope, replayed(body, request.receive))
         visit = Visit(await self._directory.desk(), agent, sdk.user_name())
         setattr(request.state, KEY, visit)
-        response = await self._dispatcher.handle_requests(request)
+        read = Request(request.scope, replayed(body, request.receive))
+        answering = self._dispatcher.handle_requests(read)
+        response = await while_there(answering, request.receive)
         if isinstance(visit.refusal, ApiError):
             response.status_code = visit.refusal.status_code
             response.headers.update(visit.refusal.headers or {})

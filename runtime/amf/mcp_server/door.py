@@ -9,7 +9,6 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any
 
 from mcp.server.lowlevel import Server
@@ -37,7 +36,7 @@ class Door:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        server: Server[Any, Request] = Server("k8gentai", version("k8gentai"), ABOUT)
+        server: Server[Any, Request] = Server("k8gentai", instructions=ABOUT)
         self._calls = Calls(directory, server)
         self._sessions = StreamableHTTPSessionManager(
             server, stateless=True, max_request_body_size=LARGEST_BODY
