@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from runtime.tests.amf.clients import agent, agent_without_worker, random_words
 from runtime.tests.amf.events import failed, started
 from runtime.tests.amf.mcp_server.clients import mcp_client, text_of
 from runtime.tests.amf.plays import Actor, Play, until_cancelled
-from runtime.tests.amf.server import Server
+from runtime.tests.amf.server import Server, running_server
 from runtime.tests.amf.test_approvals import record as record_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -118,6 +119,24 @@ async def test_sessions_do_not_cancel_each_others_requests(server: Server) -> No
         result = await asyncio.wait_for(calling, 10)
 
     assert mine.name != other.name
+    assert text_of(result) == "The run was cancelled."
+
+
+async def test_a_request_is_cancelled_at_any_server(server: Server, tmp_path: Path) -> None:
+    working = Working(asyncio.Event())
+    async with (
+        agent(server, working) as (model, _),
+        running_server(server.nats, tmp_path) as other,
+        mcp_client(server) as client,
+        httpx.AsyncClient(headers=HEADERS | {"mcp-session-id": client.name}) as elsewhere,
+    ):
+        calling = asyncio.create_task(client.ask(model, "Work"))
+        await asyncio.wait_for(working.begun.wait(), 10)
+        notification = cancellation(1).model_dump(by_alias=True, exclude_none=True)
+        answer = await elsewhere.post(f"{other.url}/mcp", json={"jsonrpc": "2.0"} | notification)
+        result = await asyncio.wait_for(calling, 10)
+
+    assert answer.status_code == 202
     assert text_of(result) == "The run was cancelled."
 
 
