@@ -1,5 +1,6 @@
 """Where A2A is served: `/a2a`, and `/a2a/<agent>` for each agent."""
 
+from collections.abc import Iterable
 from typing import override
 
 from a2a.server.context import ServerCallContext
@@ -17,9 +18,8 @@ from runtime.amf.a2a.handler import Tasks
 from runtime.amf.a2a.visit import KEY, Visit
 from runtime.amf.body import body_limit, body_of, replayed
 from runtime.amf.directory import Directory
-from runtime.amf.errors import ApiError
 from runtime.amf.presence import while_there
-from runtime.contract.catalogue import AgentEntry
+from runtime.contract.catalogue import AgentEntry, ToolEntry
 
 CARD = "/.well-known/agent-card.json"
 
@@ -54,8 +54,9 @@ class Door:
 
     async def cards(self, request: Request) -> Response:
         """`{"agents": […]}`: the cards of all agents that whoever asks may use."""
-        cards = [await self._card(agent, request) for agent in await self._directory.agents()]
-        return JSONResponse({"agents": [agent_card_to_dict(card) for card in cards]})
+        agents, tools = await self._directory.agents(), await self._directory.tools()
+        cards = [agent_card_to_dict(_card(agent, tools, request)) for agent in agents]
+        return JSONResponse({"agents": cards})
 
     async def card(self, request: Request) -> Response:
         """The card of one agent.
@@ -64,7 +65,8 @@ class Door:
             UnknownModel: there is none.
         """
         agent = await self._directory.agent(request.path_params["agent"])
-        return JSONResponse(agent_card_to_dict(await self._card(agent, request)))
+        card = _card(agent, await self._directory.tools(), request)
+        return JSONResponse(agent_card_to_dict(card))
 
     async def call(self, request: Request) -> Response:
         """One call by JSON-RPC; a refusal has the HTTP status that fits as well.
@@ -80,11 +82,13 @@ class Door:
         read = Request(request.scope, replayed(body, request.receive))
         answering = self._dispatcher.handle_requests(read)
         response = await while_there(answering, request.receive)
-        if isinstance(visit.refusal, ApiError):
+        if visit.refusal is not None:
             response.status_code = visit.refusal.status_code
             response.headers.update(visit.refusal.headers or {})
         return response
 
-    async def _card(self, agent: AgentEntry, request: Request) -> AgentCard:
-        tools = [one for one in await self._directory.tools() if one.tool in agent.tools]
-        return card_of(agent, tools, f"{request.base_url}a2a/{agent.model}")
+
+def _card(agent: AgentEntry, tools: Iterable[ToolEntry], request: Request) -> AgentCard:
+    """The card, with the address under which the client has found it."""
+    called = [one for one in tools if one.tool in agent.tools]
+    return card_of(agent, called, f"{request.base_url}a2a/{agent.model}")
