@@ -20,7 +20,7 @@ class Directory:
         self._models = models
 
     async def desk(self) -> Desk:
-        """The desk at which all doors of this process stand."""
+        """The desk of this process."""
         return await self._shared.get()
 
     async def agents(self) -> tuple[AgentEntry, ...]:

@@ -52,7 +52,7 @@ def asked(request: SendMessageRequest, context: str, *, stream: bool) -> Asked:
 
 
 def check_context(context: str) -> None:
-    """Refuse a context id that no conversation of this door can have.
+    """Refuse a context id that no conversation over A2A can have.
 
     Raises:
         InvalidParamsError: it is none.

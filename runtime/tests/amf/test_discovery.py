@@ -133,7 +133,7 @@ async def names() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-DOORS = [
+PATHS = [
     ("GET", "/a2a"),
     ("GET", "/a2a/x/.well-known/agent-card.json"),
     ("POST", "/a2a/x"),
@@ -143,8 +143,8 @@ DOORS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), DOORS)
-async def test_every_door_asks_who_is_there(guarded: Server, method: str, path: str) -> None:
+@pytest.mark.parametrize(("method", "path"), PATHS)
+async def test_every_path_asks_who_is_there(guarded: Server, method: str, path: str) -> None:
     async with httpx.AsyncClient() as http:
         answer = await http.request(method, f"{guarded.url}{path}", json={})
 

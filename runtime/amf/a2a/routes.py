@@ -35,7 +35,7 @@ class Visits(DefaultServerCallContextBuilder):
         return context
 
 
-class Door:
+class A2aRoutes:
     """The routes; each asks the directory for its agent, who is unknown to whom may not use him."""
 
     def __init__(self, directory: Directory) -> None:
@@ -44,7 +44,7 @@ class Door:
             Tasks(), context_builder=Visits(), enable_v0_3_compat=True
         )
 
-    def routes(self) -> list[BaseRoute]:
+    def all(self) -> list[BaseRoute]:
         """Everything that is served."""
         return [
             Route("/a2a", self.cards, methods=["GET"]),

@@ -31,7 +31,7 @@ ABOUT = (
 )
 
 
-class Door:
+class McpEndpoint:
     """The endpoint; `running` once, for as long as it serves."""
 
     def __init__(self, directory: Directory) -> None:
@@ -42,9 +42,9 @@ class Door:
             server, stateless=True, max_request_body_size=LARGEST_BODY
         )
 
-    def routes(self) -> list[BaseRoute]:
-        """Everything that is served."""
-        return [Route(PATH, self)]
+    def route(self) -> BaseRoute:
+        """Where it is served."""
+        return Route(PATH, self)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
