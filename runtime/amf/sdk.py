@@ -226,3 +226,12 @@ def _place(route: Any) -> int:
     router = getattr(route, "original_router", None)
     paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
     return next((place for place, path in enumerate(HOT) if path in paths), len(HOT))
+
+
+def listed_models(server: Any) -> ServerModels:
+    """The list of models of a server that has begun.
+
+    Raises:
+        KeyError: it has none.
+    """
+    return ServerModels(server.stack.impls[Api.models])

@@ -17,11 +17,15 @@ from typing import Any
 
 import uvicorn
 import yaml
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from runtime.amf import sdk
-from runtime.amf.errors import ApiError
+from runtime.amf import discovery, sdk
+from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.directory import Directory
+from runtime.amf.errors import ApiError, NotDone
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.garbage import spare_what_is_loaded
@@ -166,10 +170,42 @@ def _with_desk(lifespan: Lifespan, settings: Settings) -> Lifespan:
                 app.state.refused = _refusal(error)
                 raise app.state.refused from error
             if isinstance(provider, AmfResponses):
+                directory = Directory(provider.shared, sdk.listed_models(app))
+                await stack.enter_async_context(_other_apis(app, directory))
                 await stack.enter_async_context(_opened(provider.shared, settings))
             yield
 
     return beside
+
+
+@contextlib.asynccontextmanager
+async def _other_apis(app: Any, directory: Directory) -> AsyncIterator[None]:
+    """Serve agents by A2A and MCP, and what there is of them, for as long as the body runs.
+
+    They are plain routes of the server: its authentication stands before every path, as before that
+    of an external API, which would have to be listed in the run config besides.
+    """
+    # Streams may come to their ends while the server stops, within its grace; these would not.
+    AppStatus.enable_automatic_graceful_drain = False
+    app.include_router(discovery.router(directory))
+    app.router.routes.extend(A2aRoutes(directory).all())
+    if sdk.SERVER == "OGX":
+        app.router.routes.append(Route("/mcp", _no_mcp, methods=["GET", "POST", "DELETE"]))
+        yield
+        return
+    from runtime.amf.mcp_server.endpoint import McpEndpoint  # noqa: PLC0415 - it is made with mcp 1
+
+    mcp = McpEndpoint(directory)
+    app.router.routes.append(mcp.route())
+    async with mcp.running():
+        yield
+
+
+async def _no_mcp(_request: Request) -> Response:
+    raise NotDone(
+        "OGX comes with mcp 2, and agents are offered as tools with mcp 1; ask them by "
+        "/v1/responses or A2A, or over MCP in a Stack whose spec.server.flavour is LlamaStack."
+    )
 
 
 @contextlib.asynccontextmanager
