@@ -21,6 +21,7 @@ EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
+RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
 
 
 class Stream(StrEnum):
@@ -224,6 +225,14 @@ def run_key(agent: ObjectName, task: str) -> str:
     return f"{_pair(agent)}.{token(task)}"
 
 
+def claim_key(user: str, key: str) -> str:
+    """The key in `runs` of which run a user's request with an `Idempotency-Key` has become.
+
+    It has two tokens, where the key of a run record has three.
+    """
+    return f"claims.{hashlib.sha256(f'{user}\0{key}'.encode()).hexdigest()}"
+
+
 def checkpoint_key(agent: ObjectName, task: str) -> str:
     """The key in `checkpoints` of how far a run has come."""
     return f"{_pair(agent)}.{token(task)}"
@@ -254,6 +263,15 @@ def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: 
     return f"{callee}.{_pair(caller)}.{token(task)}.{step}.{index}"
 
 
+def asked_task(call: str) -> str:
+    """The id of the task that a call of an Agent becomes, however often it is delivered.
+
+    Shape:
+        call  the `ask_key` of the call.
+    """
+    return hashlib.sha256(call.encode()).hexdigest()[:32]
+
+
 def effect_callee(key: str) -> str | None:
     """The name of the Tool or Agent in a key of `effects`, None if it is no such key."""
     parts = key.split(".")
@@ -263,6 +281,22 @@ def effect_callee(key: str) -> str | None:
 def keys_of(owner: ObjectName) -> str:
     """All keys of an Agent in `runs` and `checkpoints`, of a Tool in `effects`."""
     return f"{_pair(owner)}.>"
+
+
+def runs_of(agent: ObjectName) -> str:
+    """The keys in `runs` of all tasks of `agent`."""
+    return f"{_pair(agent)}.*"
+
+
+def checkpoints_of(agent: ObjectName, task: str) -> tuple[str, ...]:
+    """The keys in `checkpoints` of one run, those of parts included."""
+    key = checkpoint_key(agent, task)
+    return key, f"{key}.>"
+
+
+def effects_of(caller: ObjectName, task: str) -> str:
+    """The keys in `effects` of all calls that one run of `caller` made, those of parts included."""
+    return f"*.*.{_pair(caller)}.{token(task)}.>"
 
 
 def effects_for(caller: ObjectName) -> str:
