@@ -33,4 +33,5 @@ async def get_provider_impl(config: AmfConfig, deps: dict[Any, Any], policy: Any
         shared_desk(config.stack),
         sdk.ServerItems(deps),
         Elsewhere(builtin, sdk.server_models(deps)),
+        heartbeat_seconds=config.heartbeat_seconds,
     )

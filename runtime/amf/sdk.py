@@ -4,6 +4,7 @@ The server is llama-stack 0.7.3. Its successor has the same names in other packa
 flavour is a second branch of the imports here and nothing elsewhere.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +17,9 @@ from llama_stack.providers.inline.responses.builtin.config import BuiltinRespons
 from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
     AddItemsRequest,
     Api,
+    ConversationItemNotFoundError,
+    ConversationNotFoundError,
+    DeleteItemRequest,
     InlineProviderSpec,
     ListItemsRequest,
     ModelType,
@@ -99,6 +103,13 @@ class ServerItems:
     async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
         """Add a few; one whose id is there is written over."""
         await self._conversations.add_items(conversation, AddItemsRequest(items=items))
+
+    async def remove(self, conversation: str, items: Iterable[str]) -> None:
+        """Take items away by their ids; one that is not there is no error."""
+        for item in items:
+            request = DeleteItemRequest(conversation_id=conversation, item_id=item)
+            with contextlib.suppress(ConversationItemNotFoundError, ConversationNotFoundError):
+                await self._conversations.openai_delete_conversation_item(request)
 
 
 class ServerModels:

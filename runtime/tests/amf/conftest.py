@@ -28,3 +28,10 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
             running_server(nats, home, model_url=model_url) as running,
         ):
             yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def other(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A second server of the same Stack."""
+    async with running_server(server.nats, tmp_path_factory.mktemp("other")) as running:
+        yield running

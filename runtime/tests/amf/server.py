@@ -77,6 +77,14 @@ class Server:
             self.process.terminate()
         return await self.process.wait()
 
+    async def kill(self) -> None:
+        """Let it end as if its machine had."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
     async def readiness(self) -> int:
         """The status of `/ready`, 0 when nobody answers."""
         async with httpx.AsyncClient() as client:
@@ -124,6 +132,12 @@ class Server:
         async with httpx.AsyncClient() as client:
             listed = (await client.get(f"{self.url}/v1/models")).json()["data"]
         return {model["id"]: model["custom_metadata"] for model in listed}
+
+    async def until_known(self, model: str) -> None:
+        """Wait until the server knows an Agent that was written elsewhere."""
+        async with asyncio.timeout(5):
+            while f"agents/{model}" not in await self.models():
+                await asyncio.sleep(0.05)
 
     async def until_listed(self, entry: AgentEntry) -> None:
         """Wait until the server shows an Agent as the catalogue has it."""
