@@ -190,6 +190,19 @@ class StackSubjects:
         """Tells the workers of `agent` to cancel `task`."""
         return f"{self.root}.cancel.{_pair(agent)}.{token(task)}"
 
+    def cancelled(self, subject: str) -> tuple[ObjectName, str]:
+        """The agent and the task that are told to cancel under `subject`, made by `cancel`.
+
+        Raises:
+            ValueError: it is no such subject.
+        """
+        prefix = f"{self.root}.cancel."
+        match subject.removeprefix(prefix).split("."):
+            case [namespace, name, task] if subject.startswith(prefix):
+                return ObjectName(namespace=token(namespace), name=token(name)), token(task)
+            case _:
+                raise ValueError(f"{subject} cancels no task")
+
     def cancels(self, agent: ObjectName) -> str:
         """All cancellations for `agent`."""
         return f"{self.root}.cancel.{_pair(agent)}.*"

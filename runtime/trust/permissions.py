@@ -152,7 +152,7 @@ def _tool(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permis
             *_records(subjects, Bucket.CATALOGUE, functions_entry(tool)),
             subjects.every("wake"),
         ),
-        subscribe=(own_inbox,),
+        subscribe=(own_inbox, subjects.every("cancel")),
     )
 
 

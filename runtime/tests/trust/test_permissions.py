@@ -63,7 +63,7 @@ def test_a_tools_lists_hold_just_its_own() -> None:
         FUNCTIONS_OF_ADD,
         "k8gentai.team.default.wake.>",
     }
-    assert allowed.subscribe == (f"{inbox(ACCOUNT)}.>",)
+    assert allowed.subscribe == (f"{inbox(ACCOUNT)}.>", "k8gentai.team.default.cancel.>")
 
 
 @pytest.mark.parametrize("role", list(Role))
