@@ -5,7 +5,7 @@ and those by the names of classes. A client knows its own body, so the field is 
 that.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,8 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     for error in errors:
         fault = _fault(error, body)
         by_alternative.setdefault(fault.alternative, []).append(fault)
-    fault = max(max(by_alternative.values(), key=_fit), key=lambda fault: len(fault.place))
+    faults = max(by_alternative.values(), key=_fit)
+    fault = max(faults, key=lambda fault: len(fault.place))
     if fault.kind == "json_invalid":
         return BadRequest("The body is no JSON; send an object.")
     field, what = _named(fault.place), fault.message.rstrip(".")
@@ -57,7 +58,7 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     return BadRequest(f"{field} is not as it has to be: {what}.", param=field)
 
 
-def _fit(faults: list[Fault]) -> tuple[bool, int, int]:
+def _fit(faults: Sequence[Fault]) -> tuple[bool, int, int]:
     """How much a value looks like one alternative: the more of it was understood, the more so."""
     return (
         not any(fault.is_of_another_kind for fault in faults),

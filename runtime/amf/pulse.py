@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.amf.http_connection import ABORT
 
-STUCK_SECONDS: Final = 5.0
+STUCK_SECONDS: Final = 4.0
 HEARTBEAT: Final = b": still working\n\n"
 EVENTS: Final = b"text/event-stream"
 END_OF_EVENT: Final = b"\n\n"
