@@ -33,11 +33,18 @@ class KeptRuns:
     async def response(self, task: str) -> Wire:
         """The response as it stands.
 
+        One that was not to be stored can be had for as long as it waits for people: whoever is to
+        decide has to see on what.
+
         Raises:
             NotFound: there is none, it was not to be stored, or it is somebody else's.
             OutOfReach: the queue does not answer.
         """
-        return await self.shown(await self.record(task))
+        async with in_time():
+            record = await self._own(task)
+            if not (record.task.response.store or record.is_asking):
+                raise no_response(f"resp_{task}")
+        return await self.shown(record)
 
     async def shown(self, record: RunRecord) -> Wire:
         """The response of this run as it stands.
@@ -118,7 +125,7 @@ class KeptRuns:
         )
         async with in_time(LIST_SECONDS), contextlib.aclosing(self._desk.runs(agent)) as runs:
             async for record in runs:
-                if self._may_see(record):
+                if record.task.user == self._user and record.task.response.store:
                     page.add(_place(record), record)
         shown = [_with_input(record) for record in page.items]
         return {"object": "list", "has_more": page.has_more, "data": shown} | _ends(shown, "")
@@ -140,13 +147,16 @@ class KeptRuns:
         return {"object": "list", **_page(items, request)}
 
     async def _record(self, task: str) -> RunRecord:
-        record = await self._desk.find(task)
-        if record is None or not self._may_see(record):
+        record = await self._own(task)
+        if not record.task.response.store:
             raise no_response(f"resp_{task}")
         return record
 
-    def _may_see(self, record: RunRecord) -> bool:
-        return record.task.user == self._user and record.task.response.store
+    async def _own(self, task: str) -> RunRecord:
+        record = await self._desk.find(task)
+        if record is None or record.task.user != self._user:
+            raise no_response(f"resp_{task}")
+        return record
 
     async def _events(self, record: RunRecord) -> list[Event]:
         if not (record.state.is_end or record.is_asking):

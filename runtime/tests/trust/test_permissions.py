@@ -34,6 +34,8 @@ def test_an_agents_lists_hold_just_its_own() -> None:
     assert set(allowed.publish) == {
         "$JS.API.CONSUMER.MSG.NEXT.team_default_TASKS.math-1",
         "$JS.ACK.team_default_TASKS.math-1.>",
+        "$JS.API.CONSUMER.MSG.NEXT.team_default_TASKS.math-1_asked",
+        "$JS.ACK.team_default_TASKS.math-1_asked.>",
         "k8gentai.team.default.events.team.math.>",
         "k8gentai.team.default.calls.tools.add.team.math",
         "k8gentai.team.default.asks.prose.writer.team.math",
@@ -99,6 +101,17 @@ def test_only_the_server_erases_what_runs_have_left(role: Role) -> None:
         "$JS.API.STREAM.PURGE.KV_team_default_effects",
     ]
     assert purged == (expected if role is Role.SERVER else [])
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.AGENT, Role.TOOL])
+def test_only_the_dispatcher_says_what_agents_have_asked_for(role: Role) -> None:
+    asked = SUBJECTS.every("asked")
+    assert asked in permissions(WORKLOADS[Role.DISPATCHER], SUBJECTS, ACCOUNT).publish
+    assert not [
+        subject
+        for subject in permissions(WORKLOADS[role], SUBJECTS, ACCOUNT).publish
+        if subject.startswith(asked.removesuffix(">"))
+    ]
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.TOOL])
