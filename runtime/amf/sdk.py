@@ -4,6 +4,7 @@ The server is llama-stack 0.7.3 or, under its newer name, ogx 1.5.0: the same na
 packages. An environment has one of the two; what differs between them is in this module.
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,8 @@ from importlib.util import find_spec
 from typing import Any
 
 if find_spec("ogx") is not None:
+    from ogx.core.access_control.datatypes import AccessRule, Action
+    from ogx.core.access_control.datatypes import Scope as AccessScope
     from ogx.core.datatypes import User
     from ogx.core.request_headers import get_authenticated_user
     from ogx.core.routing_tables.models import ModelsRoutingTable
@@ -19,6 +22,9 @@ if find_spec("ogx") is not None:
     from ogx_api import (
         AddItemsRequest,
         Api,
+        ConversationItemNotFoundError,
+        ConversationNotFoundError,
+        DeleteItemRequest,
         InlineProviderSpec,
         ListItemsRequest,
         ModelType,
@@ -31,6 +37,8 @@ if find_spec("ogx") is not None:
 
     SERVER = "OGX"
 else:
+    from llama_stack.core.access_control.datatypes import AccessRule, Action
+    from llama_stack.core.access_control.datatypes import Scope as AccessScope
     from llama_stack.core.datatypes import User
     from llama_stack.core.request_headers import get_authenticated_user
     from llama_stack.core.routing_tables.models import ModelsRoutingTable
@@ -39,6 +47,9 @@ else:
     from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
         AddItemsRequest,
         Api,
+        ConversationItemNotFoundError,
+        ConversationNotFoundError,
+        DeleteItemRequest,
         InlineProviderSpec,
         ListItemsRequest,
         ModelType,
@@ -67,6 +78,11 @@ BUILTIN_NEEDS = (
     Api.connectors,
 )
 BUILTIN_USES = (*BUILTIN_NEEDS, Api.models, *(api for api in Api if api.value == "safety"))
+# By default the server also lets in who shares a team, role, project or namespace with the owner.
+OWN = [
+    AccessRule(permit=AccessScope(actions=list(Action)), when=[condition])
+    for condition in ("user is owner", "resource is unowned")
+]
 
 
 def user_name() -> str:
@@ -93,8 +109,8 @@ def provider_spec(
     )
 
 
-async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any], policy: Any) -> Any:
-    """The server's own provider of the Responses API.
+async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any]) -> Any:
+    """The server's own provider of the Responses API; each user has his own responses there.
 
     Raises:
         ValueError: the run config has no provider for an API that it needs.
@@ -102,7 +118,7 @@ async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any], 
     missing = [api.value for api in BUILTIN_NEEDS if api not in deps]
     if missing:
         raise ValueError(f"the builtin responses need providers for {', '.join(missing)}")
-    return await build_builtin(BuiltinResponsesImplConfig(**config), dict(deps), policy)
+    return await build_builtin(BuiltinResponsesImplConfig(**config), dict(deps), OWN)
 
 
 class ServerItems:
@@ -126,6 +142,13 @@ class ServerItems:
         # OGX gives items that are added as a client does new ids, and has this for us.
         add = getattr(self._conversations, "sync_items", self._conversations.add_items)
         await add(conversation, AddItemsRequest(items=items))
+
+    async def remove(self, conversation: str, items: Iterable[str]) -> None:
+        """Take items away by their ids; one that is not there is no error."""
+        for item in items:
+            request = DeleteItemRequest(conversation_id=conversation, item_id=item)
+            with contextlib.suppress(ConversationItemNotFoundError, ConversationNotFoundError):
+                await self._conversations.openai_delete_conversation_item(request)
 
 
 class ServerModels:
@@ -214,6 +237,7 @@ def started(app: Any) -> Any:
     """Arrange a server that has begun; gives its provider of the Responses API."""
     # It would write down every chat of every agent with its model, for ever.
     app.stack.impls[Api.inference].store = None
+    app.stack.impls[Api.conversations].sql_store.policy = OWN
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
     return app.stack.impls[Api.responses]

@@ -17,15 +17,23 @@ from typing import Any
 
 import uvicorn
 import yaml
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from sse_starlette.sse import AppStatus
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runtime.amf import discovery, sdk
 from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.config import AmfConfig
 from runtime.amf.directory import Directory
-from runtime.amf.errors import ApiError, NotDone
+from runtime.amf.door import Door
+from runtime.amf.errors import ApiError, NotDone, foreign_body
+from runtime.amf.http_connection import AbortableConnection
+from runtime.amf.malformed import malformed, malformed_query
+from runtime.amf.pulse import Pulse
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.garbage import spare_what_is_loaded
@@ -69,7 +77,7 @@ def serve(settings: Settings) -> None:
             "host": config.get("server", {}).get("host") or settings.host,
             "port": port(os.environ),
             "loop": "uvloop",
-            "http": "httptools",
+            "http": AbortableConnection,
             "lifespan": "on",
             "ws": "none",  # OGX has the Responses API over WebSockets, too; agents have not
             "access_log": False,  # a line a request costs more than the request
@@ -130,7 +138,8 @@ def create_app() -> Any:
         CannotServe: the run config cannot be served.
     """
     settings = Settings.of()
-    declared = run_config(settings).get("registered_resources", {}).get("models", [])
+    config = run_config(settings)
+    declared = config.get("registered_resources", {}).get("models", [])
     try:
         providers = {model["provider_id"] for model in declared}
         app = sdk.create_server(str(settings.config), providers)
@@ -138,8 +147,22 @@ def create_app() -> Any:
         raise _refusal(error) from error
     app.state.refused = None
     app.add_exception_handler(ApiError, refuse)
+    app.add_exception_handler(RequestValidationError, refuse_form)
+    app.add_exception_handler(HTTPException, refuse_otherwise)
+    app.add_middleware(Door)
+    if (heartbeat := _heartbeat_seconds(config)) is not None:
+        app.add_middleware(Pulse, heartbeat_seconds=heartbeat)
     app.router.lifespan_context = _with_desk(app.router.lifespan_context, settings)
     return app
+
+
+def _heartbeat_seconds(config: Mapping[str, Any]) -> float | None:
+    """Of our provider, which OGX makes when middleware is too late; None if it is not asked for."""
+    for provider in config.get("providers", {}).get("responses", ()):
+        if provider["provider_type"] == "inline::amf":
+            default = AmfConfig.model_fields["heartbeat_seconds"].default
+            return float(provider["config"].get("heartbeat_seconds", default))
+    return None
 
 
 def _refusal(error: Exception) -> CannotServe:
@@ -152,6 +175,24 @@ async def refuse(_request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
     return JSONResponse(error.body, error.status_code, dict(error.headers or {}))
+
+
+async def refuse_form(_request: Request, error: Exception) -> Response:
+    """A request that has not the form of its API, in the same shape."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    refused = malformed(error.errors(), error.body)
+    return JSONResponse(refused.body, refused.status_code)
+
+
+async def refuse_otherwise(request: Request, error: Exception) -> Response:
+    """What the server's own routes refuse, in the same shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if isinstance(error.__cause__, ValidationError):
+        return await refuse(request, malformed_query(error.__cause__))
+    body = foreign_body(error.status_code, str(error.detail))
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
 def _with_desk(lifespan: Lifespan, settings: Settings) -> Lifespan:

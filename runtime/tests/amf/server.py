@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from runtime.contract.value import ObjectName
 from runtime.tests.amf.server_types import IS_OGX
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 
+RUN_CONFIG = Path(__file__).parent / "run.yaml"
 START_SECONDS = 100
 SERVE = """
 from runtime.amf.serve import serve
@@ -31,9 +32,9 @@ serve(Settings.of())
 """
 
 
-def run_config() -> dict[str, Any]:
+def server_config() -> dict[str, Any]:
     """The run config for the server of this environment."""
-    config: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "run.yaml").read_text())
+    config: dict[str, Any] = yaml.safe_load(RUN_CONFIG.read_text())
     if IS_OGX:
         stores = {
             name: {"table_name": name, "backend": "sql"} for name in ("prompts", "connectors")
@@ -95,10 +96,11 @@ class Server:
         return await self.process.wait()
 
     async def kill(self) -> None:
-        """End it at once, as a node that dies does."""
+        """Let it end as if its machine had."""
         if self.process is None:
             raise RuntimeError("the server was not started")
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
         await self.process.wait()
 
     async def readiness(self) -> int:
@@ -156,6 +158,12 @@ class Server:
             listed = (await client.get(f"{self.url}/v1/models")).json()["data"]
         return {model["id"]: model["custom_metadata"] for model in listed}
 
+    async def until_known(self, model: str) -> None:
+        """Wait until the server knows an Agent that was written elsewhere."""
+        async with asyncio.timeout(5):
+            while f"agents/{model}" not in await self.models():
+                await asyncio.sleep(0.05)
+
     async def until_listed(self, entry: AgentEntry) -> None:
         """Wait until the server shows an Agent as the catalogue has it."""
         async with asyncio.timeout(5):
@@ -172,13 +180,13 @@ async def running_server(
     folder: Path,
     *,
     model_url: str = "http://127.0.0.1:9/v1",
-    config: Mapping[str, Any] | None = None,
+    run_config: Path | None = None,
 ) -> AsyncIterator[Server]:
     """The server of the Stack, with this run config, for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
     server = Server(nats, folder, {}, free_port(), free_port())
     server.environment = {
-        "K8GENTAI_CONFIG": str(folder / "run.yaml"),
+        "K8GENTAI_CONFIG": str(run_config or folder / "run.yaml"),
         "K8GENTAI_HOST": "127.0.0.1",
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),
@@ -189,7 +197,8 @@ async def running_server(
         "HOME": str(folder),
     }
     (folder / ".llama").mkdir(exist_ok=True)
-    (folder / "run.yaml").write_text(yaml.safe_dump(config or run_config()))
+    if run_config is None:
+        (folder / "run.yaml").write_text(yaml.safe_dump(server_config()))
     try:
         await server.start()
         yield server

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import yaml
 from a2a.types import GetTaskRequest
 from a2a.utils.errors import TaskNotFoundError
 from aiohttp import web
@@ -17,7 +18,7 @@ from runtime.contract.value import ObjectName
 from runtime.tests.amf.a2a.clients import a2a_client, read, saying, task_in
 from runtime.tests.amf.clients import agent
 from runtime.tests.amf.mcp_server.clients import mcp_client
-from runtime.tests.amf.server import Server, free_port, run_config, running_server
+from runtime.tests.amf.server import RUN_CONFIG, Server, free_port, running_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -103,11 +104,13 @@ async def guarded(
         {"forbid": forbidden},
         {"permit": {"actions": ["create", "read", "update", "delete"]}},
     ]
-    config = run_config()
+    config = yaml.safe_load(RUN_CONFIG.read_text())
     async with names() as endpoint:
         provider = {"type": "custom", "endpoint": endpoint}
         config["server"]["auth"] = {"provider_config": provider, "access_policy": policy}
-        async with running_server(server.nats, folder, config=config) as running:
+        file = folder / "run.yaml"
+        file.write_text(yaml.safe_dump(config))
+        async with running_server(server.nats, folder, run_config=file) as running:
             yield running
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtime.tests.amf.server import run_config
+from runtime.tests.amf.server import server_config
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,7 @@ async def start(tmp_path: Path, config: str, **environment: str) -> tuple[int | 
 
 
 async def test_a_provider_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    config = run_config()
+    config = server_config()
     config["providers"]["inference"][1]["provider_type"] = "remote::nobody"
 
     code, sentence = await start(tmp_path, yaml.safe_dump(config))
@@ -56,7 +56,7 @@ async def test_a_config_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_port_that_is_none_is_named(tmp_path: Path) -> None:
-    code, sentence = await start(tmp_path, yaml.safe_dump(run_config()), K8GENTAI_PORT="http")
+    code, sentence = await start(tmp_path, yaml.safe_dump(server_config()), K8GENTAI_PORT="http")
 
     assert code == BAD_CONFIGURATION
     assert "K8GENTAI_PORT" in sentence
