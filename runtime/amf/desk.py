@@ -69,6 +69,7 @@ class Desk:
         self.origin = secrets.token_hex(6)
         self.agents = KnownAgents()
         self.conversations = Conversations(link.store(Bucket.CONVERSATIONS))
+        self.store = link.store
         self._catalogue = link.store(Bucket.CATALOGUE)
         self._records = link.store(Bucket.RUNS)
         self._runs = Runs(self._records)

@@ -44,6 +44,14 @@ class BadRequest(ApiError):
     code = "invalid_value"
 
 
+class Forbidden(ApiError):
+    """Nobody may do that, or not this user."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "invalid_request_error"
+    code = "forbidden"
+
+
 class NotFound(ApiError):
     """What the request names does not exist, or is somebody else's."""
 

@@ -78,6 +78,17 @@ class AmfResponses:
             return await answering.later()
         return await answering.whole()
 
+    async def check_model(self, model: str) -> None:
+        """Refuse what is neither an Agent of the Stack nor one of its models.
+
+        Raises:
+            UnknownModel: the message lists what there is.
+            OutOfReach: the agents are not known yet.
+        """
+        desk = await self.shared.get()
+        if not is_agent_name(model) or await desk.agent(model) is None:
+            await self._elsewhere.check(model, desk.agents.by_model)
+
     async def get_openai_response(self, request: Any) -> Any:
         """A response as it stands."""
         if (task := task_of(request.response_id)) is None:

@@ -16,6 +16,7 @@ from llama_stack.providers.inline.responses.builtin.config import BuiltinRespons
 from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
     AddItemsRequest,
     Api,
+    CreateResponseRequest,
     InlineProviderSpec,
     ListItemsRequest,
     ModelType,
@@ -25,9 +26,13 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     RegisterModelRequest,
     UnregisterModelRequest,
 )
+from llama_stack_api.router_utils import (  # type: ignore[import-untyped]  # it has no py.typed
+    standard_responses,
+)
 
 from runtime.amf.items import Wire
 
+STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = standard_responses
 ANONYMOUS = "anonymous"
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
@@ -65,6 +70,22 @@ def provider_spec(
         config_class=f"{config.__module__}.{config.__qualname__}",
         optional_api_dependencies=list(uses),
         is_external=True,
+    )
+
+
+def api_spec(
+    api: str, kind: str, *, module: str, config: type, uses: Iterable[str]
+) -> ProviderSpec:
+    """What the server has to know of the provider of an external API of ours.
+
+    The server has made the name of the API known before it asks.
+    """
+    return InlineProviderSpec(
+        api=Api(api),
+        provider_type=f"inline::{kind}",
+        module=module,
+        config_class=f"{config.__module__}.{config.__qualname__}",
+        api_dependencies=[Api(one) for one in uses],
     )
 
 
@@ -138,6 +159,15 @@ def server_models(deps: Mapping[Any, Any]) -> ServerModels | None:
     return None if table is None else ServerModels(table)
 
 
+def response_request(body: Wire) -> Any:
+    """A request of the Responses API.
+
+    Raises:
+        ValueError: it is none; the message names the fields.
+    """
+    return CreateResponseRequest.model_validate(body)
+
+
 def chat_completion(body: Wire) -> Any:
     """A whole answer of the Chat Completions API."""
     return OpenAIChatCompletion.model_validate(body)
@@ -171,13 +201,20 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
     return app
 
 
-HOT = ("/v1/responses", "/v1/chat/completions")
+FIRST = ("/v1/responses", "/v1/chat/completions", "/v1/agents")
+"""A route of each router that comes first. The legacy API serves `GET /v1/tools` in a shape that
+clients of every version read; the server's own, which it stands before, is for the newest alone."""
 
 
 def _place(route: Any) -> int:
     router = getattr(route, "original_router", None)
     paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
-    return next((place for place, path in enumerate(HOT) if path in paths), len(HOT))
+    return next((place for place, path in enumerate(FIRST) if path in paths), len(FIRST))
+
+
+def responses_of(deps: Mapping[Any, Any]) -> Any:
+    """The provider of the Responses API that another provider may use."""
+    return deps[Api.responses]
 
 
 def responses_provider(server: Any) -> Any:

@@ -304,6 +304,29 @@ def conversation_blob(conversation: str, digest: str, part: int) -> str:
     return f"blobs.{_conversation(conversation)}.{token(digest)}.{part}"
 
 
+def legacy_key(user: str, *ids: str) -> str:
+    """The key in `conversations` of what a user has made over the legacy agents API.
+
+    Without `ids` it is the list of his agents; with the ids of an agent, a session of it and a turn
+    of that, it is one of those. The user is in it as a digest, so nobody finds what is another's.
+
+    Raises:
+        ValueError: an id is no DNS label.
+    """
+    digest = hashlib.sha256(user.encode()).hexdigest()[:32]
+    return ".".join(("legacy", digest, *map(token, ids)))
+
+
+def legacy_part(key: str, digest: str, part: int) -> str:
+    """The key in `conversations` of one part of what is too large for the `legacy_key`."""
+    return f"{key}.parts.{token(digest)}.{part}"
+
+
+def legacy_conversation(session: str) -> str:
+    """The id of the conversation of a session of the legacy agents API."""
+    return f"session_{session}"
+
+
 def dispatcher_lease() -> str:
     """The key in `conversations` that says which dispatcher of the Stack leads."""
     return "lease.dispatcher"

@@ -1,0 +1,236 @@
+"""What old clients ask for: understood whole, or refused by the name of a field. Pure."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runtime.amf.asked import Asked
+from runtime.amf.errors import BadRequest
+from runtime.amf.legacy.bodies import (
+    AgentConfig,
+    CreateTurn,
+    LegacyMessage,
+    SamplingParams,
+    Strategy,
+    ToolConfig,
+)
+from runtime.contract.messages import Message, Options, Role
+from runtime.contract.output_format import OutputFormat
+from runtime.json_schema import BadSchema, ForeignSchema
+
+MAX_INFER_ITERS = 10
+LEAST_TOKENS = 16  # of the Responses API
+WAY_TO_TOOLS = (
+    "An Agent has the tools that spec.tools of its Agent names; to use others, name a model of the "
+    "Stack in agent_config.model."
+)
+
+
+def check_config(config: AgentConfig, *, is_agent: bool) -> None:
+    """Refuse what an agent of this config could never do.
+
+    Shape:
+        is_agent  its model is an Agent of the Stack, which has tools and iterations of its own.
+
+    Raises:
+        BadRequest: `param` names the field.
+    """
+    for name, fine, way_out in (*NEVER, *(NOT_AGENTS if is_agent else ())):
+        if not fine(config):
+            raise BadRequest(
+                f"agent_config.{name} is not supported with this value. {way_out}",
+                param=f"agent_config.{name}",
+            )
+    wanted_form(config)
+
+
+def options(config: AgentConfig, *, stream: bool) -> Options:
+    """What every turn of an agent of this config asks an Agent of the Stack for.
+
+    Raises:
+        BadRequest: `param` names a field that cannot be used.
+    """
+    sampling = config.sampling_params or SamplingParams()
+    return Options(
+        stream=stream,
+        instructions=config.instructions or None,
+        temperature=temperature(sampling),
+        max_output_tokens=sampling.max_tokens or None,
+        output=wanted_form(config),
+    )
+
+
+def temperature(sampling: SamplingParams) -> float | None:
+    """How free the model is in choosing words; the greedy one is not free at all."""
+    if sampling.strategy is None:
+        return None
+    return 0.0 if sampling.strategy.type == "greedy" else sampling.strategy.temperature
+
+
+def wanted_form(config: AgentConfig) -> OutputFormat | None:
+    """The form of the answer; None for text.
+
+    Raises:
+        BadRequest: it is no form that there is.
+    """
+    asked = config.response_format
+    if asked is None:
+        return None
+    field = "agent_config.response_format"
+    if asked.get("type") != "json_schema":
+        raise BadRequest(f"{field}.type must be json_schema.", param=f"{field}.type")
+    schema = asked.get("json_schema")
+    try:
+        ForeignSchema(schema if isinstance(schema, dict) else {"type": schema})
+    except BadSchema as error:
+        raise BadRequest(
+            f"{field}.json_schema cannot be used: {error}.", param=f"{field}.json_schema"
+        ) from error
+    return OutputFormat(name="answer", json_schema=schema)
+
+
+def asked_of_agent(
+    config: AgentConfig, turn: CreateTurn, *, conversation: str, context: str = ""
+) -> Asked:
+    """A turn, as an Agent of the Stack understands it.
+
+    Shape:
+        context  what was found for it elsewhere.
+
+    Raises:
+        BadRequest: `param` names what an Agent cannot read.
+    """
+    for number, message in enumerate(turn.messages):
+        if message.role == "tool":
+            raise BadRequest(
+                f"An Agent calls its own tools; messages[{number}] tells of one of a client. Name "
+                "a model of the Stack in agent_config.model to use tools of a client.",
+                param=f"messages[{number}].role",
+            )
+    return Asked(
+        input=tuple(Message(role=Role(role), text=text) for role, text in said(turn, context)),
+        options=options(config, stream=bool(turn.stream)),
+        conversation=conversation,
+        store=False,
+    )
+
+
+def said(turn: CreateTurn, context: str = "") -> Sequence[tuple[str, str]]:
+    """The texts of a turn with their roles: its documents, what was found, its messages.
+
+    Raises:
+        BadRequest: `param` names what is no text.
+    """
+    documents = [
+        ("user", text_of(document.content, f"documents[{number}].content"))
+        for number, document in enumerate(turn.documents or ())
+    ]
+    messages = [
+        (message.role, text)
+        for number, message in enumerate(turn.messages)
+        if message.role != "tool"
+        for text in _texts(message, f"messages[{number}]")
+    ]
+    found = [("user", context)] if context else []
+    return [*documents, *found, *messages]
+
+
+def text_of(content: Any, where: str) -> str:
+    """The text of a content: words, a text item, or a list of them.
+
+    Raises:
+        BadRequest: it is something else; `where` names it.
+    """
+    match content:
+        case str():
+            return content
+        case {"type": "text", "text": str(text)}:
+            return text
+        case list():
+            return "".join(text_of(one, f"{where}[{n}]") for n, one in enumerate(content))
+    kind = content.get("type", "a link") if isinstance(content, dict) else type(content).__name__
+    raise BadRequest(f"Agents read text; {where} is {kind}.", param=where)
+
+
+def _texts(message: LegacyMessage, where: str) -> list[str]:
+    texts = [text_of(message.content, f"{where}.content")]
+    if message.context is not None:
+        texts.insert(0, text_of(message.context, f"{where}.context"))
+    return texts
+
+
+type Fine = Callable[[AgentConfig], bool]
+
+
+def _no_penalty(config: AgentConfig) -> bool:
+    sampling = config.sampling_params
+    return sampling is None or sampling.repetition_penalty in {None, 0, 1}
+
+
+def _no_stop(config: AgentConfig) -> bool:
+    return not (config.sampling_params and config.sampling_params.stop)
+
+
+def _strategy(config: AgentConfig) -> Strategy:
+    sampling = config.sampling_params
+    return (sampling and sampling.strategy) or Strategy()
+
+
+def _tools_as_ever(config: AgentConfig) -> bool:
+    return (config.tool_config or ToolConfig()).system_message_behavior != "replace"
+
+
+def _any_prompt_format(config: AgentConfig) -> bool:
+    within = config.tool_config or ToolConfig()
+    return {config.tool_prompt_format, within.tool_prompt_format} <= {None, "json"}
+
+
+def _any_tool(config: AgentConfig) -> bool:
+    within = config.tool_config or ToolConfig()
+    return {config.tool_choice, within.tool_choice} <= {None, "auto"}
+
+
+def _enough_tokens(config: AgentConfig) -> bool:
+    limit = (config.sampling_params or SamplingParams()).max_tokens
+    return not limit or limit >= LEAST_TOKENS
+
+
+NEVER: tuple[tuple[str, Fine, str], ...] = (
+    ("input_shields", lambda config: not config.input_shields, "This server has no shields."),
+    ("output_shields", lambda config: not config.output_shields, "This server has no shields."),
+    ("sampling_params.repetition_penalty", _no_penalty, "Leave it out."),
+    ("sampling_params.stop", _no_stop, "Leave it out."),
+    ("sampling_params.max_tokens", _enough_tokens, f"Take {LEAST_TOKENS} or more, or 0 for any."),
+    (
+        "sampling_params.strategy.top_k",
+        lambda config: _strategy(config).type != "top_k",
+        "Take the strategy greedy or top_p.",
+    ),
+    ("tool_config.system_message_behavior", _tools_as_ever, "Leave it out."),
+    ("tool_prompt_format", _any_prompt_format, "How tools are told is the model's affair."),
+    ("tool_choice", _any_tool, "The model chooses by itself; leave it out, or say auto."),
+)
+"""What is done for nobody: the field, whether it asks for nothing special, and the way out."""
+
+NOT_AGENTS: tuple[tuple[str, Fine, str], ...] = (
+    (
+        "client_tools",
+        lambda config: not config.client_tools,
+        WAY_TO_TOOLS,
+    ),
+    (
+        "toolgroups",
+        lambda config: not config.toolgroups,
+        WAY_TO_TOOLS,
+    ),
+    (
+        "sampling_params.strategy.top_p",
+        lambda config: _strategy(config).top_p in {None, 1},
+        "Agents take a temperature.",
+    ),
+    (
+        "max_infer_iters",
+        lambda config: config.max_infer_iters in {None, MAX_INFER_ITERS},
+        "How often an Agent may ask its model is spec.source.declarative.maxIterations.",
+    ),
+)
+"""What is not done for Agents, in the same shape."""

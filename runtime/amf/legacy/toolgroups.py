@@ -1,0 +1,201 @@
+"""The Tools of the Stack as old clients know tools: each is a toolgroup, its functions are tools.
+
+Source:
+    llama-stack-client 0.1.4, 0.2.23 and 0.3.5: `types/tool_group.py`, `types/tool.py`,
+    `types/tool_def.py`, `types/tool_invocation_result.py`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runtime.amf.desk import CATALOGUE_SECONDS, Desk, out_of_reach
+from runtime.amf.errors import Forbidden, NotDone, NotFound
+from runtime.amf.items import Wire
+from runtime.contract.catalogue import FunctionSpec, ToolEntry
+from runtime.contract.subjects import Bucket
+from runtime.transport.port import Entry
+
+log = logging.getLogger(__name__)
+
+PATTERN = "tools.*.*"  # in `catalogue`: every `subjects.tool_entry`
+PROVIDER = "k8gentai"
+
+
+class KnownTools:
+    """Every Tool of the Stack, by the name of its toolgroup; kept up to date by `watch`."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, ToolEntry] = {}
+        self._read = asyncio.Event()
+
+    async def watch(self, desk: Desk) -> None:
+        """Follow the catalogue, for ever."""
+        async for entry in desk.store(Bucket.CATALOGUE).watch(PATTERN):
+            if entry is None:
+                self._read.set()
+            else:
+                self.take(entry)
+
+    def take(self, entry: Entry) -> None:
+        """One key of the catalogue as it stands now."""
+        self.by_key.pop(entry.key, None)
+        if not entry.deleted:
+            try:
+                self.by_key[entry.key] = ToolEntry.decode(entry.value)
+            except ValueError as error:
+                log.warning("no tool", extra={"key": entry.key, "error": str(error)})
+
+    async def all(self, desk: Desk) -> Mapping[str, ToolEntry]:
+        """All of them, in order.
+
+        Raises:
+            OutOfReach: the catalogue has not been read, so nobody can say.
+        """
+        try:
+            async with asyncio.timeout(CATALOGUE_SECONDS):
+                await self._read.wait()
+        except TimeoutError as error:
+            raise out_of_reach("the tools are not known yet") from error
+        home = desk.stack.namespace
+        return dict(sorted((group_name(entry, home), entry) for entry in self.by_key.values()))
+
+
+class Toolgroups:
+    """What can be asked about the Tools of one Stack."""
+
+    def __init__(self, tools: Mapping[str, ToolEntry]) -> None:
+        self._tools = tools
+
+    def groups(self) -> list[Wire]:
+        """All of them."""
+        return [group_wire(name) for name in self._tools]
+
+    def group(self, name: str) -> Wire:
+        """One of them.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        self._of(name)
+        return group_wire(name)
+
+    def tools(self, name: str | None = None) -> list[Wire]:
+        """The functions of one of them, or of all.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        chosen = self._tools if name is None else {name: self._of(name)}
+        return [
+            tool_wire(group, function)
+            for group, entry in chosen.items()
+            for function in entry.functions
+        ]
+
+    def tool(self, name: str) -> Wire:
+        """One function: by its name, or by that of its group, a slash and its name.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        group, slash, function = name.rpartition("/")
+        for tool in self.tools(group if slash else None):
+            if tool["name"] == function:
+                return tool
+        raise NotFound(f"There is no tool {name}. See GET /v1/tools.", param="tool_name")
+
+    def invoke(self, name: str) -> None:
+        """No client calls a Tool by himself: only Agents whose spec names it may publish calls.
+
+        Raises:
+            NotFound: there is none of this name.
+            Forbidden: there is one.
+        """
+        tool = self.tool(name)
+        raise Forbidden(
+            f"Clients do not call Tools: {tool['toolgroup_id']} is called by the Agents that name "
+            "it in spec.tools. Ask one of them.",
+            param="tool_name",
+        )
+
+    def _of(self, name: str) -> ToolEntry:
+        group = name.partition("/")[0]
+        if group not in self._tools:
+            names = ", ".join(self._tools) or "none"
+            raise NotFound(
+                f"There is no toolgroup {group}. There are: {names}.", param="toolgroup_id"
+            )
+        return self._tools[group]
+
+
+def not_registered() -> NotDone:
+    """Toolgroups do not come and go by this API."""
+    return NotDone(
+        "Toolgroups are the Tools of the Stack: apply a Tool, or delete one.", param="toolgroup_id"
+    )
+
+
+def group_name(entry: ToolEntry, home: str) -> str:
+    """What clients call the toolgroup of a Tool; its namespace is in it unless it is `home`."""
+    tool = entry.tool
+    return tool.name if tool.namespace == home else f"{tool.namespace}.{tool.name}"
+
+
+def group_wire(name: str) -> Wire:
+    """A toolgroup as old clients read it."""
+    return {
+        "identifier": name,
+        "provider_id": PROVIDER,
+        "provider_resource_id": name,
+        "type": "tool_group",
+        "args": None,
+        "mcp_endpoint": None,
+    }
+
+
+def tool_wire(group: str, function: FunctionSpec) -> Wire:
+    """A tool as every client reads it: old ones know `parameters`, new ones a schema."""
+    return {
+        "identifier": function.name,
+        "name": function.name,
+        "description": function.description,
+        "parameters": parameters(function.input_schema),
+        "input_schema": function.input_schema,
+        "output_schema": None,
+        "provider_id": PROVIDER,
+        "provider_resource_id": function.name,
+        "toolgroup_id": group,
+        "tool_host": "distribution",
+        "type": "tool",
+        "metadata": {},
+    }
+
+
+def parameters(schema: Mapping[str, Any]) -> list[Wire]:
+    """The parameters that a JSON schema of arguments tells of, one by one."""
+    required: Sequence[str] = schema.get("required", ())
+    return [
+        {
+            "name": name,
+            "description": about.get("description", ""),
+            "parameter_type": _type(about),
+            "required": name in required,
+            "default": about.get("default"),
+        }
+        for name, about in _properties(schema)
+    ]
+
+
+def _properties(schema: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for name, about in schema.get("properties", {}).items():
+        yield name, about if isinstance(about, Mapping) else {}
+
+
+def _type(about: Mapping[str, Any]) -> str:
+    """The one type of a parameter; of several, the first, since old clients know no unions."""
+    kind = about.get("type") or next(
+        (one.get("type") for one in about.get("anyOf", ()) if one.get("type") != "null"), "object"
+    )
+    return str(kind[0] if isinstance(kind, list) else kind)
