@@ -91,6 +91,7 @@ def tools(client: Any) -> dict[str, Any] | None:
         return None
     groups = client.toolgroups.list()
     listed = client.tools.list(toolgroup_id="add")
+    refused = ""
     offered = list(client.tool_runtime.list_tools(tool_group_id="add"))
     try:
         client.tool_runtime.invoke_tool(tool_name="add", kwargs={"a": 2, "b": 3})
