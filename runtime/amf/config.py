@@ -24,7 +24,7 @@ Shape:
       - {provider_id: legacy, provider_type: "inline::legacy", config: {stack: <StackConfig>}}
     registered_resources:
       models: [{model_id: <its id>, provider_id: <name>, provider_model_id: <its id>,
-                model_type: llm}]
+                model_type: llm}]     # or embedding, with metadata: {embedding_dimension: <n>}
     storage: {backends: {kv: …, sql: …, scratch: …}, stores: {metadata: …, inference: …, …}}
     server: {host: …, workers: 1}
 

@@ -98,6 +98,13 @@ class NotDone(ApiError):
     code = "not_implemented"
 
 
+class ModelFailed(ApiError):
+    """A model of the Stack gave no answer to the server itself."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "model_failed"
+
+
 class OutOfReach(ApiError):
     """The queue does not answer; nothing was accepted, asking again later may help."""
 

@@ -5,7 +5,7 @@ flavour is a second branch of the imports here and nothing elsewhere.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_stack.core.datatypes import User
@@ -22,6 +22,7 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     ModelType,
     OpenAIChatCompletion,
     OpenAIChatCompletionChunk,
+    OpenAIEmbeddingsRequestWithExtraBody,
     ProviderSpec,
     RegisterModelRequest,
     UnregisterModelRequest,
@@ -30,6 +31,7 @@ from llama_stack_api.router_utils import (  # type: ignore[import-untyped]  # it
     standard_responses,
 )
 
+from runtime.amf.errors import ModelFailed
 from runtime.amf.items import Wire
 
 STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = standard_responses
@@ -151,6 +153,36 @@ class ServerModels:
     async def remove(self, provider: str, name: str) -> None:
         """Take a model out of the list."""
         await self._table.unregister_model(UnregisterModelRequest(model_id=f"{provider}/{name}"))
+
+
+class Embeddings:
+    """The models in the server's list that make vectors of texts."""
+
+    def __init__(self, deps: Mapping[Any, Any]) -> None:
+        self._inference = deps[Api.inference]
+        self._table = deps[Api.models]
+
+    async def dimensions(self) -> dict[str, int]:
+        """How many numbers their vectors have, by the names of the models."""
+        models = (await self._table.list_models()).data
+        return {
+            model.identifier: int(model.metadata["embedding_dimension"])
+            for model in models
+            if model.model_type == ModelType.embedding
+        }
+
+    async def vectors(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """The vector of each text.
+
+        Raises:
+            ModelFailed: the model gave none.
+        """
+        request = OpenAIEmbeddingsRequestWithExtraBody(model=model, input=list(texts))
+        try:
+            answer = await self._inference.openai_embeddings(request)
+        except Exception as error:
+            raise ModelFailed(f"The model {model} gave no vectors: {error}") from error
+        return [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
 
 
 def server_models(deps: Mapping[Any, Any]) -> ServerModels | None:

@@ -313,12 +313,20 @@ def legacy_key(user: str, *ids: str) -> str:
     Raises:
         ValueError: an id is no DNS label.
     """
-    digest = hashlib.sha256(user.encode()).hexdigest()[:32]
-    return ".".join(("legacy", digest, *map(token, ids)))
+    return ".".join(("legacy", _digest(user), *map(token, ids)))
+
+
+def vectors_key(user: str, *ids: str) -> str:
+    """The key in `conversations` of what a user keeps in vector databases of the legacy API.
+
+    Without `ids` it is the list of his databases; with that of a database it is this one, and with
+    that of a document what is kept of it. Ids are his own words, so each is in it as a digest.
+    """
+    return ".".join(("vectors", _digest(user), *map(_digest, ids)))
 
 
 def legacy_part(key: str, digest: str, part: int) -> str:
-    """The key in `conversations` of one part of what is too large for the `legacy_key`."""
+    """The key in `conversations` of one part of what is too large for a `legacy_key` alone."""
     return f"{key}.parts.{token(digest)}.{part}"
 
 
@@ -335,6 +343,10 @@ def dispatcher_lease() -> str:
 def workload_entry(service_account: ObjectName) -> str:
     """The key in `policy` of what the workload with this ServiceAccount may do on the queue."""
     return f"workloads.{_pair(service_account)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _pair(name: ObjectName) -> str:

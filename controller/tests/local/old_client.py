@@ -108,6 +108,48 @@ def tools(client: Any) -> dict[str, Any] | None:
     }
 
 
+def documents(client: Any) -> dict[str, Any] | None:
+    """What a simple RAG client does; 0.3 has no vector databases of its own any more."""
+    if not hasattr(client, "vector_dbs"):
+        return None
+    about = {"embedding_dimension": 64, "provider_id": "any"}
+    made = client.vector_dbs.register(
+        vector_db_id=f"handbook {VERSION}", embedding_model="vectors/stand-in", **about
+    )
+    rag, name = client.tool_runtime.rag_tool, made.identifier
+    texts = {"equipment": "A stolen laptop is replaced.", "holidays": "Everybody has 30 days."}
+    given = [
+        {"document_id": one, "content": text, "mime_type": "text/plain", "metadata": {"page": 3}}
+        for one, text in texts.items()
+    ]
+    rag.insert(documents=given, vector_db_id=name, chunk_size_in_tokens=64)
+    asked = "Who replaces a stolen laptop?"
+    found = rag.query(content=asked, vector_db_ids=[name])
+    group = {"name": "builtin::rag", "args": {"vector_db_ids": [name]}}
+    config = {"model": MODEL, "instructions": "Answer.", "toolgroups": [group]}
+    agent = client.agents.create(agent_config=config).agent_id
+    session = client.agents.session.create(agent_id=agent, session_name="rag").session_id
+    chunks = client.agents.turn.create(
+        agent_id=agent,
+        session_id=session,
+        messages=[{"role": "user", "content": asked}],
+        stream=True,
+    )
+    payloads = [chunk.event.payload for chunk in chunks]
+    steps = payloads[-1].turn.steps
+    listed = [one.identifier for one in client.vector_dbs.list()]
+    client.vector_dbs.unregister(name)
+    return {
+        "found": "".join(part.text for part in found.content),
+        "documents": found.metadata["document_ids"],
+        "events": [payload.event_type for payload in payloads],
+        "steps": [step.step_type for step in steps],
+        "context": "".join(part.text for part in steps[0].inserted_context),
+        "is_listed": name in listed,
+        "is_gone": is_missing(lambda: client.vector_dbs.retrieve(name)),
+    }
+
+
 def helper(client: Any, question: str, model: str, *tools: Callable[..., Any]) -> dict[str, Any]:
     """The class `Agent` and its logger: what they print, and what they give."""
     agents: Any = importlib.import_module("llama_stack_client.lib.agents.agent")
@@ -148,6 +190,7 @@ def main(url: str, question: str) -> None:
         "version": VERSION,
         "resources": resources(client, question),
         "tools": tools(client),
+        "documents": documents(client),
         "agent": helper(client, question, AGENT),
         "model": helper(client, question.replace("+", "plus"), MODEL, plus),
     }

@@ -98,11 +98,22 @@ def test_an_old_client_asks_as_ever(up: Platform, version: str) -> None:
     assert resources["is_missing"]
     assert resources["is_gone"]
     tools = told["tools"]
-    assert tools["groups"] == ["add", "search-handbook"]
+    assert tools["groups"] == ["add", "builtin::rag", "search-handbook"]
     assert tools["group"] == tools["got"] == "add"
     assert tools["listed"] == [["add", "add"]]
     assert tools["identifiers"] == tools["offered"] == ["add"]
     assert "the Agents that name it in spec.tools" in tools["refused"]
+    if version == "0.3.5":
+        assert told["documents"] is None
+        return
+    documents = told["documents"]
+    assert documents["documents"] == ["equipment", "holidays"]
+    assert "Content: A stolen laptop is replaced." in documents["found"]
+    assert documents["context"] == documents["found"]
+    assert documents["steps"] == ["memory_retrieval", "inference"]
+    assert documents["events"][:3] == ["turn_start", "step_start", "step_complete"]
+    assert documents["is_listed"]
+    assert documents["is_gone"]
 
 
 def old_client(up: Platform, version: str, question: str) -> Any:

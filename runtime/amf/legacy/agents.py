@@ -19,6 +19,7 @@ from runtime.amf.legacy.kept import KeptAgent, KeptSession, Shelf
 from runtime.amf.legacy.steps import iso
 from runtime.amf.legacy.toolgroups import KnownTools, Toolgroups
 from runtime.amf.legacy.turns import Turns, agent_of
+from runtime.amf.legacy.vectors import Embeddings, Vectors
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.contract.subjects import Bucket
@@ -32,9 +33,10 @@ class LegacyAgents:
         OutOfReach: any method, when the queue does not answer.
     """
 
-    def __init__(self, shared: SharedDesk, responses: AmfResponses) -> None:
+    def __init__(self, shared: SharedDesk, responses: AmfResponses, embeddings: Embeddings) -> None:
         self._shared = shared
         self._responses = responses
+        self._embeddings = embeddings
         self._tools = KnownTools()
         shared.with_desk(self._tools.watch)
 
@@ -115,12 +117,27 @@ class LegacyAgents:
         """
         return Toolgroups(await self._tools.all(await self._shared.get()))
 
+    async def vectors(self) -> Vectors:
+        """The vector databases of the user."""
+        return self._vectors(await self._shared.get())
+
+    def _vectors(self, desk: Desk) -> Vectors:
+        store = desk.store(Bucket.CONVERSATIONS)
+        return Vectors(store, self._embeddings, sdk.user_name())
+
     async def _mine(self) -> Shelf:
         return _shelf(await self._shared.get())
 
     async def _turns(self, agent: str, session: str) -> Turns:
         desk = await self._shared.get()
-        return Turns(desk, self._responses, sdk.user_name(), agent=agent, session=session)
+        return Turns(
+            desk,
+            self._responses,
+            self._vectors(desk),
+            sdk.user_name(),
+            agent=agent,
+            session=session,
+        )
 
 
 def agent_wire(agent: KeptAgent) -> Wire:

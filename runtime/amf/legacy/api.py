@@ -15,6 +15,7 @@ from runtime.amf.config import LegacyConfig
 from runtime.amf.items import Wire
 from runtime.amf.legacy.agents import LegacyAgents
 from runtime.amf.legacy.bodies import CreateAgent
+from runtime.amf.legacy.rag_routes import add_rag_tool, add_vector_dbs
 from runtime.amf.legacy.routes import agents_router
 from runtime.amf.legacy.tool_routes import add_tool_runtime, add_toolgroups
 from runtime.amf.shared import shared_desk
@@ -32,7 +33,13 @@ class Agents(Protocol):
 def available_providers() -> list[Any]:
     """The one provider of this API."""
     return [
-        sdk.api_spec("agents", "legacy", module=__name__, config=LegacyConfig, uses=["responses"])
+        sdk.api_spec(
+            "agents",
+            "legacy",
+            module=__name__,
+            config=LegacyConfig,
+            uses=["responses", "inference", "models"],
+        )
     ]
 
 
@@ -41,9 +48,11 @@ def create_router(provider: LegacyAgents) -> APIRouter:
     router = agents_router(provider)
     add_toolgroups(router, provider)
     add_tool_runtime(router, provider)
+    add_vector_dbs(router, provider)
+    add_rag_tool(router, provider)
     return router
 
 
 async def get_provider_impl(config: LegacyConfig, deps: dict[Any, Any]) -> LegacyAgents:
     """The provider."""
-    return LegacyAgents(shared_desk(config.stack), sdk.responses_of(deps))
+    return LegacyAgents(shared_desk(config.stack), sdk.responses_of(deps), sdk.Embeddings(deps))

@@ -1,7 +1,6 @@
 """What old clients ask for: understood whole, or refused by the name of a field. Pure."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from runtime.amf.asked import Asked
 from runtime.amf.errors import BadRequest
@@ -12,7 +11,11 @@ from runtime.amf.legacy.bodies import (
     SamplingParams,
     Strategy,
     ToolConfig,
+    ToolgroupWithArgs,
 )
+from runtime.amf.legacy.rag import NAMES as RAG_NAMES
+from runtime.amf.legacy.rag import RAG
+from runtime.amf.legacy.text import text_of
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.output_format import OutputFormat
 from runtime.json_schema import BadSchema, ForeignSchema
@@ -40,7 +43,22 @@ def check_config(config: AgentConfig, *, is_agent: bool) -> None:
                 f"agent_config.{name} is not supported with this value. {way_out}",
                 param=f"agent_config.{name}",
             )
+    check_toolgroups(config.toolgroups, "agent_config.toolgroups")
     wanted_form(config)
+
+
+def check_toolgroups(groups: Sequence[str | ToolgroupWithArgs] | None, field: str) -> None:
+    """Refuse toolgroups but the one that finds what is in vector databases.
+
+    Raises:
+        BadRequest: `param` names the field.
+    """
+    if not all(is_rag(group) for group in groups or ()):
+        raise BadRequest(
+            f"{field} may name {RAG} with the args vector_db_ids, and no other: Tools of the Stack "
+            "are called by the Agents that name them in spec.tools.",
+            param=field,
+        )
 
 
 def options(config: AgentConfig, *, stream: bool) -> Options:
@@ -134,23 +152,6 @@ def said(turn: CreateTurn, context: str = "") -> Sequence[tuple[str, str]]:
     return [*documents, *found, *messages]
 
 
-def text_of(content: Any, where: str) -> str:
-    """The text of a content: words, a text item, or a list of them.
-
-    Raises:
-        BadRequest: it is something else; `where` names it.
-    """
-    match content:
-        case str():
-            return content
-        case {"type": "text", "text": str(text)}:
-            return text
-        case list():
-            return "".join(text_of(one, f"{where}[{n}]") for n, one in enumerate(content))
-    kind = content.get("type", "a link") if isinstance(content, dict) else type(content).__name__
-    raise BadRequest(f"Agents read text; {where} is {kind}.", param=where)
-
-
 def _texts(message: LegacyMessage, where: str) -> list[str]:
     texts = [text_of(message.content, f"{where}.content")]
     if message.context is not None:
@@ -189,6 +190,13 @@ def _any_tool(config: AgentConfig) -> bool:
     return {config.tool_choice, within.tool_choice} <= {None, "auto"}
 
 
+def is_rag(group: str | ToolgroupWithArgs) -> bool:
+    """Whether a toolgroup is the one that finds what is in vector databases."""
+    if isinstance(group, str):
+        return group in RAG_NAMES
+    return group.name in RAG_NAMES and group.args.keys() <= {"vector_db_ids"}
+
+
 def _enough_tokens(config: AgentConfig) -> bool:
     limit = (config.sampling_params or SamplingParams()).max_tokens
     return not limit or limit >= LEAST_TOKENS
@@ -215,11 +223,6 @@ NOT_AGENTS: tuple[tuple[str, Fine, str], ...] = (
     (
         "client_tools",
         lambda config: not config.client_tools,
-        WAY_TO_TOOLS,
-    ),
-    (
-        "toolgroups",
-        lambda config: not config.toolgroups,
         WAY_TO_TOOLS,
     ),
     (

@@ -1,47 +1,31 @@
 """Agents, sessions and turns of the legacy agents API, in the bucket `conversations`.
 
-Each is a value under a key that begins with its user. Whatever has children lists them, the oldest
-first, and changes by compare-and-set; a child is written before it is listed, and taken away before
-it is taken from the list. So a crash in between leaves at most something that nobody lists.
+Each has a key that begins with a digest of its user; agents list their sessions, and those their
+turns.
 """
 
 import asyncio
 import contextlib
-import hashlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
-from runtime.amf.desk import QUEUE_SECONDS, out_of_reach
 from runtime.amf.errors import NotFound
 from runtime.amf.items import Wire
+from runtime.amf.legacy.values import (
+    Change,
+    Held,
+    Listing,
+    Values,
+    in_time,
+    with_child,
+    without_child,
+)
 from runtime.contract.messages import Versioned
-from runtime.contract.subjects import legacy_key, legacy_part
-from runtime.contract.value import Value
-from runtime.state.parts import joined, put_parts, split
-from runtime.transport.port import KeyExists, RevisionConflict, Store, TransportError
+from runtime.contract.subjects import legacy_key
+from runtime.transport.port import Store
 
-LISTED: Final = 10_000
-"""Children that are listed, the newest; older ones are still found by their ids."""
-LARGE_BYTES: Final = 256 * 1024
-PARTED: Final = b"parts "
-"""Before a `Parted`; no JSON object begins so."""
 WHAT: Final = ("agent", "session", "turn")
-
-
-class Parted(Value):
-    """Stands for a value that is too large for one key."""
-
-    digest: str
-    parts: int
-
-
-class Listing(Versioned):
-    """The agents of one user, by their ids."""
-
-    children: tuple[str, ...] = ()
 
 
 class KeptAgent(Listing):
@@ -85,19 +69,6 @@ class KeptTurn(Versioned):
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held[Kept]:
-    """What is kept, the revision that the next write has to name, and the keys of its parts."""
-
-    kept: Kept
-    revision: int
-    parts: tuple[str, ...] = ()
-
-
-class Overtaken(Exception):
-    """Somebody else has written it in the meantime."""
-
-
 def new_id() -> str:
     """An id that nobody has."""
     return str(uuid.uuid4())
@@ -111,7 +82,7 @@ class Shelf:
     """
 
     def __init__(self, store: Store, user: str) -> None:
-        self._store = store
+        self._values = Values(store)
         self._user = user
 
     async def create_agent(self, config: Wire) -> str:
@@ -179,12 +150,7 @@ class Shelf:
         """
         async with in_time():
             key = legacy_key(self._user, agent, session, turn.id)
-            value, parts = await self._stored(key, turn.encode())
-            try:
-                await self._store.update(key, value, held.revision)
-            except RevisionConflict as conflict:
-                raise Overtaken from conflict
-            await self._drop(set(held.parts) - set(parts))
+            await self._values.update(key, held, turn)
 
     async def delete(self, *ids: str) -> None:
         """Take an agent, session or turn away, by the ids that lead to it, and all it lists.
@@ -197,40 +163,19 @@ class Shelf:
             with contextlib.suppress(NotFound):  # half of it went in an earlier try
                 await self.delete(*ids, child)
         async with in_time():
-            await self._store.delete(legacy_key(self._user, *ids))
-            await self._drop(held.parts)
-            await self._relist(
-                ids[:-1], lambda listed: tuple(one for one in listed if one != ids[-1])
-            )
+            await self._values.delete(legacy_key(self._user, *ids), held)
+            await self._relist(ids[:-1], without_child(ids[-1]))
 
     async def _add[Kept: Versioned](self, kept: Kept, *ids: str) -> Held[Kept]:
         async with in_time():
-            key = legacy_key(self._user, *ids)
-            value, parts = await self._stored(key, kept.encode())
-            revision = await self._store.create(key, value)
-            await self._relist(ids[:-1], lambda listed: (*listed, ids[-1])[-LISTED:])
-        return Held(kept, revision, parts)
+            held = await self._values.create(legacy_key(self._user, *ids), kept)
+            await self._relist(ids[:-1], with_child(ids[-1]))
+        return held
 
-    async def _relist(
-        self, parent: tuple[str, ...], change: Callable[[tuple[str, ...]], tuple[str, ...]]
-    ) -> None:
-        """Change what a parent lists; one that was taken away meanwhile lists nothing."""
+    async def _relist(self, parent: tuple[str, ...], change: Change) -> None:
         kind = (Listing, KeptAgent, KeptSession)[len(parent)]
-        key = legacy_key(self._user, *parent)
-        while True:
-            held = await self._find(kind, *parent)
-            if held is None and parent:
-                return
-            kept = held.kept if held else Listing()
-            value = kept.model_copy(update={"children": change(kept.children)}).encode()
-            try:
-                if held is None:
-                    await self._store.create(key, value)
-                else:
-                    await self._store.update(key, value, held.revision)
-            except (KeyExists, RevisionConflict):  # somebody else was quicker
-                continue
-            return
+        first = None if parent else Listing()
+        await self._values.relist(kind, legacy_key(self._user, *parent), change, first=first)
 
     async def _page[Kept: Versioned](
         self, kind: type[Kept], parent: tuple[str, ...], start: int, limit: int | None
@@ -255,42 +200,4 @@ class Shelf:
         return held
 
     async def _find[Kept: Versioned](self, kind: type[Kept], *ids: str) -> Held[Kept] | None:
-        key = legacy_key(self._user, *ids)
-        entry = await self._store.get(key)
-        if entry is None:
-            return None
-        if not entry.value.startswith(PARTED):
-            return Held(kind.decode(entry.value), entry.revision)
-        parts = _part_keys(key, Parted.decode(entry.value.removeprefix(PARTED)))
-        return Held(kind.decode(await joined(self._store, parts)), entry.revision, parts)
-
-    async def _stored(self, key: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
-        """What stands under `key` for `data`, and the keys of the parts that it was put into."""
-        if len(data) <= LARGE_BYTES:
-            return data, ()
-        parts = split(data)
-        parted = Parted(digest=hashlib.sha256(data).hexdigest()[:32], parts=len(parts))
-        keys = _part_keys(key, parted)
-        await put_parts(self._store, keys, parts)
-        return PARTED + parted.encode(), keys
-
-    async def _drop(self, parts: Iterable[str]) -> None:
-        await asyncio.gather(*map(self._store.delete, parts))
-
-
-def _part_keys(key: str, parted: Parted) -> tuple[str, ...]:
-    return tuple(legacy_part(key, parted.digest, part) for part in range(parted.parts))
-
-
-@contextlib.asynccontextmanager
-async def in_time() -> AsyncIterator[None]:
-    """Whatever the queue is asked for in the body, for no longer than a client waits.
-
-    Raises:
-        OutOfReach: it does not answer.
-    """
-    try:
-        async with asyncio.timeout(QUEUE_SECONDS):
-            yield
-    except (TransportError, TimeoutError) as error:
-        raise out_of_reach("the queue does not answer") from error
+        return await self._values.get(kind, legacy_key(self._user, *ids))

@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from runtime.amf.legacy.agents import LegacyAgents
 from runtime.amf.legacy.bodies import Strict
-from runtime.amf.legacy.toolgroups import not_registered
+from runtime.amf.legacy.rag import RAG, QueryConfig, query_result, search_of
+from runtime.amf.legacy.toolgroups import not_callable, not_registered
 from runtime.amf.responses import json_response
 
 JSON_LINES = "application/jsonl"
@@ -81,5 +82,11 @@ def add_tool_runtime(router: APIRouter, agents: LegacyAgents) -> None:
         return json_response({"data": tools})
 
     @router.post("/v1/tool-runtime/invoke")
-    async def invoke_tool(body: InvokeTool) -> None:
-        (await agents.toolgroups()).invoke(body.tool_name)
+    async def invoke_tool(body: InvokeTool) -> Response:
+        tool = (await agents.toolgroups()).tool(body.tool_name)
+        if tool["toolgroup_id"] != RAG:
+            raise not_callable(tool)
+        asked, databases = search_of(body.kwargs)
+        config = QueryConfig()
+        found = await (await agents.vectors()).search(databases, asked, config.max_chunks)
+        return json_response(query_result(asked, found, config))

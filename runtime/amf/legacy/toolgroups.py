@@ -13,6 +13,7 @@ from typing import Any
 from runtime.amf.desk import CATALOGUE_SECONDS, Desk, out_of_reach
 from runtime.amf.errors import Forbidden, NotDone, NotFound
 from runtime.amf.items import Wire
+from runtime.amf.legacy.rag import PROVIDER, RAG, SEARCH_TOOL
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
 from runtime.contract.subjects import Bucket
 from runtime.transport.port import Entry
@@ -20,7 +21,6 @@ from runtime.transport.port import Entry
 log = logging.getLogger(__name__)
 
 PATTERN = "tools.*.*"  # in `catalogue`: every `subjects.tool_entry`
-PROVIDER = "k8gentai"
 
 
 class KnownTools:
@@ -63,14 +63,15 @@ class KnownTools:
 
 
 class Toolgroups:
-    """What can be asked about the Tools of one Stack."""
+    """What can be asked about the Tools of one Stack, and the tool that finds what is kept."""
 
     def __init__(self, tools: Mapping[str, ToolEntry]) -> None:
-        self._tools = tools
+        self._functions = {name: entry.functions for name, entry in tools.items()}
+        self._functions[RAG] = (SEARCH_TOOL,)
 
     def groups(self) -> list[Wire]:
         """All of them."""
-        return [group_wire(name) for name in self._tools]
+        return [group_wire(name) for name in self._functions]
 
     def group(self, name: str) -> Wire:
         """One of them.
@@ -82,16 +83,18 @@ class Toolgroups:
         return group_wire(name)
 
     def tools(self, name: str | None = None) -> list[Wire]:
-        """The functions of one of them, or of all.
+        """The functions of one of them, or of all; a slash and a name behind it chooses one.
 
         Raises:
             NotFound: there is none of this name.
         """
-        chosen = self._tools if name is None else {name: self._of(name)}
+        group, _, function = (name or "").partition("/")
+        chosen = self._functions if name is None else {group: self._of(group)}
         return [
-            tool_wire(group, function)
-            for group, entry in chosen.items()
-            for function in entry.functions
+            tool_wire(one, known)
+            for one, functions in chosen.items()
+            for known in functions
+            if function in {"", known.name}
         ]
 
     def tool(self, name: str) -> Wire:
@@ -106,28 +109,22 @@ class Toolgroups:
                 return tool
         raise NotFound(f"There is no tool {name}. See GET /v1/tools.", param="tool_name")
 
-    def invoke(self, name: str) -> None:
-        """No client calls a Tool by himself: only Agents whose spec names it may publish calls.
-
-        Raises:
-            NotFound: there is none of this name.
-            Forbidden: there is one.
-        """
-        tool = self.tool(name)
-        raise Forbidden(
-            f"Clients do not call Tools: {tool['toolgroup_id']} is called by the Agents that name "
-            "it in spec.tools. Ask one of them.",
-            param="tool_name",
-        )
-
-    def _of(self, name: str) -> ToolEntry:
-        group = name.partition("/")[0]
-        if group not in self._tools:
-            names = ", ".join(self._tools) or "none"
+    def _of(self, group: str) -> tuple[FunctionSpec, ...]:
+        if group not in self._functions:
+            names = ", ".join(self._functions)
             raise NotFound(
                 f"There is no toolgroup {group}. There are: {names}.", param="toolgroup_id"
             )
-        return self._tools[group]
+        return self._functions[group]
+
+
+def not_callable(tool: Wire) -> Forbidden:
+    """No client calls a Tool by himself: only Agents whose spec names it may publish calls."""
+    return Forbidden(
+        f"Clients do not call Tools: {tool['toolgroup_id']} is called by the Agents that name it "
+        "in spec.tools. Ask one of them.",
+        param="tool_name",
+    )
 
 
 def not_registered() -> NotDone:

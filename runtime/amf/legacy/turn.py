@@ -14,7 +14,7 @@ from typing import Any
 from runtime.amf.chat import APPROVAL
 from runtime.amf.errors import BadRequest
 from runtime.amf.items import Wire
-from runtime.amf.legacy.asked import said, text_of
+from runtime.amf.legacy.asked import said
 from runtime.amf.legacy.bodies import CreateTurn, ToolResponse
 from runtime.amf.legacy.kept import KeptTurn
 from runtime.amf.legacy.steps import (
@@ -25,6 +25,7 @@ from runtime.amf.legacy.steps import (
     step_id,
     steps_of,
 )
+from runtime.amf.legacy.text import text_of
 
 FUNCTION_CALL = "function_call"
 NOTHING_YET = {"role": "assistant", "content": "", "stop_reason": END_OF_MESSAGE, "tool_calls": []}
@@ -154,6 +155,8 @@ def _items_of(step: Wire) -> list[Wire]:
                 *([_message("assistant", message["content"])] if message["content"] else []),
                 *calls,
             ]
+        case "memory_retrieval":
+            return [_message("user", text_of(step["inserted_context"], "inserted_context"))]
         case "tool_execution":
             return [
                 {

@@ -15,11 +15,13 @@ from runtime.amf.errors import ApiError, BadRequest
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.known import is_agent_name
-from runtime.amf.legacy.asked import asked_of_agent, check_config
+from runtime.amf.legacy.asked import asked_of_agent, check_config, check_toolgroups, said
 from runtime.amf.legacy.bodies import AgentConfig, CreateTurn, ResumeTurn
-from runtime.amf.legacy.kept import Held, KeptTurn, Overtaken, Shelf, in_time, new_id
+from runtime.amf.legacy.kept import KeptTurn, Shelf, new_id
 from runtime.amf.legacy.models import answer_of, request_of
+from runtime.amf.legacy.rag import QueryConfig, databases_of, query_result, retrieval_step
 from runtime.amf.legacy.steps import Steps
+from runtime.amf.legacy.text import text_of
 from runtime.amf.legacy.told import Told, run_of
 from runtime.amf.legacy.turn import (
     answered,
@@ -30,6 +32,8 @@ from runtime.amf.legacy.turn import (
     task_of_turn,
     wire,
 )
+from runtime.amf.legacy.values import Held, Overtaken, in_time
+from runtime.amf.legacy.vectors import Vectors
 from runtime.amf.reply import recalled
 from runtime.amf.responses import AmfResponses, json_response
 from runtime.amf.stream import EventStream
@@ -48,10 +52,18 @@ class Turns:
     """The turns of one session of a user."""
 
     def __init__(
-        self, desk: Desk, responses: AmfResponses, user: str, *, agent: str, session: str
+        self,
+        desk: Desk,
+        responses: AmfResponses,
+        vectors: Vectors,
+        user: str,
+        *,
+        agent: str,
+        session: str,
     ) -> None:
         self._desk = desk
         self._responses = responses
+        self._vectors = vectors
         self._user = user
         self._at = (agent, session)
         self._shelf = Shelf(desk.store(Bucket.CONVERSATIONS), user)
@@ -63,10 +75,12 @@ class Turns:
             ApiError: it is refused; see `errors`.
         """
         config = await self._config()
+        check_toolgroups(body.toolgroups, "toolgroups")
         session = await self._shelf.session(*self._at)
         entry = await agent_of(self._desk, self._responses, config)
         messages = tuple(message.model_dump(exclude_none=True) for message in body.messages)
         turn = KeptTurn(id=new_id(), messages=messages, started=time.time())
+        turn = await self._with_memory(config, body, turn)
         if entry is not None:
             turn, begin = self._run(config, entry, body, turn)
         else:
@@ -126,11 +140,25 @@ class Turns:
     ) -> tuple[KeptTurn, Begin]:
         """A turn as a run of an Agent, and how that begins."""
         conversation = legacy_conversation(self._at[1])
-        asked = asked_of_agent(config, body, conversation=conversation)
+        asked = asked_of_agent(config, body, conversation=conversation, context=memory_of(turn))
         task = task_of_turn(turn.id)
         intake = Intake(asked=asked, agent=entry, user=self._user, task=task, now=turn.started)
         intake.check()
         return turn.model_copy(update={"task": task}), lambda: run_of(self._desk, intake)
+
+    async def _with_memory(self, config: AgentConfig, body: CreateTurn, turn: KeptTurn) -> KeptTurn:
+        """A turn with what its vector databases have to say to it, if it names any."""
+        databases = [
+            *databases_of(config.toolgroups, "agent_config.toolgroups"),
+            *databases_of(body.toolgroups, "toolgroups"),
+        ]
+        if not databases:
+            return turn
+        asked, settings = said(body)[-1][1], QueryConfig()
+        found = await self._vectors.search(databases, asked, settings.max_chunks)
+        result = query_result(asked, found, settings)
+        step = retrieval_step(turn.id, databases, result, now=time.time())
+        return turn.model_copy(update={"steps": (step,)})
 
     async def _ask(self, config: AgentConfig, before: Sequence[str], turn: KeptTurn) -> Begin:
         """How a model is asked to go on with a turn, after what was said `before`."""
@@ -160,7 +188,7 @@ class Turns:
         self, held: Held[KeptTurn], turn: KeptTurn, told: Told
     ) -> AsyncGenerator[list[Wire]]:
         """The events of a turn, or of what is left of it; the last one tells how it ended."""
-        yield [event(payload) for payload in beginning(turn)]
+        yield [event(payload) for payload in beginning(turn, resumed=held.kept.waits)]
         steps = Steps(turn.id)
         async with contextlib.aclosing(told.frames) as batches:
             async for batch in batches:
@@ -236,13 +264,28 @@ async def agent_of(desk: Desk, responses: Any, config: AgentConfig) -> AgentEntr
     return entry
 
 
-def beginning(turn: KeptTurn) -> list[Wire]:
-    """What is told first: that a turn starts; or, if it goes on, what the client's tools gave."""
-    if not turn.steps:
-        return [{"event_type": "turn_start", "turn_id": turn.id}]
-    step = turn.steps[-1]
-    at = {"step_type": step["step_type"], "step_id": step["step_id"]}
-    return [{"event_type": "step_complete", **at, "step_details": step}]
+def beginning(turn: KeptTurn, *, resumed: bool) -> list[Wire]:
+    """What is told first: that a turn starts, and what was found for it.
+
+    Or, if it goes on, what the client's tools gave: the client has seen all that was before.
+    """
+    if resumed:
+        return [step_payload("step_complete", turn.steps[-1])]
+    payloads: list[Wire] = [{"event_type": "turn_start", "turn_id": turn.id}]
+    for step in turn.steps:
+        payloads += [step_payload("step_start", step), step_payload("step_complete", step)]
+    return payloads
+
+
+def step_payload(kind: str, step: Wire) -> Wire:
+    """The event that a whole step starts, or that it is done."""
+    at = {"event_type": kind, "step_type": step["step_type"], "step_id": step["step_id"]}
+    return at | ({"metadata": {}} if kind == "step_start" else {"step_details": step})
+
+
+def memory_of(turn: KeptTurn) -> str:
+    """What was found for a turn."""
+    return "".join(text_of(step["inserted_context"], "inserted_context") for step in turn.steps)
 
 
 def event(payload: Wire) -> Wire:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from runtime.amf.errors import NotFound
-from runtime.amf.legacy import kept
-from runtime.amf.legacy.kept import KeptTurn, Overtaken, Shelf, new_id
+from runtime.amf.legacy import values
+from runtime.amf.legacy.kept import KeptTurn, Shelf, new_id
+from runtime.amf.legacy.values import Overtaken
 from runtime.transport.memory_store import MemoryBuckets, MemoryStore
 from runtime.transport.port import Entry
 
@@ -88,7 +89,7 @@ async def test_agents_that_are_made_at_the_same_time_are_all_listed(shelf: Shelf
 async def test_of_very_many_the_newest_are_listed_and_all_are_found(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "LISTED", 2)
+    monkeypatch.setattr(values, "LISTED", 2)
     made = [await shelf.create_agent(CONFIG) for _ in range(3)]
     page, _ = await shelf.agents(0, None)
     assert [agent.id for agent in page] == made[1:]
@@ -98,7 +99,7 @@ async def test_of_very_many_the_newest_are_listed_and_all_are_found(
 async def test_with_an_agent_goes_all_that_belongs_to_it(store: MemoryStore, shelf: Shelf) -> None:
     agent = await shelf.create_agent(CONFIG)
     session = await shelf.create_session(agent, "first")
-    turn = a_turn("x" * (3 * kept.LARGE_BYTES))
+    turn = a_turn("x" * (3 * values.LARGE_BYTES))
     await shelf.create_turn(agent, session, turn)
 
     await shelf.delete(agent)
@@ -114,7 +115,7 @@ async def test_with_an_agent_goes_all_that_belongs_to_it(store: MemoryStore, she
 async def test_a_large_turn_is_kept_whole(shelf: Shelf) -> None:
     agent = await shelf.create_agent(CONFIG)
     session = await shelf.create_session(agent, "first")
-    turn = a_turn("x" * (3 * kept.LARGE_BYTES))
+    turn = a_turn("x" * (3 * values.LARGE_BYTES))
     await shelf.create_turn(agent, session, turn)
 
     assert (await shelf.turn(agent, session, turn.id)).kept == turn
