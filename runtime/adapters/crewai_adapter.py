@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from crewai import Agent, Crew, Flow
@@ -12,19 +11,20 @@ from crewai import Agent, Crew, Flow
 from runtime.adapters.crewai_events import Told
 from runtime.adapters.crewai_model import model_of
 from runtime.adapters.crewai_objects import AgentRunnable, Runnable, runnable_of, text_of
+from runtime.adapters.crewai_pieces import remember
 from runtime.adapters.crewai_resume import VERSION
 from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
-from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Used
-from runtime.adapters.progress import Keeper, Recorded, made_of
+from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Text, Used
+from runtime.adapters.progress import Keeper, made_of
+from runtime.adapters.recorded import Recorded, beginning
 from runtime.adapters.scope import Scope, enter, opened
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import TokenUsage
 from runtime.tools.entrypoint import kind_of
 
-THREADS_A_RUN = 8  # of the loop's executor, where CrewAI's steps block; made when they are needed
 LETTING_GO = 0.5  # seconds that the code of a cancelled run gets
 
 
@@ -34,8 +34,6 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "CrewAI
     Raises:
         BadSpec, BadAgent: the user's module cannot be used; the message says why.
     """
-    threads = ThreadPoolExecutor(THREADS_A_RUN * config.execution.concurrency, "crewai")
-    asyncio.get_running_loop().set_default_executor(threads)
     if config.declarative is not None:
         agent = _declared(config, config.declarative, specs)
         return CrewAIAdapter(agent, config, specs, turns=config.declarative.max_iterations)
@@ -122,10 +120,12 @@ class CrewAIAdapter:
             yield Used(keeper.spent)
         told = Told(self._runnable.is_answer, self._turns, keeper, recorded)
         working = asyncio.create_task(self._work(scope, told), name=f"crewai {scope.run.task}")
+        is_told = not scope.run.options.stream
         try:
             async with contextlib.aclosing(told.steps()) as steps:
                 async for step in steps:
                     scope.check()
+                    is_told = is_told or isinstance(step, Text)
                     yield step
             result = await working
             scope.check()
@@ -135,6 +135,8 @@ class CrewAIAdapter:
             await _let_go(working)
         if not text.strip():
             raise EmptyAnswer("the agent ended without an answer")
+        if not is_told:  # it was written in an attempt before, or by no model
+            yield Text(text)
         yield Answer(text)
 
     async def _work(self, scope: Scope, told: Told) -> Any:
@@ -142,7 +144,8 @@ class CrewAIAdapter:
         enter(scope)
         told.listen()
         try:
-            return await self._runnable.run(scope.run)
+            with beginning():
+                return await self._runnable.run(scope.run)
         finally:
             told.end()
 
@@ -153,3 +156,6 @@ async def _let_go(working: asyncio.Task[Any]) -> None:
     await asyncio.wait({working}, timeout=LETTING_GO)
     if working.done() and not working.cancelled():
         working.exception()  # it was told, or nobody is there to hear it
+
+
+remember()

@@ -18,7 +18,14 @@ def working_on(work: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _WORK.reset(token)
+        # A coroutine that was given up is closed by the garbage collector, in a context of its own.
+        with contextlib.suppress(ValueError):
+            _WORK.reset(token)
+
+
+def current_work() -> str:
+    """The piece of work that this code belongs to; empty if nobody has named it."""
+    return _WORK.get()
 
 
 class Numbering:
