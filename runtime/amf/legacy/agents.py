@@ -1,5 +1,7 @@
 """The legacy agents API: what each of its routes does, for the user who asks."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from starlette.responses import Response
@@ -19,10 +21,11 @@ from runtime.amf.legacy.kept import KeptAgent, KeptSession, Shelf
 from runtime.amf.legacy.steps import iso
 from runtime.amf.legacy.toolgroups import KnownTools, Toolgroups
 from runtime.amf.legacy.turns import Turns, agent_of
+from runtime.amf.legacy.values import in_time
 from runtime.amf.legacy.vectors import Embeddings, Vectors
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
-from runtime.contract.subjects import Bucket
+from runtime.contract.subjects import Bucket, legacy_conversation
 
 
 class LegacyAgents:
@@ -67,9 +70,22 @@ class LegacyAgents:
         """An agent."""
         return agent_wire(await (await self._mine()).agent(agent))
 
-    async def delete(self, *ids: str) -> None:
-        """Take an agent or a session away, with all that belongs to it."""
-        await (await self._mine()).delete(*ids)
+    async def delete_agent(self, agent: str) -> None:
+        """Take an agent away, with its sessions."""
+        shelf = await self._mine()
+        for session in (await shelf.agent(agent)).children:
+            with contextlib.suppress(NotFound):  # it went in an earlier try
+                await self.delete_session(agent, session)
+        await shelf.delete(agent)
+
+    async def delete_session(self, agent: str, session: str) -> None:
+        """Take a session away, with its turns and what its runs were told of each other."""
+        desk = await self._shared.get()
+        shelf = _shelf(desk)
+        await shelf.session(agent, session)
+        async with in_time():
+            await desk.conversations.erase(legacy_conversation(session), sdk.user_name())
+        await shelf.delete(agent, session)
 
     async def create_session(self, agent: str, body: CreateSession) -> Wire:
         """Keep a session of an agent."""
@@ -86,8 +102,8 @@ class LegacyAgents:
     async def get_session(self, agent: str, session: str, turns: Sequence[str] | None) -> Wire:
         """A session with its turns, or with those that are named."""
         kept = await (await self._mine()).session(agent, session)
-        wanted = kept.children if turns is None else turns
-        told = await (await self._turns(agent, session)).all(wanted)
+        mine = await self._turns(agent, session)
+        told = await (mine.all() if turns is None else asyncio.gather(*map(mine.get, turns)))
         return session_wire(kept) | {"turns": told}
 
     async def create_turn(self, agent: str, session: str, body: CreateTurn) -> Response:

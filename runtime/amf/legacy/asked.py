@@ -1,6 +1,6 @@
 """What old clients ask for: understood whole, or refused by the name of a field. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from runtime.amf.asked import Asked
 from runtime.amf.errors import BadRequest
@@ -44,7 +44,37 @@ def check_config(config: AgentConfig, *, is_agent: bool) -> None:
                 param=f"agent_config.{name}",
             )
     check_toolgroups(config.toolgroups, "agent_config.toolgroups")
+    check_tool_config(config.tool_config, "agent_config.tool_config")
     wanted_form(config)
+
+
+def check_turn(body: CreateTurn) -> None:
+    """Refuse a turn that says nothing, or asks for what is done for nobody.
+
+    Raises:
+        BadRequest: `param` names the field.
+    """
+    check_toolgroups(body.toolgroups, "toolgroups")
+    check_tool_config(body.tool_config, "tool_config")
+    of_tools = any(message.role == "tool" for message in body.messages)
+    if not of_tools and not any(text for _, text in said(body)):
+        raise BadRequest(
+            "There is nothing in messages; say something to the agent.", param="messages"
+        )
+
+
+def check_tool_config(config: ToolConfig | None, field: str) -> None:
+    """Refuse what tells a model of tools in another way than it is told of them.
+
+    Raises:
+        BadRequest: `param` names the field.
+    """
+    for name, fine in TOOL_CONFIG.items():
+        if getattr(config, name, None) not in fine:
+            where = f"{field}.{name}"
+            raise BadRequest(
+                f"{where} is not supported with this value; leave it out.", param=where
+            )
 
 
 def check_toolgroups(groups: Sequence[str | ToolgroupWithArgs] | None, field: str) -> None:
@@ -176,20 +206,6 @@ def _strategy(config: AgentConfig) -> Strategy:
     return (sampling and sampling.strategy) or Strategy()
 
 
-def _tools_as_ever(config: AgentConfig) -> bool:
-    return (config.tool_config or ToolConfig()).system_message_behavior != "replace"
-
-
-def _any_prompt_format(config: AgentConfig) -> bool:
-    within = config.tool_config or ToolConfig()
-    return {config.tool_prompt_format, within.tool_prompt_format} <= {None, "json"}
-
-
-def _any_tool(config: AgentConfig) -> bool:
-    within = config.tool_config or ToolConfig()
-    return {config.tool_choice, within.tool_choice} <= {None, "auto"}
-
-
 def is_rag(group: str | ToolgroupWithArgs) -> bool:
     """Whether a toolgroup is the one that finds what is in vector databases."""
     if isinstance(group, str):
@@ -202,6 +218,13 @@ def _enough_tokens(config: AgentConfig) -> bool:
     return not limit or limit >= LEAST_TOKENS
 
 
+TOOL_CONFIG: Mapping[str, frozenset[str | None]] = {
+    "tool_choice": frozenset({None, "auto"}),
+    "tool_prompt_format": frozenset({None, "json"}),
+    "system_message_behavior": frozenset({None, "append"}),
+}
+"""Fields of a `ToolConfig`, with the values that ask for nothing special."""
+
 NEVER: tuple[tuple[str, Fine, str], ...] = (
     ("input_shields", lambda config: not config.input_shields, "This server has no shields."),
     ("output_shields", lambda config: not config.output_shields, "This server has no shields."),
@@ -213,9 +236,16 @@ NEVER: tuple[tuple[str, Fine, str], ...] = (
         lambda config: _strategy(config).type != "top_k",
         "Take the strategy greedy or top_p.",
     ),
-    ("tool_config.system_message_behavior", _tools_as_ever, "Leave it out."),
-    ("tool_prompt_format", _any_prompt_format, "How tools are told is the model's affair."),
-    ("tool_choice", _any_tool, "The model chooses by itself; leave it out, or say auto."),
+    (
+        "tool_prompt_format",
+        lambda config: config.tool_prompt_format in TOOL_CONFIG["tool_prompt_format"],
+        "Leave it out.",
+    ),
+    (
+        "tool_choice",
+        lambda config: config.tool_choice in TOOL_CONFIG["tool_choice"],
+        "The model chooses by itself; leave it out, or say auto.",
+    ),
 )
 """What is done for nobody: the field, whether it asks for nothing special, and the way out."""
 

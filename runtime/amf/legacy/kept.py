@@ -48,7 +48,7 @@ class KeptTurn(Versioned):
     """A turn of a session.
 
     Shape:
-        messages  as the client sent them.
+        messages  as the client sent them, and the `documents` that it sent with them.
         steps     what is done, as on the wire; `output` is the message that they came to.
         waits     the calls in `output` are to be made by the client.
         task      the run, of an Agent; its record and events say how far it is until it has ended.
@@ -60,6 +60,7 @@ class KeptTurn(Versioned):
 
     id: str
     messages: tuple[dict[str, Any], ...]
+    documents: tuple[dict[str, Any], ...] = ()
     started: float
     ended: float | None = None
     steps: tuple[dict[str, Any], ...] = ()

@@ -48,7 +48,7 @@ def _add_agents(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:
 
     @router.delete(f"{prefix}/{{agent_id}}", status_code=204)
     async def delete_agent(agent_id: str) -> None:
-        await agents.delete(agent_id)
+        await agents.delete_agent(agent_id)
 
 
 def _add_sessions(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:
@@ -70,7 +70,7 @@ def _add_sessions(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:
 
     @router.delete(f"{prefix}{SESSION}", status_code=204)
     async def delete_session(agent_id: str, session_id: str) -> None:
-        await agents.delete(agent_id, session_id)
+        await agents.delete_session(agent_id, session_id)
 
 
 def _add_turns(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:

@@ -164,7 +164,7 @@ def steps_of(turn: str, output: Iterable[Wire], *, now: float, stop: str = END_O
     for item in output:
         steps.take({"type": "response.output_item.added", "item": item}, now=now)
         if item["type"] == "message":
-            said = "".join(part.get("text", "") for part in item["content"])
+            said = text_of_item(item)
             at = {"item_id": item["id"], "delta": said}
             steps.take({"type": "response.output_text.delta", **at}, now=now)
         if item["type"] == "mcp_call":
@@ -173,6 +173,14 @@ def steps_of(turn: str, output: Iterable[Wire], *, now: float, stop: str = END_O
         steps.take({"type": "response.output_item.done", "item": item}, now=now)
     steps.finish(now, stop=stop)
     return steps
+
+
+def text_of_item(item: Wire) -> str:
+    """What a message says: its content is words, or parts with words."""
+    content = item["content"]
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or "" for part in content)
 
 
 def call_of(item: Wire, call_id: str) -> Wire:

@@ -16,7 +16,7 @@ from runtime.amf.errors import BadRequest
 from runtime.amf.items import Wire
 from runtime.amf.legacy.asked import said
 from runtime.amf.legacy.bodies import CreateTurn, ToolResponse
-from runtime.amf.legacy.kept import KeptTurn
+from runtime.amf.legacy.kept import KeptTurn, new_id
 from runtime.amf.legacy.steps import (
     END_OF_MESSAGE,
     END_OF_TURN,
@@ -34,6 +34,20 @@ NOTHING_YET = {"role": "assistant", "content": "", "stop_reason": END_OF_MESSAGE
 def task_of_turn(turn: str) -> str:
     """The task that a turn is, in the form of ids of tasks."""
     return uuid.UUID(turn).hex
+
+
+def new_turn(body: CreateTurn, *, now: float) -> KeptTurn:
+    """A turn as its client asks for it.
+
+    Units:
+        `now` in seconds since the epoch.
+    """
+    return KeptTurn(
+        id=new_id(),
+        messages=tuple(one.model_dump(exclude_none=True) for one in body.messages),
+        documents=tuple(one.model_dump() for one in body.documents or ()),
+        started=now,
+    )
 
 
 def ended(turn: KeptTurn, response: Wire, *, now: float) -> KeptTurn:
@@ -119,14 +133,15 @@ def answered(turn: KeptTurn, responses: Sequence[ToolResponse], *, now: float) -
 
 def items(turn: KeptTurn) -> list[Wire]:
     """A turn as a model reads it: the `input` of a request of the Responses API."""
-    body = CreateTurn.model_validate({"messages": list(turn.messages)})
+    given = {"messages": list(turn.messages), "documents": list(turn.documents)}
+    body = CreateTurn.model_validate(given)
     told = [
         {
             "type": "function_call_output",
             "call_id": one.call_id or "",
-            "output": text_of(one.content, ""),
+            "output": text_of(one.content, f"messages[{number}].content"),
         }
-        for one in body.messages
+        for number, one in enumerate(body.messages)
         if one.role == "tool"
     ]
     told += [_message(role, text) for role, text in said(body)]

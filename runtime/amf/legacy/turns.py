@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -11,13 +12,13 @@ from starlette.responses import Response
 
 from runtime.amf.chat import RunFailed
 from runtime.amf.desk import Desk
-from runtime.amf.errors import ApiError, BadRequest
+from runtime.amf.errors import ApiError, BadRequest, NotFound
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.known import is_agent_name
-from runtime.amf.legacy.asked import asked_of_agent, check_config, check_toolgroups, said
+from runtime.amf.legacy.asked import asked_of_agent, check_config, check_turn, said
 from runtime.amf.legacy.bodies import AgentConfig, CreateTurn, ResumeTurn
-from runtime.amf.legacy.kept import KeptTurn, Shelf, new_id
+from runtime.amf.legacy.kept import KeptTurn, Shelf
 from runtime.amf.legacy.models import answer_of, request_of
 from runtime.amf.legacy.rag import QueryConfig, databases_of, query_result, retrieval_step
 from runtime.amf.legacy.steps import Steps
@@ -28,6 +29,7 @@ from runtime.amf.legacy.turn import (
     ended,
     items,
     needed_approvals,
+    new_turn,
     newest,
     task_of_turn,
     wire,
@@ -75,12 +77,10 @@ class Turns:
             ApiError: it is refused; see `errors`.
         """
         config = await self._config()
-        check_toolgroups(body.toolgroups, "toolgroups")
+        check_turn(body)
         session = await self._shelf.session(*self._at)
         entry = await agent_of(self._desk, self._responses, config)
-        messages = tuple(message.model_dump(exclude_none=True) for message in body.messages)
-        turn = KeptTurn(id=new_id(), messages=messages, started=time.time())
-        turn = await self._with_memory(config, body, turn)
+        turn = await self._with_memory(config, body, new_turn(body, now=time.time()))
         if entry is not None:
             turn, begin = self._run(config, entry, body, turn)
         else:
@@ -112,13 +112,14 @@ class Turns:
                 param="turn_id",
             )
         turn = answered(held.kept, body.tool_responses, now=time.time())
-        before = session.children[: session.children.index(turn_id)]
+        before = tuple(takewhile(lambda one: one != turn_id, session.children))
         told = await (await self._ask(config, before, turn))()
         return await self._answer(held, turn, told, stream=bool(body.stream))
 
-    async def all(self, ids: Iterable[str]) -> list[Wire]:
-        """The turns with these ids that did not fail, as far as they have come."""
-        return [wire(self._at[1], turn) for turn in await self._read(ids) if turn.failure is None]
+    async def all(self) -> list[Wire]:
+        """The turns of the session that did not fail, as far as they have come."""
+        turns = await self._read((await self._shelf.session(*self._at)).children)
+        return [wire(self._at[1], turn) for turn in turns if turn.failure is None]
 
     async def get(self, turn: str) -> Wire:
         """A turn as far as it has come.
@@ -127,7 +128,7 @@ class Turns:
             NotFound: there is none.
             RunFailed: it has failed.
         """
-        (found,) = await self._read([turn])
+        found = await self._caught_up(turn)
         if found.failure is not None:
             raise RunFailed(found.failure)
         return wire(self._at[1], found)
@@ -152,9 +153,10 @@ class Turns:
             *databases_of(config.toolgroups, "agent_config.toolgroups"),
             *databases_of(body.toolgroups, "toolgroups"),
         ]
-        if not databases:
+        texts = [text for _, text in said(body)]
+        if not databases or not texts:
             return turn
-        asked, settings = said(body)[-1][1], QueryConfig()
+        asked, settings = texts[-1], QueryConfig()
         found = await self._vectors.search(databases, asked, settings.max_chunks)
         result = query_result(asked, found, settings)
         step = retrieval_step(turn.id, databases, result, now=time.time())
@@ -189,11 +191,12 @@ class Turns:
     ) -> AsyncGenerator[list[Wire]]:
         """The events of a turn, or of what is left of it; the last one tells how it ended."""
         yield [event(payload) for payload in beginning(turn, resumed=held.kept.waits)]
-        steps = Steps(turn.id)
+        steps, has_ended = Steps(turn.id), False
         async with contextlib.aclosing(told.frames) as batches:
             async for batch in batches:
                 events: list[Wire] = []
                 for frame in batch:
+                    has_ended = has_ended or frame["type"] in {"error", *ENDS}
                     if frame["type"] == "error":
                         events.append(failure(frame["message"]))
                     elif frame["type"] in ENDS:
@@ -203,6 +206,8 @@ class Turns:
                         events += map(event, steps.take(frame, now=time.time()))
                 if events:
                     yield events
+        if not has_ended:
+            yield [failure("The answer has broken off.")]
 
     async def _end(self, held: Held[KeptTurn], turn: KeptTurn, response: Wire) -> Wire:
         """Keep the end of a turn; the event that tells it."""
@@ -228,7 +233,14 @@ class Turns:
         return kept
 
     async def _read(self, ids: Iterable[str]) -> list[KeptTurn]:
-        return await asyncio.gather(*map(self._caught_up, ids))
+        """Those of the turns that are there: one may be listed and gone for a moment."""
+        found = await asyncio.gather(*map(self._if_there, ids))
+        return [turn for turn in found if turn is not None]
+
+    async def _if_there(self, turn_id: str) -> KeptTurn | None:
+        with contextlib.suppress(NotFound):
+            return await self._caught_up(turn_id)
+        return None
 
     async def _caught_up(self, turn_id: str) -> KeptTurn:
         """A turn, and its end by what its run says, if nobody has kept that."""

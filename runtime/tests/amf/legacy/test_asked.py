@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from runtime.amf.errors import BadRequest
-from runtime.amf.legacy.asked import asked_of_agent, check_config, options
+from runtime.amf.legacy.asked import asked_of_agent, check_config, check_turn, options
 from runtime.amf.legacy.bodies import AgentConfig, ClientTool, CreateTurn
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.output_format import OutputFormat
@@ -91,7 +91,7 @@ def test_options(fields: dict[str, Any], expected: Options) -> None:
             "sampling_params.strategy.top_k",
         ),
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_config": {"tool_choice": "none"}}, "tool_choice"),
+        ({"tool_config": {"tool_choice": "none"}}, "tool_config.tool_choice"),
         ({"tool_prompt_format": "python_list"}, "tool_prompt_format"),
         (
             {"tool_config": {"system_message_behavior": "replace"}},
@@ -198,6 +198,33 @@ def test_what_was_said(body: CreateTurn, expected: list[str]) -> None:
     asked = asked_of_agent(config(), body, conversation="session_1")
     assert asked.input == tuple(Message(role=Role.USER, text=text) for text in expected)
     assert asked.conversation == "session_1"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (turn(user("")), "messages"),
+        (turn(user([])), "messages"),
+        (turn(user("?"), tool_config={"tool_choice": "required"}), "tool_config.tool_choice"),
+        (turn(user("?"), toolgroups=["builtin::websearch"]), "toolgroups"),
+        (turn(user("?"), toolgroups=[{"name": "builtin::rag", "args": {"k": 1}}]), "toolgroups"),
+    ],
+)
+def test_a_turn_that_nobody_can_answer_is_refused(body: CreateTurn, param: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        check_turn(body)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        turn({"role": "tool", "content": "", "call_id": "1"}),
+        turn(user("?"), toolgroups=["builtin::rag"], tool_config={"tool_choice": "auto"}),
+    ],
+)
+def test_a_turn_that_can_be_answered_is_let_in(body: CreateTurn) -> None:
+    check_turn(body)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from runtime.amf.items import Wire
 from runtime.contract.messages import Message, Role
-from runtime.contract.subjects import Stream
+from runtime.contract.subjects import Bucket, Stream, conversation_head, legacy_conversation
 from runtime.tests.amf.clients import agent, agent_without_worker, random_words
 from runtime.tests.amf.events import called, completed, failed, needed, returned, said, started
 from runtime.tests.amf.plays import Play, echo
@@ -187,6 +187,9 @@ async def test_what_is_deleted_is_gone(server: Server, legacy: Legacy) -> None:
     assert (await legacy.ask("GET", f"{session}/turn/{turn}")).status_code == 404
     assert (await legacy.ask("DELETE", session)).status_code == 404
     assert (await legacy.get(other))["turns"] == []
+    async with server.nats.link_as(OPERATOR_WORKLOAD) as link:
+        head = conversation_head(legacy_conversation(session.rpartition("/")[2]))
+        assert await link.store(Bucket.CONVERSATIONS).get(head) is None
 
     assert (await legacy.ask("DELETE", f"/{agent_id}")).status_code == 204
     for path in ("", "/sessions"):
@@ -357,6 +360,7 @@ async def test_a_model_that_is_not_there_is_not_found(server: Server) -> None:
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "king", "content": "?"}]}, "role"),
         ({"messages": [{"role": "user"}]}, "content"),
+        ({"messages": [{"role": "user", "content": ""}]}, "messages"),
         ({"messages": [{"role": "user", "content": {"type": "image"}}]}, "messages[0].content"),
         ({"messages": [{"role": "tool", "content": "5", "call_id": "1"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": "?"}], "strean": True}, "strean"),

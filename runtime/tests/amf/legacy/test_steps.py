@@ -8,7 +8,20 @@ import pytest
 from runtime.amf.answer import Answer
 from runtime.amf.items import Wire
 from runtime.amf.legacy.steps import Steps, step_id, steps_of
-from runtime.tests.amf.events import TASK, attempts, called, completed, returned, said, started
+from runtime.amf.reply import response_object
+from runtime.contract.messages import Message, Role, Task
+from runtime.contract.runs import RunRecord
+from runtime.contract.value import ObjectName
+from runtime.tests.amf.events import (
+    MATH,
+    TASK,
+    attempts,
+    called,
+    completed,
+    returned,
+    said,
+    started,
+)
 
 TURN = "01234567-89ab-cdef-0123-456789abcdef"
 NOW = 1700000000.0
@@ -18,9 +31,16 @@ type Line = list[tuple[Any, dict[str, Any]]]
 
 def told(*lines: Line) -> tuple[list[Wire], Wire]:
     """The streaming events of a run, and its response."""
-    answer = Answer(
-        {"status": "queued", "output": [], "usage": None, "error": None}, task=TASK, streaming=True
+    task = Task(
+        id=TASK,
+        stack=ObjectName(namespace="team", name="default"),
+        agent=MATH,
+        origin="here",
+        input=(Message(role=Role.USER, text="2+3?"),),
+        created=NOW,
+        deadline=NOW + 600,
     )
+    answer = Answer(response_object(RunRecord(task=task)), task=TASK, streaming=True)
     answer.begin("in_progress")
     for event in attempts(*lines):
         answer.take([event], now=NOW)

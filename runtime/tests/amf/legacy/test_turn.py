@@ -6,9 +6,9 @@ import pytest
 
 from runtime.amf.errors import BadRequest
 from runtime.amf.items import Wire
-from runtime.amf.legacy.bodies import ToolResponse
+from runtime.amf.legacy.bodies import CreateTurn, ToolResponse
 from runtime.amf.legacy.kept import KeptTurn
-from runtime.amf.legacy.turn import answered, ended, items, newest, wire
+from runtime.amf.legacy.turn import answered, ended, items, new_turn, newest, wire
 
 TURN = KeptTurn(
     id="01234567-89ab-cdef-0123-456789abcdef",
@@ -137,6 +137,17 @@ def test_a_turn_without_an_answer_so_far_can_be_read() -> None:
     told = wire("s", TURN)
     assert told["output_message"]["content"] == ""
     assert told["completed_at"] is None
+
+
+def test_a_model_reads_the_documents_of_a_turn_before_its_messages() -> None:
+    body = CreateTurn.model_validate(
+        {
+            "messages": [{"role": "user", "content": "How long?"}],
+            "documents": [{"content": "It is 3 m long.", "mime_type": "text/plain"}],
+        }
+    )
+    told = items(new_turn(body, now=1.0))
+    assert [item["content"] for item in told] == ["It is 3 m long.", "How long?"]
 
 
 def test_of_a_long_session_the_newest_turns_are_told() -> None:
