@@ -22,7 +22,7 @@ from runtime.tests.nats import OPERATOR_WORKLOAD
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
-NOBODY = str(uuid.uuid4())
+NOBODY = "01234567-89ab-4def-8123-456789abcdef"
 
 
 async def with_a_tool(play: Play) -> None:
