@@ -21,7 +21,6 @@ HEARTBEAT = b": still working\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 type OnLeft = Callable[[], Awaitable[None]]
-type Encode = Callable[[Iterable[Wire]], bytes]
 
 
 def encoded(frames: Iterable[Wire]) -> bytes:
@@ -40,18 +39,12 @@ class EventStream(Response):
         on_left  awaited when the client goes away before the end. It is not when the server itself
                  stops: what it accepted goes on.
         at_last  called when nothing more is sent, for whatever reason.
-        encode   makes of events what goes over the line.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self,
-        events: AsyncGenerator[list[Wire]],
-        on_left: OnLeft,
-        at_last: Callable[[], None],
-        *,
-        encode: Encode = encoded,
+        self, events: AsyncGenerator[list[Wire]], on_left: OnLeft, at_last: Callable[[], None]
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -59,7 +52,6 @@ class EventStream(Response):
         self._events = events
         self._on_left = on_left
         self._at_last = at_last
-        self._encode = encode
         self._sent = True
 
     @override
@@ -79,11 +71,15 @@ class EventStream(Response):
             await asyncio.gather(sending, leaving, return_exceptions=True)
             self._at_last()
 
+    def encode(self, frames: list[Wire]) -> bytes:
+        """Events as they go over the line."""
+        return encoded(frames)
+
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async with contextlib.aclosing(self._events) as events:
             async for frames in events:
-                await send(_body(self._encode(frames)))
+                await send(_body(self.encode(frames)))
                 self._sent = True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from runtime.amf.items import Wire
 from runtime.contract.messages import Message, Role
 from runtime.contract.subjects import Bucket, Stream, conversation_head, legacy_conversation
-from runtime.tests.amf.clients import agent, agent_without_worker, random_words
+from runtime.tests.amf.clients import agent, random_words
 from runtime.tests.amf.events import called, completed, failed, needed, returned, said, started
 from runtime.tests.amf.plays import Play, echo
 from runtime.tests.amf.server import Server, running_server
@@ -72,6 +73,15 @@ class Legacy:
         frames = answer.text.split("\n\n")[:-1]
         assert all(frame.startswith("data: ") for frame in frames)
         return [json.loads(frame.removeprefix("data: ")) for frame in frames]
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def idle(server: Server) -> AsyncIterator[str]:
+    """The model of an Agent that nobody works for."""
+    await server.nats.agent("idle")
+    entry = await server.add_agent("idle")
+    yield entry.model
+    await server.remove_agent(entry)
 
 
 @pytest.fixture(params=["/v1/agents", "/v1alpha/agents"])
@@ -153,9 +163,8 @@ async def test_sessions_know_nothing_of_each_other(server: Server, legacy: Legac
     assert [task.history for task in actor.seen] == [(), ()]
 
 
-async def test_agents_and_sessions_are_listed_in_pages(server: Server, legacy: Legacy) -> None:
-    model = await agent_without_worker(server)
-    agents = [await legacy.agent(model, name=name) for name in ("a", "b", "c")]
+async def test_agents_and_sessions_are_listed_in_pages(idle: str, legacy: Legacy) -> None:
+    agents = [await legacy.agent(idle, name=name) for name in ("a", "b", "c")]
     listed = await legacy.get("")
     start = [one["agent_id"] for one in listed["data"]].index(agents[0])
 
@@ -165,7 +174,7 @@ async def test_agents_and_sessions_are_listed_in_pages(server: Server, legacy: L
     assert page["has_more"] is True
     assert await legacy.get(f"/{agents[0]}") == page["data"][0]
     assert page["data"][0]["agent_config"] == {
-        "model": model,
+        "model": idle,
         "instructions": "Be brief.",
         "name": "a",
     }
@@ -333,12 +342,11 @@ async def test_a_client_that_goes_away_wants_its_turn_no_more(server: Server) ->
     ],
 )
 async def test_an_agent_that_cannot_be_is_refused_by_the_field(
-    server: Server, body: Any, field: str
+    server: Server, idle: str, body: Any, field: str
 ) -> None:
-    model = await agent_without_worker(server)
     legacy = Legacy(server)
     async with legacy.http:
-        asked = json.loads(json.dumps(body).replace("MATH", model))
+        asked = json.loads(json.dumps(body).replace("MATH", idle))
         refused = await legacy.ask("POST", "", asked)
     assert refused.status_code == 400
     assert field in refused.text
@@ -396,11 +404,12 @@ async def test_a_turn_that_cannot_be_is_refused_by_the_field(
         ("POST", f"SESSION/turn/{NOBODY}/resume"),
     ],
 )
-async def test_what_is_not_there_is_not_found(server: Server, method: str, path: str) -> None:
-    model = await agent_without_worker(server)
+async def test_what_is_not_there_is_not_found(
+    server: Server, idle: str, method: str, path: str
+) -> None:
     legacy = Legacy(server)
     async with legacy.http:
-        agent_id = await legacy.agent(model)
+        agent_id = await legacy.agent(idle)
         session = await legacy.session(agent_id)
         body = {
             "session": {"session_name": "s"},
@@ -426,16 +435,15 @@ async def test_a_run_of_an_agent_is_not_resumed_by_its_client(server: Server) ->
     assert "calls its own tools" in refused.json()["error"]["message"]
 
 
-async def test_a_turn_that_finds_the_queue_full_was_never_there(server: Server) -> None:
-    model = await agent_without_worker(server)
+async def test_a_turn_that_finds_the_queue_full_was_never_there(server: Server, idle: str) -> None:
     legacy = Legacy(server)
     async with legacy.http, server.nats.connect_as(OPERATOR_WORKLOAD) as client:
-        session = await legacy.session(await legacy.agent(model))
+        session = await legacy.session(await legacy.agent(idle))
         stream = server.nats.subjects.stream(Stream.TASKS)
         info = await client.jsm().stream_info(stream)
         await client.jsm().update_stream(info.config, max_msgs=info.state.messages + 1)
         try:
-            fills = {"model": model, "input": "?", "background": True}
+            fills = {"model": idle, "input": "?", "background": True}
             assert (await legacy.http.post("/v1/responses", json=fills)).status_code == 200
             refused = await legacy.turn(session)
         finally:
