@@ -252,3 +252,12 @@ def responses_of(deps: Mapping[Any, Any]) -> Any:
 def responses_provider(server: Any) -> Any:
     """The provider of the Responses API in a server."""
     return server.stack.impls[Api.responses]
+
+
+def listed_models(server: Any) -> ServerModels:
+    """The list of models of a server.
+
+    Raises:
+        KeyError: it has none.
+    """
+    return ServerModels(server.stack.impls[Api.models])

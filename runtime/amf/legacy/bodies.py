@@ -11,7 +11,8 @@ Source:
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runtime.amf.items import Wire
 
@@ -30,9 +31,19 @@ type Content = str | dict[str, Any] | list[Any]
 
 
 class Strict(BaseModel):
-    """A body of a request; a field that nobody knows is refused."""
+    """A body of a request; a field that nobody knows is refused, and what is no Unicode."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_kept(cls, given: Any) -> Any:
+        """JSON may hold halves of surrogate pairs and numbers of any length; we do not."""
+        try:
+            orjson.dumps(given)
+        except TypeError as error:
+            raise ValueError(f"it holds what is no text and no number: {error}") from error
+        return given
 
 
 class ToolgroupWithArgs(Strict):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runtime.amf.desk import CATALOGUE_SECONDS, Desk, out_of_reach
-from runtime.amf.errors import Forbidden, NotDone, NotFound
+from runtime.amf.errors import Forbidden, NotFound
 from runtime.amf.items import Wire
 from runtime.amf.legacy.rag import PROVIDER, RAG, SEARCH_TOOL
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
@@ -127,9 +127,9 @@ def not_callable(tool: Wire) -> Forbidden:
     )
 
 
-def not_registered() -> NotDone:
+def not_registered() -> Forbidden:
     """Toolgroups do not come and go by this API."""
-    return NotDone(
+    return Forbidden(
         "Toolgroups are the Tools of the Stack: apply a Tool, or delete one.", param="toolgroup_id"
     )
 

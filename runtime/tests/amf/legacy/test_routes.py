@@ -338,6 +338,7 @@ async def test_a_client_that_goes_away_wants_its_turn_no_more(server: Server) ->
         ({"agent_config": {"model": "MATH", "input_shields": ["guard"]}}, "input_shields"),
         ({"agent_config": {"model": "MATH", "client_tools": [{"name": "add"}]}}, "client_tools"),
         ({"agent_config": {"model": "MATH", "toolgroups": ["builtin::web"]}}, "toolgroups"),
+        ({"agent_config": {"model": "MATH", "response_format": {"x": "\ud800"}}}, "surrogates"),
         ([], "body"),
     ],
 )
@@ -350,6 +351,64 @@ async def test_an_agent_that_cannot_be_is_refused_by_the_field(
         refused = await legacy.ask("POST", "", asked)
     assert refused.status_code == 400
     assert field in refused.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "what"),
+    [
+        ("POST", "/toolgroups", {"toolgroup_id": "a", "provider_id": "b"}, 403, "apply a Tool"),
+        ("POST", "/toolgroups", {"toolgroup_id": "a"}, 400, "provider_id"),
+        ("DELETE", "/toolgroups/builtin::rag", None, 403, "delete one"),
+        ("DELETE", "/toolgroups/nothing", None, 404, "nothing"),
+        ("GET", "/toolgroups/nothing", None, 404, "builtin::rag"),
+        ("GET", "/tools/nothing", None, 404, "nothing"),
+        ("GET", "/tools?toolgroup_id=nothing", None, 404, "nothing"),
+        ("POST", "/tool-runtime/invoke", {"tool_name": "nothing", "kwargs": {}}, 404, "nothing"),
+        ("POST", "/tool-runtime/invoke", {"tool_name": "knowledge_search"}, 400, "kwargs.query"),
+        ("POST", "/vector-dbs", {"vector_db_id": "a"}, 400, "embedding_model"),
+        ("POST", "/vector-dbs", {"vector_db_id": "a", "embedding_model": "b"}, 400, "spec.models"),
+        ("GET", "/vector-dbs/nothing", None, 404, "nothing"),
+        ("DELETE", "/vector-dbs/nothing", None, 404, "nothing"),
+        ("POST", "/tool-runtime/rag-tool/insert", {"vector_db_id": "a"}, 400, "documents"),
+        (
+            "POST",
+            "/tool-runtime/rag-tool/insert",
+            {"vector_db_id": "a", "documents": [{"document_id": "d", "content": {"uri": "x"}}]},
+            400,
+            "documents[0].content",
+        ),
+        (
+            "POST",
+            "/tool-runtime/rag-tool/query",
+            {"content": "?", "vector_db_ids": ["nothing"]},
+            404,
+            "nothing",
+        ),
+        ("POST", "/tool-runtime/rag-tool/query", {"content": "?"}, 400, "vector_db_ids"),
+    ],
+)
+async def test_what_tools_and_databases_are_asked_in_vain(
+    server: Server, method: str, path: str, body: Any, status: int, what: str
+) -> None:
+    legacy = Legacy(server, "/v1")
+    async with legacy.http:
+        refused = await legacy.ask(method, path, body)
+    assert refused.status_code == status
+    assert what in refused.text
+
+
+async def test_the_search_is_a_toolgroup_that_is_listed(server: Server) -> None:
+    legacy = Legacy(server, "/v1")
+    async with legacy.http:
+        (group,) = (await legacy.get("/toolgroups"))["data"]
+        (tool,) = (await legacy.get("/tools", toolgroup_id="builtin::rag"))["data"]
+        lines = await legacy.http.get(
+            "/v1/tool-runtime/list-tools", headers={"Accept": "application/jsonl"}
+        )
+        assert await legacy.get("/vector-dbs") == {"data": []}
+    assert group["identifier"] == "builtin::rag"
+    assert tool["name"] == "knowledge_search"
+    assert [json.loads(line) for line in lines.text.splitlines()] == [tool]
 
 
 async def test_a_model_that_is_not_there_is_not_found(server: Server) -> None:
