@@ -266,14 +266,14 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def in_time() -> AsyncIterator[None]:
-    """What the body asks of the queue is answered within `QUEUE_SECONDS`.
+async def in_time(seconds: float = QUEUE_SECONDS) -> AsyncIterator[None]:
+    """What the body asks of the queue is answered within so many seconds.
 
     Raises:
         OutOfReach: it is not.
     """
     try:
-        async with asyncio.timeout(QUEUE_SECONDS):
+        async with asyncio.timeout(seconds):
             yield
     except (TransportError, TimeoutError) as error:
         raise out_of_reach("the queue does not answer") from error

@@ -249,6 +249,11 @@ def responses_of(deps: Mapping[Any, Any]) -> Any:
     return deps[Api.responses]
 
 
+def models_of(deps: Mapping[Any, Any]) -> ServerModels:
+    """The server's list of models that another provider may read."""
+    return ServerModels(deps[Api.models])
+
+
 def responses_provider(server: Any) -> Any:
     """The provider of the Responses API in a server."""
     return server.stack.impls[Api.responses]

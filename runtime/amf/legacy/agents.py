@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from runtime.amf import sdk
-from runtime.amf.desk import Desk
+from runtime.amf.desk import Desk, in_time
+from runtime.amf.directory import Directory
 from runtime.amf.errors import NotFound
 from runtime.amf.items import Wire
 from runtime.amf.legacy.bodies import (
@@ -19,9 +20,8 @@ from runtime.amf.legacy.bodies import (
 )
 from runtime.amf.legacy.kept import KeptAgent, KeptSession, Shelf
 from runtime.amf.legacy.steps import iso
-from runtime.amf.legacy.toolgroups import KnownTools, Toolgroups
+from runtime.amf.legacy.toolgroups import Toolgroups
 from runtime.amf.legacy.turns import Turns, agent_of
-from runtime.amf.legacy.values import in_time
 from runtime.amf.legacy.vectors import Embeddings, Vectors
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
@@ -36,12 +36,17 @@ class LegacyAgents:
         OutOfReach: any method, when the queue does not answer.
     """
 
-    def __init__(self, shared: SharedDesk, responses: AmfResponses, embeddings: Embeddings) -> None:
+    def __init__(
+        self,
+        shared: SharedDesk,
+        responses: AmfResponses,
+        embeddings: Embeddings,
+        directory: Directory,
+    ) -> None:
         self._shared = shared
         self._responses = responses
         self._embeddings = embeddings
-        self._tools = KnownTools()
-        shared.with_desk(self._tools.watch)
+        self._directory = directory
 
     async def initialize(self) -> None:
         """Nothing: this runs in an event loop that is closed before the first request."""
@@ -126,12 +131,15 @@ class LegacyAgents:
         raise NotFound(f"There is no step {step}.", param="step_id")
 
     async def toolgroups(self) -> Toolgroups:
-        """The Tools of the Stack.
+        """The Tools of the Stack that agents of the user call.
 
         Raises:
             OutOfReach: they are not known yet.
         """
-        return Toolgroups(await self._tools.all(await self._shared.get()))
+        desk = await self._shared.get()
+        async with in_time():
+            await asyncio.gather(desk.agents.read.wait(), desk.tools.read.wait())
+        return Toolgroups(await self._directory.tools(), desk.stack.namespace)
 
     async def vectors(self) -> Vectors:
         """The vector databases of the user."""

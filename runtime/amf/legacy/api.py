@@ -12,6 +12,7 @@ from fastapi import APIRouter
 
 from runtime.amf import sdk
 from runtime.amf.config import LegacyConfig
+from runtime.amf.directory import Directory
 from runtime.amf.items import Wire
 from runtime.amf.legacy.agents import LegacyAgents
 from runtime.amf.legacy.bodies import CreateAgent
@@ -55,4 +56,6 @@ def create_router(provider: LegacyAgents) -> APIRouter:
 
 async def get_provider_impl(config: LegacyConfig, deps: dict[Any, Any]) -> LegacyAgents:
     """The provider."""
-    return LegacyAgents(shared_desk(config.stack), sdk.responses_of(deps), sdk.Embeddings(deps))
+    shared = shared_desk(config.stack)
+    directory = Directory(shared, sdk.models_of(deps))
+    return LegacyAgents(shared, sdk.responses_of(deps), sdk.Embeddings(deps), directory)

@@ -1,6 +1,6 @@
 """What old clients ask for: understood whole, or refused by the name of a field. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runtime.amf.asked import Asked
 from runtime.amf.errors import BadRequest
@@ -28,33 +28,34 @@ WAY_TO_TOOLS = (
 )
 
 
-def check_config(config: AgentConfig, *, is_agent: bool) -> None:
+def check_config(config: AgentConfig, tools: Collection[str] | None) -> None:
     """Refuse what an agent of this config could never do.
 
     Shape:
-        is_agent  its model is an Agent of the Stack, which has tools and iterations of its own.
+        tools  the toolgroups of the Agent of the Stack that its `model` names, which has tools and
+               iterations of its own; None for a model.
 
     Raises:
         BadRequest: `param` names the field.
     """
-    for name, fine, way_out in (*NEVER, *(NOT_AGENTS if is_agent else ())):
+    for name, fine, way_out in (*NEVER, *(NOT_AGENTS if tools is not None else ())):
         if not fine(config):
             raise BadRequest(
                 f"agent_config.{name} is not supported with this value. {way_out}",
                 param=f"agent_config.{name}",
             )
-    check_toolgroups(config.toolgroups, "agent_config.toolgroups")
+    check_toolgroups(config.toolgroups, tools or (), "agent_config.toolgroups")
     check_tool_config(config.tool_config, "agent_config.tool_config")
     wanted_form(config)
 
 
-def check_turn(body: CreateTurn) -> None:
-    """Refuse a turn that says nothing, or asks for what is done for nobody.
+def check_turn(body: CreateTurn, tools: Collection[str] | None) -> None:
+    """Refuse a turn that says nothing, or asks for what is not done; `tools` as in `check_config`.
 
     Raises:
         BadRequest: `param` names the field.
     """
-    check_toolgroups(body.toolgroups, "toolgroups")
+    check_toolgroups(body.toolgroups, tools or (), "toolgroups")
     check_tool_config(body.tool_config, "tool_config")
     of_tools = any(message.role == "tool" for message in body.messages)
     if not of_tools and not any(text for _, text in said(body)):
@@ -77,16 +78,20 @@ def check_tool_config(config: ToolConfig | None, field: str) -> None:
             )
 
 
-def check_toolgroups(groups: Sequence[str | ToolgroupWithArgs] | None, field: str) -> None:
-    """Refuse toolgroups but the one that finds what is in vector databases.
+def check_toolgroups(
+    groups: Sequence[str | ToolgroupWithArgs] | None, tools: Collection[str], field: str
+) -> None:
+    """Refuse toolgroups but these `tools` and the one that finds what is in vector databases.
 
     Raises:
         BadRequest: `param` names the field.
     """
-    if not all(is_rag(group) for group in groups or ()):
+    others = [one for one in groups or () if not is_rag(one) and one not in tools]
+    if others:
+        has = ", ".join(sorted(tools)) or "no other"
         raise BadRequest(
-            f"{field} may name {RAG} with the args vector_db_ids, and no other: Tools of the Stack "
-            "are called by the Agents that name them in spec.tools.",
+            f"{field} may name {RAG} with the args vector_db_ids, and {has}: Tools of the Stack "
+            "are called by the Agents that name them in spec.tools, and by those alone.",
             param=field,
         )
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from typing import Any, Final
 
+from runtime.amf.desk import in_time
 from runtime.amf.errors import NotFound
 from runtime.amf.items import Wire
 from runtime.amf.legacy.values import (
@@ -17,7 +18,6 @@ from runtime.amf.legacy.values import (
     Held,
     Listing,
     Values,
-    in_time,
     with_child,
     without_child,
 )

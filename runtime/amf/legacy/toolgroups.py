@@ -5,68 +5,25 @@ Source:
     `types/tool_def.py`, `types/tool_invocation_result.py`.
 """
 
-import asyncio
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runtime.amf.desk import CATALOGUE_SECONDS, Desk, out_of_reach
 from runtime.amf.errors import Forbidden, NotFound
 from runtime.amf.items import Wire
 from runtime.amf.legacy.rag import PROVIDER, RAG, SEARCH_TOOL
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
-from runtime.contract.subjects import Bucket
-from runtime.transport.port import Entry
-
-log = logging.getLogger(__name__)
-
-PATTERN = "tools.*.*"  # in `catalogue`: every `subjects.tool_entry`
-
-
-class KnownTools:
-    """Every Tool of the Stack, by the name of its toolgroup; kept up to date by `watch`."""
-
-    def __init__(self) -> None:
-        self.by_key: dict[str, ToolEntry] = {}
-        self._read = asyncio.Event()
-
-    async def watch(self, desk: Desk) -> None:
-        """Follow the catalogue, for ever."""
-        async for entry in desk.store(Bucket.CATALOGUE).watch(PATTERN):
-            if entry is None:
-                self._read.set()
-            else:
-                self.take(entry)
-
-    def take(self, entry: Entry) -> None:
-        """One key of the catalogue as it stands now."""
-        self.by_key.pop(entry.key, None)
-        if not entry.deleted:
-            try:
-                self.by_key[entry.key] = ToolEntry.decode(entry.value)
-            except ValueError as error:
-                log.warning("no tool", extra={"key": entry.key, "error": str(error)})
-
-    async def all(self, desk: Desk) -> Mapping[str, ToolEntry]:
-        """All of them, in order.
-
-        Raises:
-            OutOfReach: the catalogue has not been read, so nobody can say.
-        """
-        try:
-            async with asyncio.timeout(CATALOGUE_SECONDS):
-                await self._read.wait()
-        except TimeoutError as error:
-            raise out_of_reach("the tools are not known yet") from error
-        home = desk.stack.namespace
-        return dict(sorted((group_name(entry, home), entry) for entry in self.by_key.values()))
+from runtime.contract.value import ObjectName
 
 
 class Toolgroups:
-    """What can be asked about the Tools of one Stack, and the tool that finds what is kept."""
+    """What can be asked about the Tools of a Stack, and the tool that finds what is kept.
 
-    def __init__(self, tools: Mapping[str, ToolEntry]) -> None:
-        self._functions = {name: entry.functions for name, entry in tools.items()}
+    Shape:
+        home  the namespace of the Stack.
+    """
+
+    def __init__(self, tools: Iterable[ToolEntry], home: str) -> None:
+        self._functions = {group_name(one.tool, home): one.functions for one in tools}
         self._functions[RAG] = (SEARCH_TOOL,)
 
     def groups(self) -> list[Wire]:
@@ -134,9 +91,8 @@ def not_registered() -> Forbidden:
     )
 
 
-def group_name(entry: ToolEntry, home: str) -> str:
+def group_name(tool: ObjectName, home: str) -> str:
     """What clients call the toolgroup of a Tool; its namespace is in it unless it is `home`."""
-    tool = entry.tool
     return tool.name if tool.namespace == home else f"{tool.namespace}.{tool.name}"
 
 

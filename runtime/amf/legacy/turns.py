@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from runtime.amf.chat import RunFailed
-from runtime.amf.desk import Desk
+from runtime.amf.desk import Desk, in_time
 from runtime.amf.errors import ApiError, BadRequest, NotFound
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
@@ -24,6 +24,7 @@ from runtime.amf.legacy.rag import QueryConfig, databases_of, query_result, retr
 from runtime.amf.legacy.steps import Steps
 from runtime.amf.legacy.text import text_of
 from runtime.amf.legacy.told import Told, run_of
+from runtime.amf.legacy.toolgroups import group_name
 from runtime.amf.legacy.turn import (
     answered,
     ended,
@@ -34,7 +35,7 @@ from runtime.amf.legacy.turn import (
     task_of_turn,
     wire,
 )
-from runtime.amf.legacy.values import Held, Overtaken, in_time
+from runtime.amf.legacy.values import Held, Overtaken
 from runtime.amf.legacy.vectors import Vectors
 from runtime.amf.reply import recalled
 from runtime.amf.responses import AmfResponses, json_response
@@ -77,9 +78,9 @@ class Turns:
             ApiError: it is refused; see `errors`.
         """
         config = await self._config()
-        check_turn(body)
         session = await self._shelf.session(*self._at)
         entry = await agent_of(self._desk, self._responses, config)
+        check_turn(body, tools_of(entry, self._desk))
         turn = await self._with_memory(config, body, new_turn(body, now=time.time()))
         if entry is not None:
             turn, begin = self._run(config, entry, body, turn)
@@ -272,8 +273,14 @@ async def agent_of(desk: Desk, responses: Any, config: AgentConfig) -> AgentEntr
     entry = await desk.agent(config.model) if is_agent_name(config.model) else None
     if entry is None:
         await responses.check_model(config.model)
-    check_config(config, is_agent=entry is not None)
+    check_config(config, tools_of(entry, desk))
     return entry
+
+
+def tools_of(entry: AgentEntry | None, desk: Desk) -> list[str] | None:
+    """The toolgroups that an Agent has by its spec; None if there is no Agent."""
+    home = desk.stack.namespace
+    return None if entry is None else [group_name(tool, home) for tool in entry.tools]
 
 
 def beginning(turn: KeptTurn, *, resumed: bool) -> list[Wire]:

@@ -7,16 +7,15 @@ away before it is taken from the list, so a crash in between leaves at most what
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.amf.desk import QUEUE_SECONDS, out_of_reach
 from runtime.contract.messages import Versioned
 from runtime.contract.subjects import legacy_part
 from runtime.contract.value import Value
 from runtime.state.parts import joined, put_parts, split
-from runtime.transport.port import KeyExists, RevisionConflict, Store, TransportError
+from runtime.transport.port import KeyExists, RevisionConflict, Store
 
 LISTED: Final = 10_000
 """Children that are listed, the newest; older ones are still found by their ids."""
@@ -149,17 +148,3 @@ def without_child(child: str) -> Change:
 
 def _part_keys(key: str, parted: Parted) -> tuple[str, ...]:
     return tuple(legacy_part(key, parted.digest, part) for part in range(parted.parts))
-
-
-@contextlib.asynccontextmanager
-async def in_time(seconds: float = QUEUE_SECONDS) -> AsyncIterator[None]:
-    """Whatever the queue is asked for in the body, for no longer than a client waits.
-
-    Raises:
-        OutOfReach: it does not answer.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except (TransportError, TimeoutError) as error:
-        raise out_of_reach("the queue does not answer") from error

@@ -18,13 +18,13 @@ from typing import Any, Final, Protocol
 
 from pydantic import Field
 
+from runtime.amf.desk import in_time
 from runtime.amf.errors import BadRequest, ModelFailed, NotFound, TooLarge
 from runtime.amf.legacy.values import (
     Held,
     Listing,
     Overtaken,
     Values,
-    in_time,
     with_child,
     without_child,
 )

@@ -49,7 +49,7 @@ USUAL: dict[str, Any] = {
 
 @pytest.mark.parametrize("is_agent", [True, False])
 def test_what_the_clients_write_by_themselves_is_taken(*, is_agent: bool) -> None:
-    check_config(config(**USUAL), is_agent=is_agent)
+    check_config(config(**USUAL), () if is_agent else None)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_is_done_for_nobody_is_refused(
     fields: dict[str, Any], param: str, *, is_agent: bool
 ) -> None:
     with pytest.raises(BadRequest) as refused:
-        check_config(config(**fields), is_agent=is_agent)
+        check_config(config(**fields), () if is_agent else None)
     assert refused.value.param == f"agent_config.{param}"
 
 
@@ -128,9 +128,9 @@ def test_what_is_done_for_nobody_is_refused(
 def test_what_agents_have_of_their_own_is_refused_for_them_alone(
     fields: dict[str, Any], param: str
 ) -> None:
-    check_config(config(**fields), is_agent=False)
+    check_config(config(**fields), None)
     with pytest.raises(BadRequest) as refused:
-        check_config(config(**fields), is_agent=True)
+        check_config(config(**fields), ())
     assert refused.value.param == f"agent_config.{param}"
 
 
@@ -138,6 +138,20 @@ def test_what_agents_have_of_their_own_is_refused_for_them_alone(
 def test_a_field_that_nobody_knows_is_refused(field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         config(**{field: "?"})
+
+
+def test_an_agent_may_be_asked_for_the_tools_that_it_has() -> None:
+    check_config(config(toolgroups=["add", "builtin::rag"]), ["add", "far.web"])
+    with pytest.raises(BadRequest, match=r"and add, far\.web"):
+        check_config(config(toolgroups=["refund"]), ["add", "far.web"])
+    with pytest.raises(BadRequest) as refused:
+        check_config(config(toolgroups=["add"]), None)
+    assert refused.value.param == "agent_config.toolgroups"
+
+
+def test_what_is_no_unicode_is_refused() -> None:
+    with pytest.raises(ValidationError, match="surrogates"):
+        config(response_format={"type": "\ud800"})
 
 
 @pytest.mark.parametrize(
@@ -212,7 +226,7 @@ def test_what_was_said(body: CreateTurn, expected: list[str]) -> None:
 )
 def test_a_turn_that_nobody_can_answer_is_refused(body: CreateTurn, param: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        check_turn(body)
+        check_turn(body, None)
     assert refused.value.param == param
 
 
@@ -224,7 +238,7 @@ def test_a_turn_that_nobody_can_answer_is_refused(body: CreateTurn, param: str) 
     ],
 )
 def test_a_turn_that_can_be_answered_is_let_in(body: CreateTurn) -> None:
-    check_turn(body)
+    check_turn(body, None)
 
 
 @pytest.mark.parametrize(

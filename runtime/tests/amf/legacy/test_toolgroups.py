@@ -6,16 +6,13 @@ import pytest
 
 from runtime.amf.errors import Forbidden, NotFound
 from runtime.amf.legacy.toolgroups import (
-    KnownTools,
     Toolgroups,
     group_name,
     not_callable,
     parameters,
 )
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
-from runtime.contract.subjects import tool_entry
 from runtime.contract.value import ObjectName
-from runtime.transport.port import Entry
 
 SCHEMA = {
     "type": "object",
@@ -35,7 +32,7 @@ def entry(name: str, *functions: str, namespace: str = "team") -> ToolEntry:
     )
 
 
-GROUPS = Toolgroups({"add": entry("add", "add"), "far.web": entry("web", "find", "open")})
+GROUPS = Toolgroups([entry("add", "add"), entry("web", "find", "open", namespace="far")], "team")
 
 
 def test_every_tool_is_a_toolgroup() -> None:
@@ -93,16 +90,4 @@ def test_parameters_are_told_one_by_one() -> None:
 def test_a_group_has_its_namespace_in_its_name_unless_it_is_at_home(
     namespace: str, expected: str
 ) -> None:
-    assert group_name(entry("add", namespace=namespace), "team") == expected
-
-
-def test_what_cannot_be_read_is_no_tool() -> None:
-    tools, known = KnownTools(), entry("add", "add")
-    key = tool_entry(known.tool)
-    tools.take(Entry(key, known.encode(), 1))
-    assert tools.by_key == {key: known}
-    tools.take(Entry(key, b"{}", 2))
-    assert tools.by_key == {}
-    tools.take(Entry(key, known.encode(), 3))
-    tools.take(Entry(key, b"", 4, deleted=True))
-    assert tools.by_key == {}
+    assert group_name(ObjectName(namespace=namespace, name="add"), "team") == expected
