@@ -1,7 +1,7 @@
 """Who answers a turn: an Agent of the Stack, in the streaming events of the Responses API."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,9 @@ class NoItems:
 
     async def add(self, _conversation: str, _items: list[Wire]) -> None:
         """Nothing: the turns have it."""
+
+    async def remove(self, _conversation: str, _items: Iterable[str]) -> None:
+        """Nothing: none is there."""
 
 
 async def run_of(desk: Desk, intake: Intake) -> Told:
