@@ -93,6 +93,12 @@ class Server(Fields):
     )
 
 
+class Embedding(Fields):
+    """What is known of a model that makes vectors of texts."""
+
+    dimensions: Integer = Field(ge=1, le=65536, description="Numbers in each of its vectors.")
+
+
 class Model(Fields):
     """A model the Stack offers to clients and to agents."""
 
@@ -109,6 +115,9 @@ class Model(Fields):
     api_key_secret_ref: SecretKeyRef | None = Field(
         None,
         description="Where the provider's key is kept. Only the server reads it; no agent does.",
+    )
+    embedding: Embedding | None = Field(
+        None, description="Makes vectors of texts, and no answers. Absent: a language model."
     )
 
 
@@ -229,7 +238,9 @@ class StackSpec(Fields):
 
     server: Server = Field(Server(), description="The API server.")
     models: Annotated[tuple[Model, ...], Keyed(("name",))] = Field(
-        (), max_length=64, description="Models it offers; the first is the agents' default."
+        (),
+        max_length=64,
+        description="Models it offers; the first language model is the agents' default.",
     )
     storage: Storage = Field(
         Storage(sqlite=Sqlite()),
@@ -248,6 +259,11 @@ class StackSpec(Fields):
     allowed_namespaces: AllowedNamespaces = Field(
         AllowedNamespaces(), description=ALLOWED_DESCRIPTION
     )
+
+    @property
+    def language_models(self) -> tuple[Model, ...]:
+        """Those that answer: an Agent can have no other."""
+        return tuple(model for model in self.models if model.embedding is None)
 
 
 class Versions(Fields):

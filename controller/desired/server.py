@@ -107,6 +107,7 @@ def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
         "provider": model.provider,
         "model": provided,
         "config": config,
+        "dimensions": model.embedding and model.embedding.dimensions,
     }
 
 

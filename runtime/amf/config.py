@@ -4,7 +4,8 @@ Shape:
     A whole one, as the tests run it, is `runtime/tests/amf/run.yaml`. In short:
 
     version: 2
-    apis: [inference, responses, tool_runtime, vector_io, files]
+    apis: [inference, responses, tool_runtime, vector_io, files, agents]
+    external_apis_dir: ${env.K8GENTAI_APIS}
     providers:
       inference:
       - {provider_id: agents, provider_type: "inline::agents", module: runtime.amf,
@@ -19,14 +20,18 @@ Shape:
       tool_runtime: [{provider_id: mcp, provider_type: "remote::model-context-protocol"}]
       files: [{provider_id: files, provider_type: "inline::localfs", config: {…}}]
       vector_io: []
+      agents:
+      - {provider_id: legacy, provider_type: "inline::legacy", config: {stack: <StackConfig>}}
     registered_resources:
       models: [{model_id: <its id>, provider_id: <name>, provider_model_id: <its id>,
-                model_type: llm}]
+                model_type: llm}]     # or embedding, with metadata: {embedding_dimension: <n>}
     storage: {backends: {kv: …, sql: …, scratch: …}, stores: {metadata: …, inference: …, …}}
     server: {host: …, workers: 1}
 
-    <StackConfig> is `contract.agent_config.StackConfig` as JSON, the same in both places: the two
+    <StackConfig> is `contract.agent_config.StackConfig` as JSON, the same wherever it stands: our
     providers share one desk, and so one connection, because their configs are equal.
+
+    external_apis_dir  a folder that says where the legacy agents API is; `serve` sets the variable.
 
     agents          has to be the id of our inference provider: the server's list puts it before the
                     agents' names (`agents/math`), and clients may say it or leave it out.
@@ -61,6 +66,12 @@ from runtime.contract.agent_config import StackConfig
 
 class AgentsConfig(BaseModel):
     """Of the inference provider `agents`."""
+
+    stack: StackConfig
+
+
+class LegacyConfig(BaseModel):
+    """Of the provider of the external API `agents`."""
 
     stack: StackConfig
 

@@ -81,6 +81,7 @@ class Desk:
         self.agents = KnownAgents()
         self.tools = KnownTools()
         self.conversations = Conversations(link.store(Bucket.CONVERSATIONS))
+        self.store = link.store
         self._catalogue = link.store(Bucket.CATALOGUE)
         self._records = link.store(Bucket.RUNS)
         self._runs = Runs(self._records)

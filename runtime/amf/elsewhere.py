@@ -32,14 +32,22 @@ class Elsewhere:
         """Answer for a model that is none of `agents`.
 
         Raises:
-            UnknownModel: it is no model either; the message lists what there is.
+            UnknownModel: see `check`.
+        """
+        await self.check(request.model, agents)
+        return await self._of(request.model).create_openai_response(request)
+
+    async def check(self, model: str, agents: Iterable[str]) -> None:
+        """Refuse what is no model, and none of `agents`.
+
+        Raises:
+            UnknownModel: the message lists what there is.
         """
         names = await self._models.names() if self._models else []
         providers = {name.partition("/")[0] for name in names}
-        provider, _, rest = request.model.partition("/")
+        provider, _, rest = model.partition("/")
         if self._builtin is None or not rest or provider not in providers or _is_agent(provider):
-            raise unknown_model(request.model, agents, names)
-        return await self._builtin.create_openai_response(request)
+            raise unknown_model(model, agents, names)
 
     async def get(self, request: Any) -> Any:
         """A response of the builtin provider."""

@@ -51,6 +51,14 @@ class BadRequest(ApiError):
     code = "invalid_value"
 
 
+class Forbidden(ApiError):
+    """Nobody may do that, or not this user."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "invalid_request_error"
+    code = "forbidden"
+
+
 class NotFound(ApiError):
     """What the request names does not exist, or is somebody else's."""
 
@@ -123,6 +131,13 @@ class NotDone(ApiError):
     status = HTTPStatus.NOT_IMPLEMENTED
     kind = "invalid_request_error"
     code = "not_implemented"
+
+
+class ModelFailed(ApiError):
+    """A model of the Stack gave no answer to the server itself."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "model_failed"
 
 
 class OutOfReach(ApiError):

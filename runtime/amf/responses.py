@@ -86,6 +86,17 @@ class AmfResponses:
                 return await self._again(desk, record, intake.asked)
         return await self._begin(desk, intake)
 
+    async def check_model(self, model: str) -> None:
+        """Refuse what is neither an Agent of the Stack nor one of its models.
+
+        Raises:
+            UnknownModel: the message lists what there is.
+            OutOfReach: the agents are not known yet.
+        """
+        desk = await self.shared.get()
+        if not is_agent_name(model) or await desk.agent(model) is None:
+            await self._elsewhere.check(model, desk.agents.by_model)
+
     async def get_openai_response(self, request: Any) -> Any:
         """A response as it stands, or its events, from whichever on."""
         after = starting_after()

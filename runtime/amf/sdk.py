@@ -6,7 +6,7 @@ flavour is a second branch of the imports here and nothing elsewhere.
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_stack.core.access_control.datatypes import AccessRule, Action
@@ -21,19 +21,26 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     Api,
     ConversationItemNotFoundError,
     ConversationNotFoundError,
+    CreateResponseRequest,
     DeleteItemRequest,
     InlineProviderSpec,
     ListItemsRequest,
     ModelType,
     OpenAIChatCompletion,
     OpenAIChatCompletionChunk,
+    OpenAIEmbeddingsRequestWithExtraBody,
     ProviderSpec,
     RegisterModelRequest,
     UnregisterModelRequest,
 )
+from llama_stack_api.router_utils import (  # type: ignore[import-untyped]  # it has no py.typed
+    standard_responses,
+)
 
+from runtime.amf.errors import ModelFailed
 from runtime.amf.items import Wire
 
+STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = standard_responses
 ANONYMOUS = "anonymous"
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
@@ -76,6 +83,22 @@ def provider_spec(
         config_class=f"{config.__module__}.{config.__qualname__}",
         optional_api_dependencies=list(uses),
         is_external=True,
+    )
+
+
+def api_spec(
+    api: str, kind: str, *, module: str, config: type, uses: Iterable[str]
+) -> ProviderSpec:
+    """What the server has to know of the provider of an external API of ours.
+
+    The server has made the name of the API known before it asks.
+    """
+    return InlineProviderSpec(
+        api=Api(api),
+        provider_type=f"inline::{kind}",
+        module=module,
+        config_class=f"{config.__module__}.{config.__qualname__}",
+        api_dependencies=[Api(one) for one in uses],
     )
 
 
@@ -150,10 +173,49 @@ class ServerModels:
         await self._table.unregister_model(UnregisterModelRequest(model_id=f"{provider}/{name}"))
 
 
+class Embeddings:
+    """The models in the server's list that make vectors of texts."""
+
+    def __init__(self, deps: Mapping[Any, Any]) -> None:
+        self._inference = deps[Api.inference]
+        self._table = deps[Api.models]
+
+    async def dimensions(self) -> dict[str, int]:
+        """How many numbers their vectors have, by the names of the models."""
+        models = (await self._table.list_models()).data
+        return {
+            model.identifier: int(model.metadata["embedding_dimension"])
+            for model in models
+            if model.model_type == ModelType.embedding
+        }
+
+    async def vectors(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """The vector of each text.
+
+        Raises:
+            ModelFailed: the model gave none.
+        """
+        request = OpenAIEmbeddingsRequestWithExtraBody(model=model, input=list(texts))
+        try:
+            answer = await self._inference.openai_embeddings(request)
+        except Exception as error:
+            raise ModelFailed(f"The model {model} gave no vectors: {error}") from error
+        return [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
+
+
 def server_models(deps: Mapping[Any, Any]) -> ServerModels | None:
     """The server's list of models, if it serves any."""
     table = deps.get(Api.models)
     return None if table is None else ServerModels(table)
+
+
+def response_request(body: Wire) -> Any:
+    """A request of the Responses API.
+
+    Raises:
+        ValueError: it is none; the message names the fields.
+    """
+    return CreateResponseRequest.model_validate(body)
 
 
 def chat_completion(body: Wire) -> Any:
@@ -190,13 +252,25 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
     return app
 
 
-HOT = ("/v1/responses", "/v1/chat/completions")
+FIRST = ("/v1/responses", "/v1/chat/completions", "/v1/agents")
+"""A route of each router that comes first. The legacy API serves `GET /v1/tools` in a shape that
+clients of every version read; the server's own, which it stands before, is for the newest alone."""
 
 
 def _place(route: Any) -> int:
     router = getattr(route, "original_router", None)
     paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
-    return next((place for place, path in enumerate(HOT) if path in paths), len(HOT))
+    return next((place for place, path in enumerate(FIRST) if path in paths), len(FIRST))
+
+
+def responses_of(deps: Mapping[Any, Any]) -> Any:
+    """The provider of the Responses API that another provider may use."""
+    return deps[Api.responses]
+
+
+def models_of(deps: Mapping[Any, Any]) -> ServerModels:
+    """The server's list of models that another provider may read."""
+    return ServerModels(deps[Api.models])
 
 
 def responses_provider(server: Any) -> Any:

@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
+APIS = "K8GENTAI_APIS"
+APIS_FOLDER = Path(__file__).parent / "legacy" / "apis"
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
 
 
@@ -56,7 +59,7 @@ def serve(settings: Settings) -> None:
 
     Shape:
         The run config may use `${env.K8GENTAI_SCRATCH}`: an empty folder that this process takes
-        with it.
+        with it; and `${env.K8GENTAI_APIS}`: the folder of our external APIs.
 
     Raises:
         CannotServe: the run config cannot be served.
@@ -65,6 +68,7 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _stopped)
     with tempfile.TemporaryDirectory(prefix="k8gentai-") as scratch:
         os.environ[SCRATCH] = scratch
+        os.environ[APIS] = str(APIS_FOLDER)
         config = run_config(settings)
         workers = config.get("server", {}).get("workers", 1)
         options: dict[str, Any] = {

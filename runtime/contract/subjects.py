@@ -377,6 +377,37 @@ def conversation_blob(conversation: str, digest: str, part: int) -> str:
     return f"blobs.{_conversation(conversation)}.{token(digest)}.{part}"
 
 
+def legacy_key(user: str, *ids: str) -> str:
+    """The key in `conversations` of what a user has made over the legacy agents API.
+
+    Without `ids` it is the list of his agents; with the ids of an agent, a session of it and a turn
+    of that, it is one of those. The user is in it as a digest, so nobody finds what is another's.
+
+    Raises:
+        ValueError: an id is no DNS label.
+    """
+    return ".".join(("legacy", _digest(user), *map(token, ids)))
+
+
+def vectors_key(user: str, *ids: str) -> str:
+    """The key in `conversations` of what a user keeps in vector databases of the legacy API.
+
+    Without `ids` it is the list of his databases; with that of a database it is this one, and with
+    that of a document what is kept of it. Ids are his own words, so each is in it as a digest.
+    """
+    return ".".join(("vectors", _digest(user), *map(_digest, ids)))
+
+
+def legacy_part(key: str, digest: str, part: int) -> str:
+    """The key in `conversations` of one part of what is too large for a `legacy_key` alone."""
+    return f"{key}.parts.{token(digest)}.{part}"
+
+
+def legacy_conversation(session: str) -> str:
+    """The id of the conversation of a session of the legacy agents API."""
+    return f"session_{session}"
+
+
 def dispatcher_lease() -> str:
     """The key in `conversations` that says which dispatcher of the Stack leads."""
     return "lease.dispatcher"
@@ -385,6 +416,10 @@ def dispatcher_lease() -> str:
 def workload_entry(service_account: ObjectName) -> str:
     """The key in `policy` of what the workload with this ServiceAccount may do on the queue."""
     return f"workloads.{_pair(service_account)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _pair(name: ObjectName) -> str:

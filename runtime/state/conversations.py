@@ -201,6 +201,23 @@ class Conversations:
         """Take the place of a task away that never got a run record, and give the one now next."""
         return await self._end(conversation, task, None)
 
+    async def erase(self, conversation: str, user: str) -> None:
+        """Forget a conversation whole; what still runs in it leaves nothing behind.
+
+        Raises:
+            NoConversation: it is another user's.
+        """
+        found = await self._find(conversation)
+        if found is None:
+            return
+        head = _belonging(found[0], user)
+        async for turn in self._backwards(head):
+            for key in _blob_keys(conversation, turn.blob) if turn.blob else ():
+                await self._store.delete(key)
+        for number in range(head.chunks):
+            await self._store.delete(subjects.conversation_chunk(conversation, number))
+        await self._store.delete(_head_key(conversation))
+
     async def forget(self, conversation: str, task: str) -> None:
         """Erase what was said in the turn of `task`; the other turns keep their places."""
         try:

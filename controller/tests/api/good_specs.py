@@ -62,6 +62,7 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
                     "model": "qwen3",
                     "baseUrl": "http://vllm:8000/v1",
                     "apiKeySecretRef": {"name": "k", "key": "token"},
+                    "embedding": {"dimensions": 64},
                 },
                 {"name": "large:70b", "provider": "remote::ollama", "model": "a/b:c"},
             ],

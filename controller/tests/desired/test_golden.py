@@ -35,6 +35,13 @@ KEYED = {
     "model": "gpt-5",
     "apiKeySecretRef": {"name": "keys", "key": "token"},
 }
+VECTORS = {
+    "name": "vectors",
+    "provider": "remote::vllm",
+    "model": "nomic-embed-text",
+    "baseUrl": "http://vllm:8000/v1",
+    "embedding": {"dimensions": 768},
+}
 
 
 def agent_of(**spec: Any) -> Desired:
@@ -61,7 +68,7 @@ SAMPLES = {
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
-    "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
+    "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
 }
 
 

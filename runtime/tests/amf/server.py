@@ -174,6 +174,7 @@ async def running_server(
         "K8GENTAI_HOST": "127.0.0.1",
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),
+        "LLAMA_STACK_DISABLE_VERSION_CHECK": "1",
         "QUEUE_URL": queue.url,
         "TOKEN_FILE": queue.token_file,
         "MODEL_URL": model_url,
