@@ -63,6 +63,12 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
                     "apiKeySecretRef": {"name": "k", "key": "token"},
                 },
                 {"name": "large:70b", "provider": "remote::ollama", "model": "a/b:c"},
+                {
+                    "name": "vectors",
+                    "provider": "remote::vllm",
+                    "model": "bge-m3",
+                    "embedding": {"dimension": 1024},
+                },
             ],
             "storage": {"sqlite": {"size": "1Gi"}},
             "messaging": {"managed": {"replicas": 3, "storage": "2Gi", "syncInterval": "always"}},
@@ -170,7 +176,12 @@ ALSO_GOOD: Final[tuple[dict[str, Any], ...]] = (
         "outside",
         {
             "server": {"replicas": 3, "flavour": "OGX"},
-            "storage": {"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}},
+            "storage": {
+                "postgres": {
+                    "urlSecretRef": {"name": "db", "key": "url"},
+                    "caSecretRef": {"name": "db", "key": "ca.crt"},
+                }
+            },
             "messaging": {"external": {"url": "nats://one:4222,tls://two.example:4222"}},
         },
     ),

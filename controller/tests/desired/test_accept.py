@@ -12,6 +12,7 @@ from controller.desired.accept import (
     stack_problems,
     tool_problems,
 )
+from controller.desired.agent import chosen_model
 from controller.model import Problem
 from controller.tests import samples
 from controller.tests.desired.views import (
@@ -61,10 +62,6 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
             "spec.server.flavour: the flavour OGX is not in this version; use LlamaStack",
         ),
         (
-            {"storage": {"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}}},
-            "spec.storage.postgres: PostgreSQL is not in this version; use spec.storage.sqlite",
-        ),
-        (
             {"models": [{"name": "m", "provider": "remote::ollama", "model": "x"}]},
             (
                 "spec.models[0].provider: the provider remote::ollama is not in this version; "
@@ -74,7 +71,7 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
             ),
         ),
     ],
-    ids=["flavour", "postgres", "provider"],
+    ids=["flavour", "provider"],
 )
 def test_what_a_stack_cannot_be_yet(spec: dict[str, Any], problem: str) -> None:
     (found,) = stack_problems(stack_view(the_stack(**spec)))
@@ -133,7 +130,13 @@ def test_nobody_is_waited_for_longer_than_a_stack_keeps_a_run(
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        ([], "spec.modelRef: Stack team/default has no models; add one to its spec.models"),
+        (
+            [],
+            (
+                "spec.modelRef: Stack team/default has no models that answer; add one to its "
+                "spec.models"
+            ),
+        ),
         (
             [
                 {"name": "a", "provider": "remote::vllm", "model": "x"},
@@ -150,6 +153,34 @@ def test_an_unknown_model_is_named_with_those_there_are(
     view = agent_view(the_stack(models=models), modelRef={"name": "large"})
 
     assert agent_problems(view) == (Problem(ResolvedRefsReason.REF_NOT_FOUND, message),)
+
+
+VECTORS = {
+    "name": "vectors",
+    "provider": "remote::vllm",
+    "model": "bge-m3",
+    "embedding": {"dimension": 1024},
+}
+SMALL = {"name": "small", "provider": "remote::vllm", "model": "x"}
+
+
+def test_no_agent_thinks_with_a_model_that_makes_vectors() -> None:
+    stack = the_stack(models=[VECTORS, SMALL])
+
+    (found,) = agent_problems(agent_view(stack, modelRef={"name": "vectors"}))
+
+    assert found == Problem(
+        AcceptedReason.INVALID,
+        "spec.modelRef: vectors of Stack team/default makes vectors, no answers; take one of small",
+    )
+
+
+def test_the_first_model_that_answers_is_the_default() -> None:
+    stack = the_stack(models=[VECTORS, SMALL])
+    agent = agent_view(stack).owner
+
+    assert agent_problems(agent_view(stack)) == ()
+    assert chosen_model(agent, stack).name == "small"
 
 
 def test_a_tool_of_another_stack_cannot_be_called() -> None:

@@ -36,6 +36,18 @@ KEYED = {
     "apiKeySecretRef": {"name": "keys", "key": "token"},
 }
 
+EMBEDDING = {
+    "name": "vectors",
+    "provider": "remote::vllm",
+    "model": "bge-m3",
+    "baseUrl": "http://embedder:8000/v1",
+    "embedding": {"dimension": 1024},
+}
+POSTGRES = {
+    "urlSecretRef": {"name": "db", "key": "url"},
+    "caSecretRef": {"name": "db", "key": "ca.crt"},
+}
+
 
 def agent_of(**spec: Any) -> Desired:
     view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
@@ -61,6 +73,16 @@ SAMPLES = {
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
+    "stack-vectors": desired_stack(the_stack(models=[KEYED, EMBEDDING], messaging=ONE_NATS), SITE),
+    "stack-postgres": desired_stack(
+        the_stack(
+            server={"replicas": 2},
+            models=[KEYED, EMBEDDING],
+            messaging=ONE_NATS,
+            storage={"postgres": POSTGRES},
+        ),
+        SITE,
+    ),
 }
 
 

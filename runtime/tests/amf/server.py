@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from runtime.contract.agent_config import Framework
+from runtime.contract.agent_config import Framework, Queue
 from runtime.contract.catalogue import AgentEntry, WhenBusy
 from runtime.contract.subjects import Bucket, agent_entry
 from runtime.contract.trust_config import Role
@@ -54,6 +54,12 @@ class Server:
         return (self.folder / "server.log").read_text()
 
     async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        await self.launch()
+        await self.until_ready()
+
+    async def launch(self) -> None:
+        """Start it, whether or not it can be ready."""
         with (self.folder / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -63,11 +69,23 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
+
+    async def until_ready(self) -> None:
+        """Wait until it is ready."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
         async with asyncio.timeout(START_SECONDS):
             while await self.readiness() != 200:
                 if self.process.returncode is not None:
                     raise RuntimeError(self.log)
                 await asyncio.sleep(0.1)
+
+    async def kill(self) -> None:
+        """Let it be gone at once."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
+        self.process.kill()
+        await self.process.wait()
 
     async def stop(self) -> int:
         """Stop it gently; gives its exit code."""
@@ -79,12 +97,17 @@ class Server:
 
     async def readiness(self) -> int:
         """The status of `/ready`, 0 when nobody answers."""
+        status, _ = await self.why_not_ready()
+        return status
+
+    async def why_not_ready(self) -> tuple[int, str]:
+        """The status of `/ready`, and what it says; 0 when nobody answers."""
         async with httpx.AsyncClient() as client:
             try:
-                url = f"http://127.0.0.1:{self.health_port}/ready"
-                return (await client.get(url)).status_code
+                answer = await client.get(f"http://127.0.0.1:{self.health_port}/ready")
             except httpx.TransportError:
-                return 0
+                return 0, ""
+            return answer.status_code, answer.text.strip()
 
     async def add_agent(
         self,
@@ -135,23 +158,31 @@ class Server:
                 await asyncio.sleep(0.05)
 
 
+def a_server(
+    nats: RunningStack, folder: Path, queue: Queue, config: Path, **environment: str
+) -> Server:
+    """A server of the Stack that is not started yet."""
+    server = Server(nats, folder, {}, free_port(), free_port())
+    server.environment = {
+        "K8GENTAI_CONFIG": str(config),
+        "K8GENTAI_HOST": "127.0.0.1",
+        "K8GENTAI_PORT": str(server.port),
+        "K8GENTAI_HEALTH_PORT": str(server.health_port),
+        "QUEUE_URL": queue.url,
+        "TOKEN_FILE": queue.token_file,
+        "DATA": str(folder),
+        **environment,
+    }
+    return server
+
+
 @contextlib.asynccontextmanager
 async def running_server(
     nats: RunningStack, folder: Path, *, model_url: str = "http://127.0.0.1:9/v1"
 ) -> AsyncIterator[Server]:
     """The server of the Stack for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
-    server = Server(nats, folder, {}, free_port(), free_port())
-    server.environment = {
-        "K8GENTAI_CONFIG": str(RUN_CONFIG),
-        "K8GENTAI_HOST": "127.0.0.1",
-        "K8GENTAI_PORT": str(server.port),
-        "K8GENTAI_HEALTH_PORT": str(server.health_port),
-        "QUEUE_URL": queue.url,
-        "TOKEN_FILE": queue.token_file,
-        "MODEL_URL": model_url,
-        "DATA": str(folder),
-    }
+    server = a_server(nats, folder, queue, RUN_CONFIG, MODEL_URL=model_url)
     try:
         await server.start()
         yield server
