@@ -170,10 +170,20 @@ def _blocked(desired: Desired, queue: QueueState | None) -> Failure | None:
         )
     made = {stream.name for stream in desired.streams}
     for consumer in desired.consumers:
-        if consumer.stream not in made and consumer.stream not in queue.streams:
-            message = f"the Stack has not made its stream {consumer.stream} yet"
-            return _pending(message)
+        if consumer.stream in made:
+            continue
+        stream = queue.streams.get(consumer.stream)
+        if stream is None:
+            return _pending(f"the Stack has not made its stream {consumer.stream} yet")
+        if not _takes(stream, consumer.filter_subject):  # it is of an older version of ours
+            subject = consumer.filter_subject
+            return _pending(f"the Stack has not let its stream {stream.name} take {subject} yet")
     return None
+
+
+def _takes(stream: Stream, subject: str) -> bool:
+    """Whether a stream keeps what is published to `subject`; its own end in `>`."""
+    return any(subject.startswith(own.removesuffix(">")) for own in stream.subjects)
 
 
 def _pending(message: str, *, unknown: bool = False) -> Failure:

@@ -49,9 +49,9 @@ class Queue:
         return QueueFacts(consumers=consumers, entries=facts.entries)
 
     async def consumer(self, namespace: str) -> Consumer | None:
-        """The consumer of the only Agent of a namespace."""
+        """The consumer of the only Agent of a namespace that has what clients want."""
         consumers = (await self.work_of(namespace)).consumers
-        return next(iter(consumers.values()), None)
+        return consumers[min(consumers)] if consumers else None
 
     async def delete_consumer(self, ref: ConsumerRef) -> None:
         """As somebody might do it who does not know better."""

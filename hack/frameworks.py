@@ -120,8 +120,9 @@ platform's tools find their recorded results in any case. Beside them:
 - **CrewAI** does the same, so that no task asks its model again. Tools and callbacks of your own
   are called again; so are models of another provider than OpenAI, and those a Flow awaits itself.
 
-An agent with other instructions, another model or other tools begins anew. What was said in a run
-is kept; keys and headers of models are not.
+An agent with other instructions, other code, another model or other tools begins anew. Other code
+is another content of its ConfigMap or another reference to its image. What was said in a run is
+kept; keys and headers of models are not.
 """
 
 

@@ -91,7 +91,7 @@ class Approval(Fields):
         ge=1,
         le=2592000,
         description="How long a call waits for its approval; at most as long as the Stack's "
-        "retention.taskSeconds.",
+        "retention.taskSeconds, which bounds all such waits of one run together.",
     )
     on_timeout: OnTimeout = Field(
         OnTimeout.DENY,

@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     IDENTITY_READY = "IdentityReady"
     ENFORCED = "Enforced"
     READY = "Ready"
+    SCHEMA_DRIFTED = "SchemaDrifted"
     DEGRADED = "Degraded"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
@@ -86,6 +87,14 @@ class ReadyReason(StrEnum):
     PROGRESSING = "Progressing"
 
 
+class SchemaDriftedReason(StrEnum):
+    """How the functions of a Tool differ from those that were accepted."""
+
+    COMPATIBLE_CHANGE = "CompatibleChange"
+    BREAKING_CHANGE = "BreakingChange"
+    DIGEST_MISMATCH = "DigestMismatch"
+
+
 type Reason = (
     AcceptedReason
     | ResolvedRefsReason
@@ -93,6 +102,7 @@ type Reason = (
     | IdentityReadyReason
     | EnforcedReason
     | ReadyReason
+    | SchemaDriftedReason
 )
 
 TYPE_BY_REASONS: Final[Mapping[type[StrEnum], ConditionType]] = MappingProxyType(
@@ -103,6 +113,7 @@ TYPE_BY_REASONS: Final[Mapping[type[StrEnum], ConditionType]] = MappingProxyType
         IdentityReadyReason: ConditionType.IDENTITY_READY,
         EnforcedReason: ConditionType.ENFORCED,
         ReadyReason: ConditionType.READY,
+        SchemaDriftedReason: ConditionType.SCHEMA_DRIFTED,
     }
 )
 GOOD_REASONS: Final[tuple[Reason, ...]] = (
@@ -117,7 +128,10 @@ GOOD_REASONS: Final[tuple[Reason, ...]] = (
 """With these, and with no other, a condition is True."""
 
 type AbnormalType = Literal[
-    ConditionType.DEGRADED, ConditionType.RECONCILING, ConditionType.STALLED
+    ConditionType.SCHEMA_DRIFTED,
+    ConditionType.DEGRADED,
+    ConditionType.RECONCILING,
+    ConditionType.STALLED,
 ]
 WORST_FIRST: Final = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE)
 
@@ -192,7 +206,7 @@ def condition(
 
 
 def abnormal(kind: AbnormalType, cause: Condition) -> Condition:
-    """Degraded, Reconciling or Stalled, on account of `cause`; published only while it lasts."""
+    """A condition that is published only while it lasts, and then is True, by its `cause`."""
     return cause.model_copy(update={"type": kind.value, "status": ConditionStatus.TRUE})
 
 

@@ -224,7 +224,11 @@ class ExecutionSpec(Fields):
         "A living worker is never silent for more than a third of it.",
     )
     concurrency: Integer = Field(
-        4, ge=1, le=256, description="Pieces of work one worker runs at the same time."
+        4,
+        ge=1,
+        le=256,
+        description="Pieces of work one worker runs at the same time; one of an Agent runs as "
+        "many tasks of clients, and beside them as many that other agents have asked for.",
     )
     max_input_bytes: Integer = Field(
         524288,

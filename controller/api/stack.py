@@ -214,7 +214,9 @@ class Retention(Fields):
         86400,
         ge=1,
         le=31536000,
-        description="Longest time an accepted task may wait, and how long its record is kept.",
+        description="Longest time an accepted task may wait, and how long its record is kept. "
+        "Beside that, a run may wait for people for as long, all its calls together; what it asks "
+        "for later is denied, and its agent told.",
     )
     event_seconds: Integer = Field(
         3600,

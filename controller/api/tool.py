@@ -1,10 +1,12 @@
 """Tool: something agents may call, on a queue and with workers of its own."""
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from controller.api.conditions import ConditionType
 from controller.api.fields import (
     ALLOWED_DESCRIPTION,
     DELETION_DESCRIPTION,
@@ -26,9 +28,17 @@ from controller.api.fields import (
     ToolName,
 )
 from controller.api.names import Kind
-from controller.api.resource import AGE, READY, REASON, Column, Resource, name_rule
+from controller.api.resource import (
+    AGE,
+    READY,
+    REASON,
+    Column,
+    Resource,
+    condition_column,
+    name_rule,
+)
 from controller.api.schema import Fields, Form, FreeForm, Integer, Keyed, exactly_one
-from controller.api.workload_status import WorkloadStatus
+from controller.api.workload_status import DiscoveredTool, WorkloadStatus
 
 Argument = Annotated[str, Field(max_length=4096)]
 ConfigMapKey = Annotated[
@@ -38,6 +48,13 @@ ConfigMapKey = Annotated[
 ]
 OperationId = Annotated[
     str, Field(max_length=128), Form("^[!-~]+$", "an operationId: ASCII without spaces")
+]
+
+
+SchemaDigest = Annotated[
+    str,
+    Field(max_length=71),
+    Form("^sha256:[0-9a-f]{64}$", "a digest as in status.schemaDigest: sha256: and 64 digits"),
 ]
 
 
@@ -135,6 +152,12 @@ class ToolSpec(Fields):
         default_factory=dict,
         description="JSON Schema of the arguments of a Python function; discovered when absent.",
     )
+    schema_digest: SchemaDigest | None = Field(
+        None,
+        description="Accepts the functions with this digest, as status.schemaDigest tells it, and "
+        "no others. When absent, those that were accepted last, and at first those that are found "
+        "first for what python, mcp, http and inputSchema say.",
+    )
     replicas: Integer | None = Field(None, ge=0, le=1000, description=REPLICAS_DESCRIPTION)
     scaling: ScalingSpec = Field(
         ScalingSpec(), description="How many workers there are while replicas is unset."
@@ -149,6 +172,20 @@ class ToolSpec(Fields):
     pod_template: PodTemplate = Field(default_factory=dict, description=POD_TEMPLATE_DESCRIPTION)
 
 
+class AcceptedSchema(Fields):
+    """The functions that a drift is told against."""
+
+    digest: str = Field("", max_length=128, description="Digest of these functions.")
+    source: str = Field(
+        "", max_length=128, description="Digest of the fields of the spec that they come from."
+    )
+    functions: tuple[DiscoveredTool, ...] = Field(
+        (),
+        max_length=256,
+        description="Each of them; description and schema only where they are others by now.",
+    )
+
+
 class ToolStatus(WorkloadStatus):
     """What is known of a tool."""
 
@@ -156,6 +193,17 @@ class ToolStatus(WorkloadStatus):
         None, max_length=64, description="Which of python, mcp and http is set: Python, MCP, HTTP."
     )
     tool_count: Integer = Field(0, ge=0, description="How many functions it offers.")
+    schema_digest: str | None = Field(
+        None,
+        max_length=128,
+        description="Digest of all functions; spec.schemaDigest accepts them by it.",
+    )
+    accepted_schema: AcceptedSchema | None = Field(
+        None, description="The functions that were accepted; SchemaDrifted tells what differs."
+    )
+
+
+DRIFT = replace(condition_column("Drift", ConditionType.SCHEMA_DRIFTED, "reason"), priority=1)
 
 
 class Tool(Resource):
@@ -180,6 +228,7 @@ class Tool(Resource):
         ),
         Column("Tools", ".status.toolCount", "Functions it offers.", "integer"),
         AGE,
+        DRIFT,
     )
     is_scalable: ClassVar[bool] = True
 

@@ -32,9 +32,7 @@ class DiscoveredTool(Fields):
     input_schema: FreeForm = Field(
         default_factory=dict, description="JSON Schema of its arguments."
     )
-    schema_digest: str = Field(
-        "", max_length=128, description="Digest of the schema; a change of it is a drift."
-    )
+    schema_digest: str = Field("", max_length=128, description="Digest of description and schema.")
 
 
 class WorkloadStatus(Status):

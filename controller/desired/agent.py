@@ -11,7 +11,7 @@ from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
-    consumer,
+    consumers,
     durable_of,
     worker_children,
     worker_execution,
@@ -83,7 +83,7 @@ def desired_agent(
     return Desired(
         children=children,
         bound=(children[-1].ref,),
-        consumers=(consumer(view.owner, subjects),),
+        consumers=consumers(view.owner, subjects),
         entries=(
             policy_entry(subjects, worker.name, agent_workload(view)),
             catalogue_entry(view, subjects, stage=stage, is_ready=is_ready),
@@ -122,7 +122,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         and Declarative(
             instructions=declarative.instructions, max_iterations=declarative.max_iterations
         ),
-        module=worker_module(site, view.owner, module_of(view.owner)),
+        module=worker_module(view, module_of(view.owner), agent_image(view.owner, site), site),
         model=agent_model(view.owner, stack, site),
         tools=tuple(
             ToolBinding(
@@ -143,6 +143,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
+        task_seconds=stack.spec.retention.task_seconds,
     )
 
 

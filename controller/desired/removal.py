@@ -6,7 +6,7 @@ from typing import Any, Final
 from controller.api.agent import Agent
 from controller.api.fields import DeletionPolicy
 from controller.desired.agent import is_open
-from controller.desired.workload import consumer
+from controller.desired.workload import consumers
 from controller.model import (
     AgentView,
     Backlog,
@@ -70,7 +70,8 @@ def backlog_of(view: WorkloadView[Any]) -> Backlog:
     if not isinstance(view.queue, QueueFacts) or view.stack.target is None:
         return Backlog()
     subjects = StackSubjects(view.stack.key.object_name)
-    return view.queue.backlogs.get(consumer(view.owner, subjects).ref, Backlog())
+    own = [one.ref for one in consumers(view.owner, subjects)]
+    return sum((view.queue.backlogs.get(ref, Backlog()) for ref in own), start=Backlog())
 
 
 def leaving(*entries: KvEntry) -> Desired:
@@ -87,6 +88,7 @@ def gone_agent(view: AgentView) -> Desired:
     return Desired(
         purges=(
             (subjects.stream(Stream.TASKS), subjects.tasks(name)),
+            (subjects.stream(Stream.TASKS), subjects.asked(name)),
             _keys(subjects, Bucket.CHECKPOINTS, keys_of(name)),
             _keys(subjects, Bucket.EFFECTS, effects_for(name)),
         )

@@ -8,7 +8,7 @@ from controller.api.stack import Stack
 from controller.desired.metadata import key_of
 from controller.model import Bucket, Consumer, Discard, Retention, Site, Stream, amount
 from runtime.contract.agent_config import DISPATCH_ACK_WAIT_SECONDS
-from runtime.contract.subjects import DISPATCHER_DURABLE, StackSubjects
+from runtime.contract.subjects import DISPATCHER_DURABLE, WORK_KINDS, StackSubjects
 from runtime.contract.subjects import Bucket as BucketName
 from runtime.contract.subjects import Stream as StreamName
 
@@ -31,8 +31,8 @@ SHARES: Final = {
 of the disk for the streams, not quite a quarter for the buckets. So none takes another's room."""
 
 MOST_PER_SUBJECT: Final = 10_000
-"""Tasks that may wait for one Agent, and calls by one Agent of one Tool or Agent: nobody fills it
-alone."""
+"""Tasks of clients that may wait for one Agent, tasks that agents have asked it for, and calls by
+one Agent of one Tool or Agent: nobody fills it alone."""
 MOST_COPIES: Final = 3
 RECENT: Final = timedelta(minutes=2)
 DISPATCH_DELIVERIES: Final = -1
@@ -46,23 +46,24 @@ def desired_streams(stack: Stack, site: Site) -> tuple[Stream, ...]:
     """The streams of `stack`.
 
     Work is refused when there is no room and is never dropped: neither by age nor for newer work.
-    Events can be read again for `eventSeconds` after the end of a task, which comes within
-    `taskSeconds`; they and dead letters give way to newer ones when there is no room. A dead letter
-    may be published again long after it was: whoever had to remove its message could not.
+    Events can be read again for `eventSeconds` after the end of a task, which comes within twice
+    `taskSeconds`, see `bucket_ttl`; they and dead letters give way to newer ones when there is no
+    room. A dead letter may be published again long after it was: whoever had to remove its message
+    could not.
     """
     subjects = StackSubjects(key_of(stack).object_name)
     kept = stack.spec.retention
     seconds = timedelta(seconds=1)
     dead = kept.dead_letter_seconds * seconds
     return (
-        _work(stack, site, StreamName.TASKS, "tasks"),
-        _work(stack, site, StreamName.CALLS, "calls", "asks"),
+        _work(stack, site, StreamName.TASKS),
+        _work(stack, site, StreamName.CALLS),
         _history(
             stack,
             site,
             StreamName.EVENTS,
             (subjects.every("events"),),
-            (kept.event_seconds + kept.task_seconds) * seconds,
+            (kept.event_seconds + 2 * kept.task_seconds) * seconds,
         ),
         _history(stack, site, StreamName.DEAD, (subjects.every("dead"),), dead, same=dead),
         _history(stack, site, StreamName.ADVISORIES, subjects.advisories(), dead),
@@ -87,9 +88,9 @@ def desired_buckets(stack: Stack, site: Site) -> tuple[Bucket, ...]:
 def bucket_ttl(bucket: BucketName, kept: Kept) -> timedelta:
     """How long after its last write a key is kept; zero for ever.
 
-    A task ends within `taskSeconds` (no Agent may have a longer timeout), and a run record is
-    written when it is accepted, starts and ends. Twice that is therefore longer than any wait, and
-    keeps the record for at least `taskSeconds` after the end.
+    A task works for at most `taskSeconds` (no Agent may have a longer timeout), and waits for
+    people for as long at most, over all its calls. So nothing that a run has written expires before
+    it ends; its record is written anew at its end, and kept for long enough after it.
 
     The older turns of a conversation are written once while its head is written each turn: an age
     would take them from a conversation that goes on.
@@ -131,12 +132,12 @@ def copies(stack: Stack, site: Site) -> int:
     return min(MOST_COPIES, site.queue_replicas(managed.replicas)) if managed else 1
 
 
-def _work(stack: Stack, site: Site, name: StreamName, *kinds: str) -> Stream:
+def _work(stack: Stack, site: Site, name: StreamName) -> Stream:
     subjects = StackSubjects(key_of(stack).object_name)
     return Stream(
         name=subjects.stream(name),
         owner=str(key_of(stack)),
-        subjects=tuple(sorted(map(subjects.every, kinds))),
+        subjects=tuple(sorted(map(subjects.every, WORK_KINDS[name]))),
         retention=Retention.WORK_QUEUE,
         discard=Discard.NEW,
         max_bytes=_bytes(stack, name),

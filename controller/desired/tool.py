@@ -9,7 +9,7 @@ from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
-    consumer,
+    consumers,
     durable_of,
     worker_children,
     worker_execution,
@@ -53,7 +53,7 @@ def desired_tool(
     return Desired(
         children=children,
         bound=(children[-1].ref,),
-        consumers=(consumer(view.owner, subjects),),
+        consumers=consumers(view.owner, subjects),
         entries=(
             policy_entry(subjects, worker.name, tool_workload(view)),
             catalogue_entry(view, subjects, revision=revision, is_ready=is_ready),
@@ -81,7 +81,7 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
         tool=key.object_name,
         queue=queue_access(site, Role.TOOL, key, stack),
         durable=durable_of(view.owner),
-        python=worker_module(site, view.owner, module_of(view.owner)),
+        python=worker_module(view, module_of(view.owner), tool_image(view.owner, site), site),
         mcp=mcp_server(view.owner),
         http=http_api(view.owner, site),
         side_effects=SideEffects(spec.side_effects),

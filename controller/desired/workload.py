@@ -1,7 +1,7 @@
 """The worker of an Agent or a Tool: what the two have in common."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from controller.desired.references import config_map_of
 from controller.desired.render import manifest, yaml_quoted
 from controller.model import Child, Consumer, Manifest, Site, Stage, WorkloadView
 from runtime.contract.agent_config import Execution, Module, OnCrash, Retry
-from runtime.contract.subjects import StackSubjects, Stream, durable
+from runtime.contract.subjects import StackSubjects, Stream, asked_durable, durable
 from runtime.contract.value import ObjectName
 
 COMPONENT_BY_ROLE: Final = {Role.AGENT: Component.WORKER, Role.TOOL: Component.TOOL_WORKER}
@@ -40,6 +40,9 @@ MOST_DELIVERIES: Final = 1000
 """A backstop: attempts are counted in the run record, so that rollouts dead-letter nothing."""
 FEWEST_PENDING: Final = 1000
 """Deliveries that may be under way at once, so that nobody notices the limit."""
+ASKED_PENDING: Final = -1
+"""No limit: a worker full of runs that wait hands back what is not deep enough in a chain, and what
+it has handed back must not keep deeper tasks from it. Only runs that wait can ask for more."""
 STOP_SECONDS: Final = 5
 """What a worker needs to go once its work is done."""
 
@@ -81,14 +84,20 @@ def worker_replicas(view: WorkloadView[Any], stage: Stage) -> int:
     return wanted if stage is Stage.STAYING else max(1, wanted)
 
 
-def worker_module(site: Site, owner: Agent | Tool, module: PythonModule | None) -> Module | None:
-    """The user's code as the worker finds it."""
+def worker_module(
+    view: WorkloadView[Any], module: PythonModule | None, image: str, site: Site
+) -> Module | None:
+    """The user's code as the worker, which runs `image`, finds it."""
     if module is None:
         return None
     if module.config_map_ref is None:
-        return Module(entrypoint=module.entrypoint)
-    source = ObjectName(namespace=owner.metadata.namespace, name=module.config_map_ref.name)
-    return Module(entrypoint=module.entrypoint, path=site.source_dir(source))
+        return Module(entrypoint=module.entrypoint, revision=image)
+    source = ObjectName(namespace=view.key.namespace, name=module.config_map_ref.name)
+    return Module(
+        entrypoint=module.entrypoint,
+        path=site.source_dir(source),
+        revision=digest_of_files(view.source or {}),
+    )
 
 
 def worker_execution(spec: ExecutionSpec) -> Execution:
@@ -117,12 +126,15 @@ def consumer_owner(owner: Agent | Tool) -> str:
     return f"{key_of(owner)} {owner.metadata.uid}"
 
 
-def consumer(owner: Agent | Tool, subjects: StackSubjects) -> Consumer:
-    """The cursor on the queue from which the workers of `owner` pull."""
+def consumers(owner: Agent | Tool, subjects: StackSubjects) -> tuple[Consumer, ...]:
+    """The cursors on the queue from which the workers of `owner` pull.
+
+    An Agent has two: what other agents ask of it is not behind what clients want.
+    """
     name = key_of(owner).object_name
     is_agent = isinstance(owner, Agent)
     spec = owner.spec
-    return Consumer(
+    first = Consumer(
         stream=subjects.stream(Stream.TASKS if is_agent else Stream.CALLS),
         durable=durable_of(owner),
         filter_subject=subjects.tasks(name) if is_agent else subjects.calls_of(name),
@@ -131,6 +143,15 @@ def consumer(owner: Agent | Tool, subjects: StackSubjects) -> Consumer:
         max_deliver=MOST_DELIVERIES,
         max_ack_pending=max(FEWEST_PENDING, spec.execution.concurrency * spec.scaling.max_replicas),
     )
+    if not is_agent:
+        return (first,)
+    asked = replace(
+        first,
+        durable=asked_durable(first.durable),
+        filter_subject=subjects.asked(name),
+        max_ack_pending=ASKED_PENDING,
+    )
+    return first, asked
 
 
 def worker_pods(worker: Worker, site: Site) -> tuple[Manifest, str]:

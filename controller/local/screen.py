@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,9 +33,10 @@ class Screen:
         sys.stdout.flush()
 
     def report(self, key: Key, status: Manifest) -> None:
-        """Show an object whose readiness has changed."""
+        """Show an object that is ready or not, or drifts, as it did not before."""
         by_type = {one["type"]: one for one in status.get("conditions", ())}
-        self._conditions[key] = by_type
+        known, self._conditions[key] = self._conditions.get(key, {}), by_type
+        self._report_drift(key, known.get("SchemaDrifted"), by_type.get("SchemaDrifted"))
         ready = by_type.get("Ready")
         if ready is None:
             return
@@ -48,6 +49,14 @@ class Screen:
             self.say(f"✓ {key.kind} {key.name}  {now[1]}")
         elif ready["reason"] not in ON_THE_WAY:
             self.say(f"✗ {key.kind} {key.name}  {now[1]}")
+
+    def _report_drift(
+        self, key: Key, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None
+    ) -> None:
+        if now is None and before is not None:
+            self.say(f"✓ {key.kind} {key.name}  the functions are as they were accepted")
+        elif now is not None and (before is None or before["message"] != now["message"]):
+            self.say(f"! {key.kind} {key.name}  {now['reason']}: {now['message']}")
 
     def gone(self, key: Key) -> None:
         """Show that nothing is left of an object."""

@@ -83,7 +83,7 @@ class ConsumerRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """The durable cursor of one Agent or Tool on a stream of its Stack. Pull, explicit ack.
+    """A durable cursor of an Agent or Tool on a stream of its Stack. Pull, explicit ack.
 
     Shape:
         stream, durable  as named by `contract.subjects`.
@@ -112,10 +112,14 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a consumer has before it: messages that wait, and deliveries under way."""
+    """What consumers have before them: messages that wait, and deliveries under way."""
 
     waiting: int = 0
     in_flight: int = 0
+
+    def __add__(self, other: "Backlog") -> "Backlog":
+        """What two consumers have before them."""
+        return Backlog(self.waiting + other.waiting, self.in_flight + other.in_flight)
 
     @property
     def total(self) -> int:

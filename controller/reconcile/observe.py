@@ -27,7 +27,7 @@ from controller.desired.references import (
     without_queue,
 )
 from controller.desired.streams import dispatcher_consumers
-from controller.desired.workload import consumer
+from controller.desired.workload import consumers
 from controller.model import (
     Claim,
     Key,
@@ -171,13 +171,13 @@ def workload_query(owner: Agent | Tool, subjects: StackSubjects) -> QueueQuery:
     """What an Agent or Tool has of the queue, and the stream it needs for that."""
     key = key_of(owner)
     name = key.object_name
-    cursor = consumer(owner, subjects)
+    cursors = consumers(owner, subjects)
     is_agent = isinstance(owner, Agent)
     account = workload_name(Role.AGENT if is_agent else Role.TOOL, key)
     listings = (agent_entry(name),) if is_agent else (tool_entry(name), functions_entry(name))
     return QueueQuery(
-        streams=(cursor.stream,),
-        consumers=((cursor.stream, cursor.durable, cursor.filter_subject),),
+        streams=(cursors[0].stream,),
+        consumers=tuple((one.stream, one.durable, one.filter_subject) for one in cursors),
         entries=(
             (subjects.bucket(Bucket.POLICY), workload_entry(account)),
             *((subjects.bucket(Bucket.CATALOGUE), listing) for listing in listings),

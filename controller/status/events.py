@@ -9,8 +9,12 @@ from controller.api.conditions import (
     ConditionType,
     ProgrammedReason,
     ReadyReason,
+    SchemaDriftedReason,
 )
 from controller.model import Key, KubeEvent
+
+TOLD: Final = (ConditionType.READY, ConditionType.SCHEMA_DRIFTED, ConditionType.DEGRADED)
+"""What people hear of when it changes."""
 
 COUNTING: Final = (
     ReadyReason.PROGRESSING,
@@ -28,7 +32,7 @@ def kube_events(
     after: Iterable[Condition],
     repairs: Iterable[str] = (),
 ) -> tuple[KubeEvent, ...]:
-    """What is worth an Event: Ready or Degraded has changed, or something was repaired.
+    """What is worth an Event: one of `TOLD` has changed, or something was repaired.
 
     The same condition is told once: a message that only counts on is no news.
     """
@@ -36,8 +40,7 @@ def kube_events(
     events = [
         KubeEvent(about=key, uid=uid, type=_event_type(one), reason=one.reason, message=one.message)
         for one in after
-        if one.type in (ConditionType.READY, ConditionType.DEGRADED)
-        and _is_news(was.get(one.type), one)
+        if one.type in TOLD and _is_news(was.get(one.type), one)
     ]
     repaired = (
         KubeEvent(
@@ -59,7 +62,12 @@ def _is_news(was: Condition | None, now: Condition) -> bool:
 
 
 def _event_type(one: Condition) -> Literal["Normal", "Warning"]:
-    is_trouble = one.type == ConditionType.DEGRADED or (
-        one.status is ConditionStatus.FALSE and one.reason != ReadyReason.PROGRESSING
-    )
+    match one.type:
+        case ConditionType.DEGRADED:
+            is_trouble = True
+        case ConditionType.SCHEMA_DRIFTED:
+            is_trouble = one.reason != SchemaDriftedReason.COMPATIBLE_CHANGE
+        case _:
+            is_bad = one.status is ConditionStatus.FALSE
+            is_trouble = is_bad and one.reason != ReadyReason.PROGRESSING
     return "Warning" if is_trouble else "Normal"

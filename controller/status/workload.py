@@ -1,16 +1,14 @@
 """What Agents and Tools report."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from controller.api.agent import AgentStatus
-from controller.api.conditions import AcceptedReason, Condition
+from controller.api.conditions import AcceptedReason, Condition, carried_over
 from controller.api.names import Component, Kind, selector_labels
 from controller.api.tool import ToolStatus
-from controller.api.workload_status import Access, DiscoveredTool
+from controller.api.workload_status import Access
 from controller.model import (
     AgentView,
     Backlog,
@@ -31,12 +29,7 @@ from controller.status.conditions import (
     judgements,
     programmed,
 )
-from runtime.contract.catalogue import FunctionSpec
-
-# As the CRD limits them: what workers say of themselves is cut, so that a status is never refused.
-MOST_TOOLS: Final = 256
-NAME_LENGTH: Final = 128
-DESCRIPTION_LENGTH: Final = 4096
+from controller.status.drift import MOST_TOOLS, discovered_tool, judged
 
 
 def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datetime) -> AgentStatus:
@@ -65,27 +58,28 @@ def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datet
 def tool_status(view: ToolView, thought: Thought, outcome: Outcome, now: datetime) -> ToolStatus:
     """What a Tool reports. What is not known at the moment stays as it was reported before."""
     before, spec = view.owner.status, view.owner.spec
-    found = thought.functions.functions if thought.functions else None
-    tools = before.tools if found is None else tuple(map(_discovered, found[:MOST_TOOLS]))
+    said = thought.functions
+    tools = before.tools
+    if said is not None:
+        tools = tuple(discovered_tool(one) for one in said.functions[:MOST_TOOLS])
+    schema = judged(spec, before, tools, said, _speaker(view, now))
+    drifted = () if schema.drifted is None else (schema.drifted,)
+    conditions = (*workload_conditions(view, thought, outcome, now), *drifted)
     return before.model_copy(
         update={
             **_workload_facts(view, thought),
-            "conditions": workload_conditions(view, thought, outcome, now),
+            "conditions": carried_over(conditions, before.conditions),
             "type": "Python" if spec.python else "MCP" if spec.mcp else "HTTP",
             "tools": tools,
             "tool_count": len(tools),
+            "schema_digest": schema.digest,
+            "accepted_schema": schema.accepted,
         }
     )
 
 
-def _discovered(function: FunctionSpec) -> DiscoveredTool:
-    text = json.dumps(function.input_schema, sort_keys=True, separators=(",", ":"))
-    return DiscoveredTool(
-        name=function.name[:NAME_LENGTH],
-        description=function.description[:DESCRIPTION_LENGTH],
-        input_schema=function.input_schema,
-        schema_digest=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
-    )
+def _speaker(view: WorkloadView[Any], now: datetime) -> Speaker:
+    return Speaker(view.owner.metadata.generation, now)
 
 
 def _workload_facts(view: WorkloadView[Any], thought: Thought) -> dict[str, object]:
@@ -109,17 +103,14 @@ def _backlog(view: WorkloadView[Any]) -> Backlog | None:
     """What waits and runs; nobody else's consumer was asked about."""
     if not isinstance(view.queue, QueueFacts):
         return None
-    return Backlog(
-        sum(one.waiting for one in view.queue.backlogs.values()),
-        sum(one.in_flight for one in view.queue.backlogs.values()),
-    )
+    return sum(view.queue.backlogs.values(), start=Backlog())
 
 
 def workload_conditions(
     view: WorkloadView[Any], thought: Thought, outcome: Outcome, now: datetime
 ) -> tuple[Condition, ...]:
     """The conditions of an Agent or a Tool."""
-    speaker = Speaker(view.owner.metadata.generation, now)
+    speaker = _speaker(view, now)
     role = "agent" if view.owner.kind is Kind.AGENT else "tool"
     parts = (
         *judgements((*thought.problems, *_refused(view, outcome)), speaker),

@@ -100,7 +100,7 @@ ACCOUNT, WORKER = child("ServiceAccount"), child("Deployment")
 CONSUMER = Consumer(
     stream="team_default_TASKS",
     durable="math-1",
-    filter_subject="tasks.math",
+    filter_subject="k8gentai.team.default.tasks.team.math",
     owner="Agent team/math u",
     ack_wait=timedelta(seconds=10),
     max_deliver=1000,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from crewai import Agent, Crew, Flow
@@ -24,7 +23,6 @@ from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import TokenUsage
 from runtime.tools.entrypoint import kind_of
 
-THREADS_A_RUN = 8  # of the loop's executor, where CrewAI's steps block; made when they are needed
 LETTING_GO = 0.5  # seconds that the code of a cancelled run gets
 
 
@@ -34,8 +32,6 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "CrewAI
     Raises:
         BadSpec, BadAgent: the user's module cannot be used; the message says why.
     """
-    threads = ThreadPoolExecutor(THREADS_A_RUN * config.execution.concurrency, "crewai")
-    asyncio.get_running_loop().set_default_executor(threads)
     if config.declarative is not None:
         agent = _declared(config, config.declarative, specs)
         return CrewAIAdapter(agent, config, specs, turns=config.declarative.max_iterations)

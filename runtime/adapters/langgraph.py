@@ -162,7 +162,7 @@ class LangGraphAdapter:
         mode = TOLD if run.options.stream else KEPT
         if run.checkpoint is None or not self._can_resume:
             return self._graph.astream(given, self._settings(run), stream_mode=mode)
-        saver = RunSaver(run.checkpoint, scope, self._graph)
+        saver = RunSaver(run.checkpoint, scope, self._graph, self._config)
         graph, config = self._graph.copy(update={"checkpointer": saver}), saver.config
         if run.attempt > 1 and (found := await saver.found()) is not None:
             given = None

@@ -19,7 +19,9 @@ from langgraph.pregel import Pregel
 
 from runtime.adapters import port
 from runtime.adapters.langgraph_saver import UNREADABLE, KeptSaver, Thread
+from runtime.adapters.progress import code_of
 from runtime.adapters.scope import Scope
+from runtime.contract.agent_config import AgentConfig
 from runtime.contract.messages import TokenUsage
 from runtime.state.checkpoints import BadCheckpoint
 from runtime.tools.numbering import Numbered
@@ -57,11 +59,14 @@ class RunSaver(KeptSaver):
     end of the run is written. A state that cannot be written ends the keeping and not the run.
     """
 
-    def __init__(self, checkpoint: port.Checkpoint, scope: Scope, graph: Graph) -> None:
+    def __init__(
+        self, checkpoint: port.Checkpoint, scope: Scope, graph: Graph, config: AgentConfig
+    ) -> None:
         super().__init__(lambda _: checkpoint)
         self._scope = scope
         self._graph = graph
         self._made_for = sorted([*graph.nodes, *graph.channels])
+        self._code = list(code_of(config) or ())
         self._before = Before()
         self._done: set[str] = set()  # ids of LangGraph's tasks
         self._is_over = False
@@ -186,6 +191,7 @@ class RunSaver(KeptSaver):
     def _noted(self) -> dict[str, Any]:
         return {
             "graph": self._made_for,
+            "code": self._code,
             "calls": self._scope.run.numbering.taken(self._is_done),
             "usage": {key: cost.model_dump() for key, cost in self._scope.usage.items()},
         }
@@ -194,6 +200,8 @@ class RunSaver(KeptSaver):
     def _take_note(self, noted: Mapping[str, Any]) -> None:
         if noted["graph"] != self._made_for:
             raise BadCheckpoint("it is of a graph with other nodes or channels")
+        if noted.get("code", []) != self._code:
+            raise BadCheckpoint("it is of other code")
         self._before = Before(
             calls=[(call, number) for call, number in noted["calls"]],
             usage={key: TokenUsage(**cost) for key, cost in noted["usage"].items()},

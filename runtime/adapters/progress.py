@@ -44,8 +44,14 @@ class Progress(Versioned):
     said: Json
 
 
+def code_of(config: AgentConfig) -> tuple[str, str | None] | None:
+    """What names a user's own code: entrypoint and revision; None if there is none."""
+    module = config.module
+    return None if module is None else (module.entrypoint, module.revision)
+
+
 def made_of(config: AgentConfig, specs: Iterable[FunctionSpec], *others: Json) -> str:
-    """A digest of what decides how a run goes on: instructions, model, tools, and `others`.
+    """A digest of what decides how a run goes on: instructions, code, model, tools, and `others`.
 
     No address or key is asked for; `others` has to hold none either, for they may change.
     """
@@ -53,7 +59,7 @@ def made_of(config: AgentConfig, specs: Iterable[FunctionSpec], *others: Json) -
     parts = [
         config.framework,
         declared.instructions if declared else None,
-        config.module.entrypoint if config.module else None,
+        code_of(config),
         config.model.id,
         sorted(spec.encode() for spec in specs),
         others,
@@ -66,7 +72,7 @@ class Keeper:
     """Keeps how far one attempt has come, and finds how far the last one was.
 
     Shape:
-        made_for  digest of what the agent is made of: its instructions, model and tools.
+        made_for  digest of what the agent is made of: its instructions, code, model and tools.
         spent     what models have cost so far, in all attempts; the adapter counts.
     """
 
@@ -122,7 +128,7 @@ class Keeper:
 def _decoded(data: bytes, made_for: str) -> Progress:
     progress = Progress.decode(data)
     if progress.made_for != made_for:
-        raise BadCheckpoint("it is of an agent with other instructions, model or tools")
+        raise BadCheckpoint("it is of an agent with other instructions, code, model or tools")
     return progress
 
 

@@ -1,15 +1,19 @@
 """From an agent's configuration to its adapter; a framework is imported only where it is used."""
 
+import asyncio
 import importlib
 import os
 from collections.abc import Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 
 from runtime.adapters.port import Adapter, BadAgent, Build
 from runtime.adapters.structured import Structured
 from runtime.contract.agent_config import AgentConfig, Framework
 from runtime.contract.catalogue import FunctionSpec
 from runtime.tools.errors import BadSpec
+from runtime.worker.slots import Places
 
+THREADS_A_RUN = 8  # of the loop's executor, where code that blocks waits; made when they are needed
 MODULES: Mapping[Framework, str] = {
     Framework.LANGGRAPH: "runtime.adapters.langgraph",
     Framework.CREWAI: "runtime.adapters.crewai",
@@ -38,11 +42,23 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
             f"spec.framework is {config.framework}, and this image has no {error.name}; "
             f"build spec.source.module.image FROM the runtime image for {config.framework}"
         ) from error
+    asyncio.get_running_loop().set_default_executor(threads(config))
     try:
         adapter = await make(config, specs)
     except BadSpec as error:
         raise BadAgent(str(error)) from error
     return Structured(adapter, hands_over=config.declarative is not None)
+
+
+def threads(config: AgentConfig) -> ThreadPoolExecutor:
+    """Threads for the code of all runs that the worker may hold.
+
+    A run whose code blocks keeps its thread while it waits for another agent, and so would keep it
+    from the runs that are waited for.
+    """
+    return ThreadPoolExecutor(
+        THREADS_A_RUN * Places.with_own(config.execution.concurrency).most, "agent"
+    )
 
 
 def default_environment(config: AgentConfig, environment: MutableMapping[str, str]) -> None:

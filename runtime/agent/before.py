@@ -14,7 +14,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The run has ended; tell its end again, the worker that wrote it may not have come so far."""
+    """The run has ended; whoever wrote that may not have come so far as to tell it and clean up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,21 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """The message is from before the run was parked; another one comes, or has come, for it."""
+    """The run was parked or resumed since; another message comes, or has come, for it."""
 
 
 type Before = Start | Repeat | Refuse | GiveUp | Outdated
 
 
-def before(record: RunRecord, retry: Retry, now: float, *, parked_attempt: int = 0) -> Before:
-    """What comes first for a message that was queued when the run had this `parked_attempt`.
+def before(record: RunRecord, retry: Retry, now: float, *, resumption: int = 0) -> Before:
+    """What comes first for a message that was queued by this `resumption` of the run.
 
     Units:
         `now` in seconds since the epoch.
     """
     if record.state.is_end:
         return Repeat()
-    if record.parked_attempt != parked_attempt:
+    if not record.takes(resumption):
         return Outdated()
     if record.cancel_requested:
         return Refuse(Cancelled(task=record.task.id, attempt=max(record.attempt, 1), seq=1))

@@ -21,7 +21,7 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import REVISION, RunRecord, RunState, parked_attempt
+from runtime.contract.runs import REVISION, RunRecord, RunState, resumption
 from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.approvals import Approvals
@@ -29,7 +29,7 @@ from runtime.tools.numbering import Numbering
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
-from runtime.worker.slots import Slots
+from runtime.worker.slots import Places
 from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class TaskHandler:
     runs: Runs
     checkpoints: Checkpoints
     outbox: Outbox
-    slots: Slots
+    places: Places
     _taken: set[str] = field(default_factory=set)
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
     _suspects: Suspects = field(default_factory=Suspects)
@@ -71,11 +71,13 @@ class TaskHandler:
             return Malformed("unsigned")
         if task.id in self._taken:
             return Lost()  # our signs of life came late; the attempt that is under way goes on
-        if not self.slots.admits(len(self._taken), _depth(task)):
+        slots = self.places.of(task)
+        if not slots.admits(_depth(task)):
             return Later(delivery.number)  # whoever is deeper in a chain goes first
         self._taken.add(task.id)
         try:
-            return await self._take(task, delivery)
+            with slots.hold():
+                return await self._take(task, delivery)
         finally:
             self._taken.discard(task.id)
 
@@ -111,12 +113,13 @@ class TaskHandler:
 
     async def _with_record(self, task: Task, held: Held, delivery: Delivery) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
-        parked = parked_attempt(delivery.headers)
-        match before(held.record, self.config.retry, time.time(), parked_attempt=parked):
+        number = resumption(delivery.headers)
+        match before(held.record, self.config.retry, time.time(), resumption=number):
             case Outdated():
                 return Done()
             case Repeat():
                 await emitter.end(held.record.end(emitter.next_seq))
+                await self.checkpoints.forget(task.agent, task.id)
                 return _repeated(held.record)
             case Refuse(end):
                 await self._end(held, emitter, end)
@@ -138,7 +141,8 @@ class TaskHandler:
     async def _to_its_end(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
         checkpoint = await self._checkpoint(held.record)
-        approvals = Approvals(held.record.approvals)
+        left = self._may_wait_seconds(held.record)
+        approvals = Approvals(held.record.approvals, seconds=left)
         try:
             end = await self._run(task, held.record, emitter, checkpoint, approvals)
             if end is None:
@@ -160,14 +164,19 @@ class TaskHandler:
 
     async def _park(self, held: Held, emitter: Emitter, approvals: Approvals) -> Outcome:
         """Let the run wait for a person; what it has kept so far stays."""
+        until = time.time() + self._may_wait_seconds(held.record)
         try:
-            parked = await self.runs.park(held, approvals.needed)
+            parked = await self.runs.park(held, approvals.needed, stands_until=until)
         except StaleAttempt:
             # Somebody wants it to end; if it was anything else, this is refused, too.
             await self._end(held, emitter, self._cancelled(held.record, emitter))
             return Done()
         except PayloadTooLarge:
-            message = "the calls that need a person are larger than the queue takes"
+            message = (
+                "the run cannot wait for a person: its record, with the calls and room for what is "
+                "decided on them, is larger than the queue takes; let the agent ask for less at "
+                "once, or begin with a shorter history"
+            )
             end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)
             await self._end(held, emitter, end)
             return Done()
@@ -175,16 +184,20 @@ class TaskHandler:
         log.info("parked", extra={"task": held.record.task.id, "calls": len(approvals.needed)})
         return Done()
 
+    def _may_wait_seconds(self, record: RunRecord) -> float:
+        """For how long people may yet be waited for: longer than that no result is sure to last."""
+        return max(0.0, self.config.task_seconds - record.waited)
+
     async def _checkpoint(self, record: RunRecord) -> Checkpoint | None:
         """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew.
 
-        To wait for a person is no crash: whatever `onCrash` says, such a run goes on.
+        To wait for a person is no crash, nor is a worker that stops afterwards: whatever `onCrash`
+        says, such a run goes on, and makes the very call that was agreed to.
         """
         checkpoint = self.checkpoints.of(record.task.agent, record.task.id, record.attempt)
         if self.config.retry.on_crash is OnCrash.RESUME:
             return checkpoint
-        was_parked = record.parked_attempt == record.attempt - 1
-        if not was_parked:  # what was kept before a crash, or while the Agent still said Resume
+        if not record.goes_on:  # what was kept before a crash, or while the Agent still said Resume
             with contextlib.suppress(BadCheckpoint):
                 await checkpoint.load()
             await checkpoint.drop()

@@ -309,9 +309,12 @@ class Answer:
         self._emit(kind, response=self.response if self._streaming else None)
 
     def _emit(self, kind: str, **fields: Any) -> None:
-        if self._streaming:
-            self._frames.append({"type": kind, "sequence_number": self._number} | fields)
-            self._number += 1
+        if not self._streaming:
+            return
+        if "item" in fields or "part" in fields:  # llama-stack wants it there, OpenAI nowhere
+            fields["response_id"] = self._response["id"]
+        self._frames.append({"type": kind, "sequence_number": self._number} | fields)
+        self._number += 1
 
 
 def usage_wire(usage: TokenUsage) -> Wire:

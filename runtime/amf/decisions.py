@@ -11,13 +11,12 @@ from typing import Any
 from runtime.amf.asked import LEFT_OUT, refuse_unusual
 from runtime.amf.errors import BadRequest, Conflict
 from runtime.amf.items import approval_of
-from runtime.contract.approval import Approval, Verdict
+from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunRecord
 from runtime.contract.value import ObjectName
 
 ANSWER = "mcp_approval_response"
-MOST_REASON = 2000
 # What belongs to the request that began the run, and cannot be changed in the middle of it.
 SETTLED = ("conversation", "instructions", "temperature", "max_output_tokens", "metadata")
 

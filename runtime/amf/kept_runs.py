@@ -28,12 +28,17 @@ class KeptRuns:
     async def response(self, task: str) -> Wire:
         """The response as it stands.
 
+        One that was not to be stored can be had for as long as it waits for people: whoever is to
+        decide has to see on what.
+
         Raises:
             NotFound: there is none, it was not to be stored, or it is somebody else's.
             OutOfReach: the queue does not answer.
         """
         async with _in_time():
-            record = await self._record(task)
+            record = await self._own(task)
+            if not (record.task.response.store or record.is_asking):
+                raise no_response(f"resp_{task}")
             return recalled(record, await self._events(record))
 
     async def told(self, task: str) -> list[Event]:
@@ -96,8 +101,14 @@ class KeptRuns:
         return {"object": "list", **_page(items, request)}
 
     async def _record(self, task: str) -> RunRecord:
+        record = await self._own(task)
+        if not record.task.response.store:
+            raise no_response(f"resp_{task}")
+        return record
+
+    async def _own(self, task: str) -> RunRecord:
         record = await self._desk.find(task)
-        if record is None or record.task.user != self._user or not record.task.response.store:
+        if record is None or record.task.user != self._user:
             raise no_response(f"resp_{task}")
         return record
 

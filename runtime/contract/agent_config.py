@@ -53,7 +53,8 @@ class Execution(Value):
 
     Units:
         `timeout_seconds` for the whole work, over all attempts; a delivery that shows no sign of
-        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process.
+        life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process,
+        for tasks of clients and for those of other agents each.
     """
 
     timeout_seconds: int = 600
@@ -121,14 +122,26 @@ class Module(Value):
         entrypoint  `module:attribute`.
         path        folder with the module, put first on the import path; null for an image that
                     has it installed.
+        revision    names the code: a digest of what is in the folder, or the image; null if nobody
+                    knows. A tag that is moved is another image under the same name.
     """
 
     entrypoint: str
     path: str | None = None
+    revision: str | None = None
 
 
 class AgentConfig(Versioned):
-    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`."""
+    """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`.
+
+    Units:
+        `task_seconds`: for how long, all times together, a run may wait for people; the ledger
+        keeps results for twice that, so none expires before its run has ended.
+
+    Shape:
+        durable  of the tasks of clients; that of what other agents have asked for is named after
+                 it (`subjects.asked_durable`).
+    """
 
     agent: ObjectName
     queue: Queue
@@ -143,6 +156,7 @@ class AgentConfig(Versioned):
     execution: Execution = Execution()
     retry: Retry = Retry()
     budget: Budget = Budget()
+    task_seconds: int = 86400
     require_grant: bool = False
 
 

@@ -1,8 +1,12 @@
 """A person's word on one call of a tool, which a run waits for without a worker."""
 
 from enum import StrEnum
+from typing import Final
 
 from runtime.contract.value import Value
+
+MOST_REASON: Final = 2000
+"""Characters of a person's reason at most."""
 
 
 class Verdict(StrEnum):

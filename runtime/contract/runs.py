@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
-from runtime.contract.approval import Approval, Verdict
+from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.messages import (
     ApprovalNeeded,
     Cancelled,
@@ -22,17 +23,22 @@ REVISION = "K8gentai-Run-Revision"
 A worker that begins over exactly this revision needs not read the record before.
 """
 
-PARKED_ATTEMPT = "K8gentai-Parked-Attempt"
-"""Header of a task that is queued again after it was parked: `RunRecord.parked_attempt` by then.
+RESUMPTION = "K8gentai-Resumption"
+"""Header of a task that is queued again after it was parked: `RunRecord.resumptions` by then.
 
-A message that names another one, or none, is from before: its delivery was not acknowledged.
+A message that names another one, or none, is from before: its delivery was not acknowledged, or
+nobody could know whether the queue had taken it.
 """
 
 
-def parked_attempt(headers: Mapping[str, str]) -> int:
-    """Which attempt had parked the run last when this message was queued, 0 if none had."""
-    attempt = headers.get(PARKED_ATTEMPT, "")
-    return int(attempt) if attempt.isdecimal() else 0
+def resumption(headers: Mapping[str, str]) -> int:
+    """How often the run had been resumed when this message was queued."""
+    number = headers.get(RESUMPTION, "")
+    return int(number) if number.isdecimal() else 0
+
+
+LATER_BYTES: Final = 2048
+"""What a parked record grows by at most beside decisions: its next worker, times, a failure."""
 
 
 class RunState(StrEnum):
@@ -68,11 +74,15 @@ class RunRecord(Versioned):
         cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
                          dispatcher writes that end.
         approvals        every call of the run that needs a person, in the order of asking.
-        parked_attempt   the attempt that parked the run last, 0 if none has.
+        parked_attempt   the attempt that parked the run last, 0 if none has; `parked_spent`: what
+                         counted by then.
+        resumptions      how often it was queued again since it was parked, over all times.
+        stands_until     its clock stands still until then, however long it is parked.
         text, usage      of a Completed run. `reason`, `message`: of a Failed one.
 
     Units:
         started, ended   seconds since the epoch; `parked`, `resumed`: when that happened last.
+        waited           seconds for which its clock stood still, over all times it was parked.
     """
 
     task: Task
@@ -85,7 +95,11 @@ class RunRecord(Versioned):
     ended: float | None = None
     approvals: tuple[Approval, ...] = ()
     parked_attempt: int = 0
+    parked_spent: int = 0
+    resumptions: int = 0
     parked: float | None = None
+    stands_until: float | None = None
+    waited: float = 0.0
     resumed: float | None = None
     text: str | None = None
     usage: TokenUsage = TokenUsage()
@@ -123,7 +137,21 @@ class RunRecord(Versioned):
         """Whether it goes on after it was parked, and no worker has begun that."""
         return self.state is RunState.QUEUED and 0 < self.parked_attempt == self.attempt
 
-    def parking(self, needed: tuple[Approval, ...], now: float) -> "RunRecord":
+    @property
+    def goes_on(self) -> bool:
+        """Whether the attempt under way is the first that counts since the run was parked.
+
+        Those between were handed back by workers that stopped: none was lost, and none failed.
+        """
+        return self.parked_attempt > 0 and self.spent == self.parked_spent + 1
+
+    def takes(self, resumption: int) -> bool:
+        """Whether a message with this number may begin an attempt, if the run has no end."""
+        return self.state is not RunState.PARKED and self.resumptions == resumption
+
+    def parking(
+        self, needed: tuple[Approval, ...], now: float, *, stands_until: float | None = None
+    ) -> "RunRecord":
         """This record once its attempt is over because these calls need a person."""
         return self.model_copy(
             update={
@@ -132,9 +160,23 @@ class RunRecord(Versioned):
                 "worker": None,
                 "approvals": (*self.approvals, *needed),
                 "parked_attempt": self.attempt,
+                "parked_spent": self.spent - 1,
                 "parked": now,
+                "stands_until": stands_until,
             }
         )
+
+    @property
+    def room_bytes(self) -> int:
+        """What it may yet grow by, whatever the user of the run decides on what is open."""
+        longest = "\0" * MOST_REASON  # no character takes more than six bytes in JSON
+        decided = self
+        for number, one in enumerate(self.approvals):
+            if one.is_open:
+                decided = decided.deciding(
+                    number, Verdict.APPROVED, by=self.task.user, reason=longest, now=one.expires
+                )
+        return len(decided.encode()) - len(self.encode()) + LATER_BYTES
 
     def deciding(
         self, number: int, verdict: Verdict, *, by: str, reason: str | None, now: float
@@ -159,10 +201,25 @@ class RunRecord(Versioned):
         )
 
     def resuming(self, now: float) -> "RunRecord":
-        """This record once it is queued again; its clock stood still while it was parked."""
-        stood = now - (now if self.parked is None else self.parked)
+        """This record once it is queued again, by a message that is the only good one.
+
+        Its clock stood still while it was parked.
+        """
+        stood = self._stood(now) if self.state is RunState.PARKED else 0
         task = self.task.model_copy(update={"deadline": self.task.deadline + stood})
-        return self.model_copy(update={"state": RunState.QUEUED, "task": task, "resumed": now})
+        return self.model_copy(
+            update={
+                "state": RunState.QUEUED,
+                "task": task,
+                "waited": self.waited + stood,
+                "resumptions": self.resumptions + 1,
+                "resumed": now,
+            }
+        )
+
+    def _stood(self, now: float) -> float:
+        until = now if self.stands_until is None else min(now, self.stands_until)
+        return 0 if self.parked is None else max(0, until - self.parked)
 
     def needs(self, seq: int) -> list[ApprovalNeeded]:
         """The events that tell which approvals are open; the first is number `seq`."""

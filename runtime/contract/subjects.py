@@ -19,6 +19,7 @@ CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
+ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an object has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 
@@ -31,6 +32,10 @@ class Stream(StrEnum):
     EVENTS = "EVENTS"
     DEAD = "DEAD"
     ADVISORIES = "ADVISORIES"
+
+
+WORK_KINDS = {Stream.TASKS: ("tasks", "asked"), Stream.CALLS: ("calls", "asks")}
+"""The work queues and the kinds of message in each: the second is what agents want of agents."""
 
 
 class Account(StrEnum):
@@ -77,6 +82,20 @@ def durable(name: str, namespace: str, uid: str) -> str:
     return f"{token(name)}-{digest[:8]}"
 
 
+def asked_durable(durable: str) -> str:
+    """The second durable of an Agent: of the tasks that other agents have asked for.
+
+    Raises:
+        ValueError: `durable` is no DNS label.
+    """
+    return f"{token(durable)}{ASKED_DURABLE}"
+
+
+def durable_owner(durable: str) -> str:
+    """The name of the Agent or Tool whose durable this is, one of the two of an Agent."""
+    return durable.removesuffix(ASKED_DURABLE).rpartition("-")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class StackSubjects:
     """All names that belong to one Stack.
@@ -103,8 +122,15 @@ class StackSubjects:
         return f"{token(self.stack.namespace)}_{token(self.stack.name)}_{bucket}"
 
     def tasks(self, agent: ObjectName) -> str:
-        """Where work for `agent` is published."""
+        """Where work of clients for `agent` is published."""
         return f"{self.root}.tasks.{_pair(agent)}"
+
+    def asked(self, agent: ObjectName) -> str:
+        """Where the dispatcher publishes tasks for `agent` that other agents have asked for.
+
+        The stream TASKS has them too, and no number of tasks of clients stands before them.
+        """
+        return f"{self.root}.asked.{_pair(agent)}"
 
     def calls(self, tool: ObjectName, caller: ObjectName) -> str:
         """Where `caller` publishes its calls of `tool`; NATS lets nobody else publish there."""
@@ -161,13 +187,12 @@ class StackSubjects:
     def owner(self, stream: Stream, subject: str) -> ObjectName:
         """The Agent or Tool for whom a message of `TASKS` or `CALLS` is.
 
-        Calls of an Agent are `asks`, which are in `CALLS` too.
+        Calls of an Agent are `asks`, which are in `CALLS` too, and become `asked` in `TASKS`.
 
         Raises:
             ValueError: no message of that stream has this subject.
         """
-        kinds = ("calls", "asks") if stream is Stream.CALLS else (stream.lower(),)
-        for kind in kinds:
+        for kind in WORK_KINDS.get(stream, ()):
             if subject.startswith(prefix := f"{self.root}.{kind}."):
                 namespace, _, rest = subject.removeprefix(prefix).partition(".")
                 return ObjectName(namespace=token(namespace), name=token(rest.partition(".")[0]))
@@ -214,7 +239,7 @@ class StackSubjects:
         """The advisories that the ADVISORIES stream captures: messages no worker will see again."""
         return tuple(
             f"{ADVISORY}.{kind}.{self.stream(stream)}.*"
-            for stream in (Stream.TASKS, Stream.CALLS)
+            for stream in WORK_KINDS
             for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
         )
 

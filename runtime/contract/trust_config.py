@@ -22,7 +22,8 @@ class Workload(Versioned):
 
     Shape:
         name     of the Agent, Tool or Stack that it serves.
-        durable  the one consumer it may pull from (Agent and Tool).
+        durable  the consumer it may pull from (Agent and Tool); an Agent also from the
+                 `subjects.asked_durable` beside it.
         calls    the Tools it may call (Agent).
         asks     the Agents it may call (Agent).
     """

@@ -8,7 +8,7 @@ Source:
 from dataclasses import dataclass
 
 from runtime.contract.dead_letter import LastWords
-from runtime.contract.subjects import ADVISORY, StackSubjects, Stream
+from runtime.contract.subjects import ADVISORY, WORK_KINDS, StackSubjects, Stream
 from runtime.contract.value import Value
 
 
@@ -50,7 +50,7 @@ def read_advisory(subjects: StackSubjects, subject: str, data: bytes) -> Advisor
         ValueError: it is none of those that `subjects.advisories` names.
     """
     told = _Advisory.decode(data)
-    streams = {subjects.stream(stream): stream for stream in (Stream.TASKS, Stream.CALLS)}
+    streams = {subjects.stream(stream): stream for stream in WORK_KINDS}
     if told.stream not in streams:
         raise ValueError(f"an advisory about {told.stream}, which is no work queue of ours")
     stream = streams[told.stream]

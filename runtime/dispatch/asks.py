@@ -127,9 +127,9 @@ class Asks:
         """Publish a task whose message id the queue may have forgotten.
 
         A worker takes a second copy for the first one come back and begins another attempt: so the
-        queue must hold nothing for this agent.
+        queue must hold nothing that was asked of this agent.
         """
-        last = await self._ports.readers[Stream.TASKS].last(self._ports.subjects.tasks(task.agent))
+        last = await self._ports.readers[Stream.TASKS].last(self._ports.subjects.asked(task.agent))
         # A task leaves the queue after its record says so: read in this order, none is missed.
         held = await self._ends.get(task.agent, task.id)
         if held is None or not _may_be_unpublished(held.record):
@@ -148,7 +148,7 @@ class Asks:
         task = held.record.task
         try:
             await self._ports.outbox.publish(
-                self._ports.subjects.tasks(task.agent),
+                self._ports.subjects.asked(task.agent),
                 task.encode(),
                 msg_id=task.id,
                 headers={REVISION: str(held.revision)},

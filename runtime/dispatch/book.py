@@ -36,7 +36,7 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """A run that failed or was cancelled: was its end told?"""
+    """A run that failed or was cancelled: was its end told, and what it has kept removed?"""
 
     agent: ObjectName
     task: str

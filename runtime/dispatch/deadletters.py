@@ -12,8 +12,14 @@ from typing import assert_never
 
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, CallResult, Outcome, Task
-from runtime.contract.runs import RunState, parked_attempt
-from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, ask_key, effect_key
+from runtime.contract.runs import RunState, resumption
+from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
+    Stream,
+    ask_key,
+    durable_owner,
+    effect_key,
+)
 from runtime.contract.value import ObjectName
 from runtime.dispatch.advisories import Advisory, Exhausted, Terminated, read_advisory
 from runtime.dispatch.decide import gave_up, lost_call
@@ -120,7 +126,7 @@ class DeadLetters:
         """
         if advisory.durable == DISPATCHER_DURABLE:
             return self._ports.subjects.owner(advisory.stream, advisory.words.subject or "")
-        name = advisory.durable.rpartition("-")[0]
+        name = durable_owner(advisory.durable)
         own = ObjectName(namespace=self._ports.subjects.stack.namespace, name=name)
         try:
             told = self._ports.subjects.owner(advisory.stream, advisory.words.subject or "")
@@ -132,7 +138,7 @@ class DeadLetters:
         try:
             if advisory.stream is Stream.TASKS:
                 task = self._task(stored)
-                return await self._end_task(task, parked_attempt(stored.headers), advisory)
+                return await self._end_task(task, resumption(stored.headers), advisory)
             call = self._call(stored)
             return await self._end_call(call, advisory.deliveries)
         except ValueError as error:
@@ -140,7 +146,8 @@ class DeadLetters:
 
     def _task(self, stored: Stored) -> Task:
         task = Task.decode(stored.data)
-        if self._ports.subjects.tasks(task.agent) != stored.subject:
+        subjects = self._ports.subjects
+        if stored.subject not in {subjects.tasks(task.agent), subjects.asked(task.agent)}:
             raise ValueError(f"a task of {task.agent} under {stored.subject}")
         return task
 
@@ -155,10 +162,10 @@ class DeadLetters:
             raise ValueError(f"a call of {call.caller} under {stored.subject}")
         return call
 
-    async def _end_task(self, task: Task, parked: int, advisory: Exhausted) -> Verdict:
+    async def _end_task(self, task: Task, number: int, advisory: Exhausted) -> Verdict:
         """Write the end of a task that has none, and tell it.
 
-        A message from before its run was parked says nothing of that run.
+        A message from before its run was parked, or resumed, says nothing of that run.
         """
         while True:
             held = await self._ends.get(task.agent, task.id)
@@ -168,7 +175,7 @@ class DeadLetters:
                 await self._ends.tell(held)
                 done = held.record.state is not RunState.FAILED
                 return Verdict(work=task.id, error=held.record.message, done=done)
-            if held.record.parked_attempt != parked:
+            if not held.record.takes(number):
                 return Verdict(work=task.id, done=True)
             await self._ends.write(held, gave_up(held.record, advisory.deliveries))
 

@@ -145,7 +145,7 @@ def lost_call(call: str, found: CallResult | None, deliveries: int) -> CallResul
 
 
 def _timed_out(record: RunRecord) -> Failed:
-    seconds = round(record.task.deadline - record.task.created)
+    seconds = round(record.task.deadline - record.task.created - record.waited)
     why = {
         RunState.WAITING: "its conversation was busy all the time",
         RunState.QUEUED: f"no worker of {record.task.agent} took it",

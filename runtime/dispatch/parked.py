@@ -2,12 +2,12 @@
 
 import logging
 
-from runtime.contract.runs import PARKED_ATTEMPT, RunRecord, RunState
-from runtime.contract.subjects import Stream, run_key
+from runtime.contract.runs import RESUMPTION, RunRecord, RunState
+from runtime.contract.subjects import run_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
-from runtime.dispatch.turns import CROWDED_SECONDS, KNOWN_SECONDS, too_large, with_history
+from runtime.dispatch.turns import KNOWN_SECONDS, too_large, with_history
 from runtime.state.conversations import Conversations, NoConversation
 from runtime.state.runs import Held
 from runtime.transport.port import PayloadTooLarge, RevisionConflict
@@ -27,7 +27,10 @@ class Parked:
         """Queue the run again; what nobody has decided by now has expired.
 
         The record comes first, since a worker may have the task the moment it is published. After
-        a crash between the two it is published by `look`.
+        a crash between the two, or while the queue is full, it is published by `look`.
+
+        Raises:
+            QueueFull: its agent's queue has no room for it yet.
         """
         record, task = held.record.expiring(now).resuming(now), held.record.task
         try:
@@ -38,40 +41,41 @@ class Parked:
         log.info("resumes a run", extra={"task": task.id, "agent": str(task.agent)})
         await self._publish(Held(record, revision))
 
-    async def look(self, agent: ObjectName, task: str, now: float) -> float | None:
-        """Do what may have been left undone for a run; when to look again, if that is known."""
+    async def look(self, agent: ObjectName, task: str, now: float) -> None:
+        """Do what may have been left undone for a run.
+
+        Raises:
+            QueueFull: its agent's queue has no room for it yet.
+        """
         held = await self._ends.get(agent, task)
         if held is None:
-            return None
+            return
         if held.record.state is RunState.PARKED:
             await self._keep_place(held.record)
-            return None
-        return await self._repeat(agent, task, now)
+        elif held.record.is_resumed:
+            await self._repeat(held, now)
 
-    async def _repeat(self, agent: ObjectName, task: str, now: float) -> float | None:
-        """Publish a task that may never have been, or may have; there must be no second copy.
+    async def _repeat(self, held: Held, now: float) -> None:
+        """Publish a task that may never have been, or may have; no worker has begun it.
 
-        The queue knows the message id yet, or holds nothing for this Agent: see `Turns._repeat`.
+        For as long as the queue surely knows the message id, it takes no second copy. After that
+        the task gets a new number, so that a first copy begins nothing any more: such a run is
+        begun once, but may lose its place in the queue to those that came in between.
         """
-        last = await self._ports.readers[Stream.TASKS].last(self._ports.subjects.tasks(agent))
-        # A task leaves the queue after its record says so: read in this order, none is missed.
-        held = await self._ends.get(agent, task)
-        if held is None or not held.record.is_resumed:
-            return None
-        if last is not None and now > (held.record.resumed or now) + KNOWN_SECONDS:
-            return now + CROWDED_SECONDS
-        await self._publish(held)
-        return None
+        if now > (held.record.resumed or now) + KNOWN_SECONDS:
+            await self.resume(held, now)
+        else:
+            await self._publish(held)
 
     async def _publish(self, held: Held) -> None:
-        """Publish the task under a new message id; a message from before is good no longer."""
+        """Publish the task under the number that its record has; no other message is good."""
         task = await with_history(self._conversations, held.record.task)
         try:
             await self._ports.outbox.publish(
                 self._ports.subjects.tasks(task.agent),
                 task.encode(),
-                msg_id=f"{task.id}-{held.record.parked_attempt}",
-                headers={PARKED_ATTEMPT: str(held.record.parked_attempt)},
+                msg_id=f"{task.id}-{held.record.resumptions}",
+                headers={RESUMPTION: str(held.record.resumptions)},
             )
         except PayloadTooLarge as error:
             await self._ends.write(held, too_large(task.id, str(error)))

@@ -49,6 +49,7 @@ class Ports:
     runs: WatchableStore
     conversations: WatchableStore
     effects: WatchableStore
+    checkpoints: WatchableStore
     catalogue: WatchableStore
     readers: Mapping[Stream, Reader]
     advisories: Pull
@@ -63,6 +64,7 @@ class Ports:
             runs=link.store(Bucket.RUNS),
             conversations=link.store(Bucket.CONVERSATIONS),
             effects=link.store(Bucket.EFFECTS),
+            checkpoints=link.store(Bucket.CHECKPOINTS),
             catalogue=link.store(Bucket.CATALOGUE),
             readers={
                 stream: link.reader(stream)
@@ -80,5 +82,6 @@ class Ports:
             runs=FencedStore(self.runs, check),
             conversations=FencedStore(self.conversations, check),
             effects=FencedStore(self.effects, check),
+            checkpoints=FencedStore(self.checkpoints, check),
             readers={s: FencedReader(reader, check) for s, reader in self.readers.items()},
         )

@@ -23,6 +23,7 @@ from runtime.dispatch.parked import Parked
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.results import Results
 from runtime.dispatch.turns import Turns
+from runtime.state.checkpoints import Checkpoints
 from runtime.transport.port import TransportError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Supervision:
         self._turns = Turns(ports, ends)
         self._results = Results(ports)
         self._parked = Parked(ports, ends)
+        self._checkpoints = Checkpoints(ports.checkpoints)
         self._book = Book(event_seconds)
         self._complete = asyncio.Event()
         self._changed = asyncio.Event()
@@ -104,11 +106,11 @@ class Supervision:
             case OpenRun(agent, task):
                 await self._end_if_due(agent, task)
             case EndedRun(agent, task):
-                await self._tell(agent, task)
+                await self._close(agent, task)
             case AnsweredRun(agent, task):
                 await self._answer(agent, task)
             case ParkedRun():
-                await self._bring_back(matter)
+                await self._parked.look(matter.agent, matter.task, time.time())
             case Conversation(conversation):
                 await self._bring_on(conversation)
 
@@ -130,20 +132,17 @@ class Supervision:
             case Resume():
                 await self._parked.resume(held, now)
 
-    async def _tell(self, agent: ObjectName, task: str) -> None:
+    async def _close(self, agent: ObjectName, task: str) -> None:
+        """Make sure that an end was told, and that nothing is kept any more to go on from."""
         held = await self._ends.get(agent, task)
         if held is not None and held.record.state.is_end:
             await self._ends.tell(held)
+        await self._checkpoints.forget(agent, task)
 
     async def _answer(self, agent: ObjectName, task: str) -> None:
         held = await self._ends.get(agent, task)
         if held is not None and held.record.state.is_end:
             await self._results.end(held.record)
-
-    async def _bring_back(self, run: ParkedRun) -> None:
-        again = await self._parked.look(run.agent, run.task, time.time())
-        if again is not None:
-            self._book.put(run, again)
 
     async def _bring_on(self, conversation: str) -> None:
         now = time.time()

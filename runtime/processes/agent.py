@@ -9,7 +9,7 @@ from runtime.adapters.registry import build
 from runtime.agent.handler import TaskHandler
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.subjects import Bucket, Stream, asked_durable
 from runtime.processes import worker
 from runtime.processes.process import CannotStart, Readiness
 from runtime.processes.worker import Host
@@ -19,7 +19,7 @@ from runtime.state.runs import Runs
 from runtime.tools.calls import Calls
 from runtime.tools.errors import BadSpec
 from runtime.tools.toolbox import CatalogueToolbox
-from runtime.worker.slots import Slots
+from runtime.worker.slots import Places
 
 
 async def run_agent(settings: Settings) -> None:
@@ -41,8 +41,8 @@ async def _work(on: Host, config: AgentConfig) -> None:
     effects = link.store(Bucket.EFFECTS)
     process = on.settings.process
     calls = Calls(link.outbox, effects, link.subjects, caller=config.agent, worker=process)
-    slots = Slots(config.execution.concurrency)
-    toolbox = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, slots)
+    places = Places.with_own(config.execution.concurrency)
+    toolbox = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, places)
     async with calls.running():
         handler = TaskHandler(
             config=config,
@@ -52,11 +52,15 @@ async def _work(on: Host, config: AgentConfig) -> None:
             runs=Runs(link.store(Bucket.RUNS)),
             checkpoints=Checkpoints(link.store(Bucket.CHECKPOINTS)),
             outbox=link.outbox,
-            slots=slots,
+            places=places,
         )
         on.readiness.parts.append(toolbox.why_not)
         async with _keeping_up(config, toolbox, handler), _cancelling(on, config, handler):
-            await on.work(Stream.TASKS, config.durable, config.execution, handler, slots)
+            durables = {
+                config.durable: places.clients,
+                asked_durable(config.durable): places.asked,
+            }
+            await on.work(Stream.TASKS, durables, config.execution, handler)
 
 
 async def _adapter(config: AgentConfig, toolbox: CatalogueToolbox, readiness: Readiness) -> Adapter:

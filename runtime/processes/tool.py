@@ -10,6 +10,7 @@ from runtime.state.ledger import Ledger
 from runtime.tools.errors import BadSpec
 from runtime.tools.executors import opened
 from runtime.tools.worker import CallHandler
+from runtime.worker.slots import Slots
 
 
 async def run_tool(settings: Settings) -> None:
@@ -27,7 +28,8 @@ async def run_tool(settings: Settings) -> None:
                 on.readiness.parts.append(executor.why_not)
                 ledger = Ledger(on.link.store(Bucket.EFFECTS))
                 handler = CallHandler(config, executor, ledger, on.link.outbox)
-                await on.work(Stream.CALLS, config.durable, config.execution, handler)
+                durables = {config.durable: Slots(config.execution.concurrency)}
+                await on.work(Stream.CALLS, durables, config.execution, handler)
         except BadSpec as error:
             raise CannotStart(str(error)) from error
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from runtime import health
@@ -15,6 +15,7 @@ from runtime.settings import Settings
 from runtime.transport.jetstream import Link, connect
 from runtime.transport.keeper import Keeper
 from runtime.transport.port import Unavailable
+from runtime.transport.pull import PullInbox
 from runtime.worker.loop import Worker
 from runtime.worker.outcomes import Handler
 from runtime.worker.slots import Slots
@@ -37,33 +38,39 @@ class Host:
     async def work(
         self,
         stream: Stream,
-        durable: str,
+        durables: Mapping[str, Slots],
         execution: Execution,
         handler: Handler,
-        slots: Slots | None = None,
     ) -> None:
-        """Let `handler` work on what the durable delivers; cancelled, it drains.
+        """Let `handler` work on what the durables deliver; cancelled, it drains.
 
-        Without `slots` of its own it works on as many at a time as `execution` says.
+        Shape:
+            durables  of `stream`, with the places that there are for what each delivers.
         """
         spare_what_is_loaded()
-        places = slots or Slots(execution.concurrency)
-        inbox = await self.link.inbox(
-            self.keeper, stream, durable, slots=places.count, hold_seconds=HOLD_SECONDS
-        )
-        places.supply(inbox)
+        inboxes = [await self._inbox(stream, *pulled) for pulled in durables.items()]
         self.readiness.parts += [
-            unless(lambda: inbox.pulling, "the queue has not taken a request for work"),
+            unless(
+                lambda: all(inbox.pulling for inbox in inboxes),
+                "the queue has not taken a request for work",
+            ),
             unless(lambda: self.keeper.is_open, "no sign of life can reach the queue"),
         ]
         self.readiness.starting = None
-        log.info("ready", extra={"durable": durable})
-        worker = Worker(inbox, handler)
+        log.info("ready", extra={"durables": list(durables)})
+        worker = Worker(inboxes, handler)
         try:
             await worker.run()
         finally:
             await worker.drain(min(self.settings.drain_seconds, execution.timeout_seconds))
-            log.info("drained", extra={"durable": durable})
+            log.info("drained", extra={"durables": list(durables)})
+
+    async def _inbox(self, stream: Stream, durable: str, slots: Slots) -> PullInbox:
+        inbox = await self.link.inbox(
+            self.keeper, stream, durable, slots=slots.count, hold_seconds=HOLD_SECONDS
+        )
+        slots.supply(inbox)
+        return inbox
 
 
 type Work = Callable[[Host], Coroutine[object, object, None]]

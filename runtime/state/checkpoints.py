@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = 8 * 1024 * 1024
 """What one run may keep, compressed: the bucket is shared by all runs of a Stack."""
+MOST_PARTS = MOST_BYTES // PART_BYTES
+"""A worker that names more would only cost whoever forgets them."""
 FAST = 1  # of zlib's levels; the text of messages shrinks to a third or so already
 
 
@@ -58,6 +60,24 @@ class Checkpoints:
     def of(self, agent: ObjectName, task: str, attempt: int) -> "Checkpoint":
         """What one attempt at a task finds and keeps."""
         return Checkpoint(self._store, agent, task, attempt)
+
+    async def forget(self, agent: ObjectName, task: str) -> None:
+        """Forget what is kept of a run that has ended, whichever attempt has saved it.
+
+        Raises:
+            TransportError: the queue is away; doing it again does no harm.
+        """
+        key = checkpoint_key(agent, task)
+        entry = await self._store.get(key)
+        if entry is None:
+            return
+        with contextlib.suppress(BadCheckpoint):
+            head, _ = _opened(entry)
+            for part in range(min(head.parts, MOST_PARTS)):
+                await self._store.delete(
+                    checkpoint_part(agent, task, head.attempt, head.place, part)
+                )
+        await self._store.delete(key)  # last, since it says which parts there are
 
 
 @dataclass(slots=True)

@@ -71,17 +71,27 @@ class Runs:
         return await self._write(held, record)
 
     async def park(
-        self, held: Held, needed: tuple[Approval, ...], *, patience_seconds: float = 30
+        self,
+        held: Held,
+        needed: tuple[Approval, ...],
+        *,
+        stands_until: float | None = None,
+        patience_seconds: float = 30,
     ) -> Held:
         """Let the run wait for a person; its attempt is over.
 
+        The record is written with blanks behind it, in the place of what is yet to be decided: so
+        a queue that takes it, whatever its limit, takes the decisions too.
+
         Raises:
             StaleAttempt: the run has moved on, or somebody wants it to end.
+            PayloadTooLarge: the record is too large to be decided on.
             Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
+        parked = held.record.parking(needed, time.time(), stands_until=stands_until)
         try:
             async with asyncio.timeout(patience_seconds):
-                return await self._write_for_sure(held, held.record.parking(needed, time.time()))
+                return await self._write_for_sure(held, parked, blanks=parked.room_bytes)
         except TimeoutError as error:
             raise Unavailable("that the run waits could not be written") from error
 
@@ -114,10 +124,10 @@ class Runs:
             raise StaleAttempt(f"run {held.record.task.id} has moved on")
         return now
 
-    async def _write_for_sure(self, held: Held, record: RunRecord) -> Held:
+    async def _write_for_sure(self, held: Held, record: RunRecord, *, blanks: int = 0) -> Held:
         while True:
             try:
-                return await self._write(held, record)
+                return await self._write(held, record, blanks=blanks)
             except Unavailable:
                 # It may have been written all the same: look before writing again.
                 await asyncio.sleep(RETRY_SECONDS)
@@ -126,9 +136,9 @@ class Runs:
                 if now is not None and now.record == record:
                     return now
 
-    async def _write(self, held: Held, record: RunRecord) -> Held:
-        key = run_key(record.task.agent, record.task.id)
+    async def _write(self, held: Held, record: RunRecord, *, blanks: int = 0) -> Held:
+        key, value = run_key(record.task.agent, record.task.id), record.encode() + b" " * blanks
         try:
-            return Held(record, await self._store.update(key, record.encode(), held.revision))
+            return Held(record, await self._store.update(key, value, held.revision))
         except RevisionConflict as conflict:
             raise StaleAttempt(f"run {record.task.id} has moved on") from conflict

@@ -210,6 +210,13 @@ async def run(
     return await steps_of(await build(config, specs), asked or asking())
 
 
+def of_revision(config: AgentConfig, revision: str | None) -> AgentConfig:
+    """The same agent with other code behind its entrypoint."""
+    assert config.module
+    module = config.module.model_copy(update={"revision": revision})
+    return config.model_copy(update={"module": module})
+
+
 def answer(steps: list[Step]) -> str:
     (last,) = [step for step in steps if isinstance(step, Answer)]
     assert steps[-1] is last

@@ -14,7 +14,7 @@ import contextlib
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from controller.api.stack import Stack
 from controller.clients.jetstream import JetStream
 from controller.clients.nkeys import account_seed, public_key, user_seed
 from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumers
+from controller.desired.workload import ASKED_PENDING
 from controller.errors import QueueUnavailable
 from controller.local.issuer import LocalIssuer
 from controller.model import ClusterSite, Consumer, QueueThing, TrustKeys
@@ -35,6 +36,7 @@ from runtime.contract.subjects import (
     Bucket,
     StackSubjects,
     Stream,
+    asked_durable,
     durable,
     inbox,
     workload_entry,
@@ -111,8 +113,12 @@ class RunningStack:
         calls: Sequence[ObjectName] = (),
         ack_wait: float = 10,
         asks: Sequence[ObjectName] = (),
+        max_ack_pending: int = 1000,
     ) -> Workload:
-        """An Agent in the Stack's namespace: its durable and its policy entry exist."""
+        """An Agent in the Stack's namespace: its durables and its policy entry exist.
+
+        `max_ack_pending` is that of the tasks of clients.
+        """
         agent = ObjectName(namespace=self.stack.namespace, name=name)
         workload = Workload(
             role=Role.AGENT,
@@ -121,14 +127,22 @@ class RunningStack:
             calls=tuple(calls),
             asks=tuple(asks),
         )
-        await self._admit(workload, Stream.TASKS, self.subjects.tasks(agent), ack_wait)
+        first = self._consumer(workload, Stream.TASKS, self.subjects.tasks(agent), ack_wait)
+        asked = replace(
+            first,
+            durable=asked_durable(first.durable),
+            filter_subject=self.subjects.asked(agent),
+            max_ack_pending=ASKED_PENDING,
+        )
+        await self._admit(workload, replace(first, max_ack_pending=max_ack_pending), asked)
         return workload
 
     async def tool(self, name: str, ack_wait: float = 10) -> Workload:
         """A Tool in the Stack's namespace: its durable and its policy entry exist."""
         tool = ObjectName(namespace=self.stack.namespace, name=name)
         workload = Workload(role=Role.TOOL, name=tool, durable=_durable(tool))
-        await self._admit(workload, Stream.CALLS, self.subjects.calls_of(tool), ack_wait)
+        subject = self.subjects.calls_of(tool)
+        await self._admit(workload, self._consumer(workload, Stream.CALLS, subject, ack_wait))
         return workload
 
     async def serving(self, role: Role) -> Workload:
@@ -237,10 +251,10 @@ class RunningStack:
             for thing in things:
                 await _until_led(partial(operator.apply, self.url, thing))
 
-    async def _admit(
+    def _consumer(
         self, workload: Workload, stream: Stream, subject: str, ack_wait: float
-    ) -> None:
-        consumer = Consumer(
+    ) -> Consumer:
+        return Consumer(
             stream=self.subjects.stream(stream),
             durable=str(workload.durable),
             filter_subject=subject,
@@ -249,8 +263,11 @@ class RunningStack:
             max_deliver=100,
             max_ack_pending=1000,
         )
+
+    async def _admit(self, workload: Workload, *consumers: Consumer) -> None:
         async with self._operator() as operator:
-            await operator.apply(self.url, consumer)
+            for consumer in consumers:
+                await operator.apply(self.url, consumer)
         await self.put_policy(workload)
 
     def _operator(self) -> contextlib.AbstractAsyncContextManager[JetStream]:

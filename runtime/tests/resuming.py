@@ -296,7 +296,7 @@ class ResumeContract:
         place.change(change)
         with caplog.at_level(logging.WARNING):
             assert "6" in answer(await place.whole())
-        assert "other instructions, model or tools" in why_not(caplog)
+        assert "other instructions, code, model or tools" in why_not(caplog)
         assert len(place.effects) == 2
         assert len(place.questions) == 2 + 3
 

@@ -31,6 +31,7 @@ type FromServer = (
 CONNECT_SECONDS = 5.0
 FAREWELL_SECONDS = 2.0
 LIST_AGAIN_SECONDS = 15.0
+LIST_AT_MOST_EVERY_SECONDS = 1.0  # a server that says at each look that its list has changed
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
 TERMINATED = "Session terminated"
@@ -131,6 +132,7 @@ class McpTool:
             self._lose(session)
 
     async def _stay(self, session: "_Session") -> None:
+        """Look again when the server says so, and now and then, since many never do."""
         while not session.lost.is_set():
             waits = [
                 asyncio.create_task(session.lost.wait()),
@@ -147,6 +149,8 @@ class McpTool:
             if not session.lost.is_set():
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await self._list(session.client)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(session.lost.wait(), LIST_AT_MOST_EVERY_SECONDS)
 
     async def _list(self, client: ClientSession) -> None:
         """Ask what is offered, and say so."""

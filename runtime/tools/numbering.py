@@ -18,7 +18,9 @@ def working_on(work: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _WORK.reset(token)
+        # A coroutine that was given up is closed by the garbage collector, in a context of its own.
+        with contextlib.suppress(ValueError):
+            _WORK.reset(token)
 
 
 class Numbering:

@@ -85,8 +85,8 @@ type Announce = Callable[[Announced], Awaitable[None]]
 class Lending(Protocol):
     """The place that a run has in its worker, while it does nothing there but wait."""
 
-    def lent(self, run: str) -> AbstractAsyncContextManager[None]:
-        """For as long as the body runs, `run` waits, and the worker takes other work for it."""
+    def lent(self, task: Task) -> AbstractAsyncContextManager[None]:
+        """While the body runs, the run of `task` waits, and the worker takes other work for it."""
         ...
 
 

@@ -226,9 +226,7 @@ class _Attempt:
 
     async def _output(self, offered: Offered, call: Call) -> str:
         subject = offered.subject(self.calls.subjects, self.calls.caller)
-        meanwhile = (
-            self.lending.lent(self.task.id) if offered.is_agent else contextlib.nullcontext()
-        )
+        meanwhile = self.lending.lent(self.task) if offered.is_agent else contextlib.nullcontext()
         return text_of(await self.calls.result(call, subject, meanwhile))
 
     def _check_budget(self) -> None:

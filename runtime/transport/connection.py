@@ -127,12 +127,14 @@ class Generation:
             Unavailable: the connection is down.
             PayloadTooLarge: the server would not take it.
         """
+        # The server counts headers, too, and breaks the connection; the client does not count them.
+        size = len(data) + _header_bytes(headers or {})
+        if size > self.client.max_payload:
+            raise PayloadTooLarge(
+                f"{size} bytes are more than the queue takes ({self.client.max_payload})"
+            )
         try:
             await self.client.publish(subject, data, reply, dict(headers) if headers else None)
-        except nats.errors.MaxPayloadError as error:
-            raise PayloadTooLarge(
-                f"{len(data)} bytes are more than the queue takes ({self.client.max_payload})"
-            ) from error
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
@@ -172,6 +174,12 @@ class Generation:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unavailable(f"the connection to {self._queue.url} broke"))
+
+
+def _header_bytes(headers: Headers) -> int:
+    """What headers take on the wire: a line for the version, one for each, and an empty one."""
+    lines = sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
+    return len(b"NATS/1.0\r\n\r\n") + lines if headers else 0
 
 
 def _too_late(waiting: asyncio.Future[Msg], subject: str, timeout: float) -> None:

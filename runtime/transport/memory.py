@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from runtime.contract.subjects import ADVISORY, Bucket, StackSubjects, Stream
+from runtime.contract.subjects import ADVISORY, WORK_KINDS, Bucket, StackSubjects, Stream
 from runtime.contract.value import ObjectName
 from runtime.transport.memory_store import MemoryBuckets, MemoryStore, matches
 from runtime.transport.port import (
@@ -41,8 +41,10 @@ class MemoryQueue:
         self._max_messages = max_messages
         root = self.subjects.root
         self._captured: dict[str, tuple[str, ...]] = {
-            self.subjects.stream(Stream.TASKS): (f"{root}.tasks.>",),
-            self.subjects.stream(Stream.CALLS): (f"{root}.calls.>", f"{root}.asks.>"),
+            **{
+                self.subjects.stream(stream): tuple(map(self.subjects.every, kinds))
+                for stream, kinds in WORK_KINDS.items()
+            },
             self.subjects.stream(Stream.EVENTS): (f"{root}.events.>",),
             self.subjects.stream(Stream.DEAD): (f"{root}.dead.>",),
             self.subjects.stream(Stream.ADVISORIES): self.subjects.advisories(),

@@ -88,7 +88,7 @@ class PullInbox:
         hold_seconds: float,
     ) -> None:
         self._connection = connection
-        self._stream = stream
+        self._place = f"{stream}.{durable}"  # of several inboxes on one connection
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         # Other workers can aim a reply here if they guess the prefix; only this is a delivery.
         self._acks = f".{stream}.{durable}."
@@ -174,7 +174,7 @@ class PullInbox:
         if self._stopped:
             return
         outstanding = Outstanding(self._pull_seconds + GRACE_SECONDS)
-        subject = f"{generation.prefix}.p.{self._stream}.*"
+        subject = f"{generation.prefix}.p.{self._place}.*"
         subscription = await generation.subscribe(subject, partial(self._on_message, outstanding))
         alive = [one for one in self._subscriptions if not one.closed.is_set()]
         self._subscriptions = {one: self._subscriptions[one] for one in alive}
@@ -196,7 +196,7 @@ class PullInbox:
         # As long as enough are asked for, the slots that get free are bundled into one request.
         if wanted <= 0 or self._stopped or wanted < owed // BUNDLE:
             return
-        reply = f"{generation.prefix}.p.{self._stream}.{next(self._numbers)}"
+        reply = f"{generation.prefix}.p.{self._place}.{next(self._numbers)}"
         self._outstanding[generation].ask(wanted, now)
         await generation.publish(
             self._next,

@@ -13,6 +13,7 @@ from runtime.contract.subjects import (
     Bucket,
     StackSubjects,
     Stream,
+    asked_durable,
     effects_for,
     functions_entry,
     inbox,
@@ -96,12 +97,14 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             subjects.every("events"),
             subjects.every("dead"),
             subjects.every("wake"),
+            subjects.every("asked"),
             *_worked_on(subjects, Stream.ADVISORIES, DISPATCHER_DURABLE),
             *_worked_on(subjects, Stream.CALLS, DISPATCHER_DURABLE),
             *_taken_out(subjects.stream(Stream.TASKS)),
             *_taken_out(subjects.stream(Stream.CALLS)),
             *_followed(_kv_stream(subjects, Bucket.RUNS)),
             *_records(subjects, Bucket.EFFECTS),
+            *_records(subjects, Bucket.CHECKPOINTS),
         ),
         subscribe=server.subscribe,
     )
@@ -112,8 +115,8 @@ def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permi
     return Permissions(
         Account.AGENTS,
         publish=(
-            subjects.pull(Stream.TASKS, durable),
-            subjects.acks(Stream.TASKS, durable),
+            *_delivered(subjects, Stream.TASKS, durable),
+            *_delivered(subjects, Stream.TASKS, asked_durable(durable)),
             subjects.events_by(agent),
             *(subjects.calls(tool, agent) for tool in workload.calls),
             *(subjects.asks(other, agent) for other in workload.asks),
@@ -134,8 +137,7 @@ def _tool(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permis
     return Permissions(
         Account.AGENTS,
         publish=(
-            subjects.pull(Stream.CALLS, durable),
-            subjects.acks(Stream.CALLS, durable),
+            *_delivered(subjects, Stream.CALLS, durable),
             *_records(subjects, Bucket.EFFECTS, keys_of(tool)),
             *_records(subjects, Bucket.CATALOGUE, functions_entry(tool)),
             subjects.every("wake"),
@@ -184,11 +186,15 @@ def _taken_out(stream: str) -> tuple[str, ...]:
     )
 
 
+def _delivered(subjects: StackSubjects, stream: Stream, durable: str) -> tuple[str, str]:
+    """Taking and settling the deliveries of one durable."""
+    return subjects.pull(stream, durable), subjects.acks(stream, durable)
+
+
 def _worked_on(subjects: StackSubjects, stream: Stream, durable: str) -> tuple[str, ...]:
-    """Taking and settling the deliveries of one durable, and seeing how it stands."""
+    """The same, and seeing how it stands."""
     return (
-        subjects.pull(stream, durable),
-        subjects.acks(stream, durable),
+        *_delivered(subjects, stream, durable),
         f"$JS.API.CONSUMER.INFO.{subjects.stream(stream)}.{durable}",
     )
 

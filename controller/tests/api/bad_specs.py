@@ -374,6 +374,12 @@ _TOOL: Final = (
         "Many",
         "must be one of 'None', 'Idempotent' or 'AtMostOnce', not 'Many'",
     ),
+    Bad(
+        Kind.TOOL,
+        "spec.schemaDigest",
+        "sha256:0a",
+        "must be a digest as in status.schemaDigest: sha256: and 64 digits, not 'sha256:0a'",
+    ),
     Bad(Kind.TOOL, "spec.retryPolicy.maxAttempts", 0, "must be at least 1, not 0"),
 )
 _POLICY: Final = (

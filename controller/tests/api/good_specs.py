@@ -124,6 +124,7 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
             "python": {"entrypoint": "arithmetic:add", "configMapRef": {"name": "arithmetic"}},
             "sideEffects": "Idempotent",
             "inputSchema": {"type": "object", "properties": {"a": {"type": "integer"}}},
+            "schemaDigest": f"sha256:{'0a' * 32}",
             "execution": {
                 "timeoutSeconds": 30,
                 "ackWaitSeconds": 10,

@@ -48,6 +48,7 @@ def test_reasons_are_closed_lists() -> None:
         ],
         "Enforced": ["Enforced", "NotEnforced", "Conflict"],
         "Ready": ["Ready", "ScaledToZero", "DependencyNotReady", "CrashLoop", "Progressing"],
+        "SchemaDrifted": ["CompatibleChange", "BreakingChange", "DigestMismatch"],
     }
 
 

@@ -153,7 +153,7 @@ def test_a_rule_says_which_field_and_points_at_one_that_exists(kind: Kind) -> No
             "SpiffeID URL Image",
             id="Agent",
         ),
-        pytest.param(Kind.TOOL, "Type Ready Reason Replicas Backlog Tools Age", "", id="Tool"),
+        pytest.param(Kind.TOOL, "Type Ready Reason Replicas Backlog Tools Age", "Drift", id="Tool"),
         pytest.param(
             Kind.STACK, "Ready Reason Version Providers Available URL Age", "", id="Stack"
         ),

@@ -66,6 +66,7 @@ SAMPLES = {
         source=MODULE,
         description="Does sums.",
         replicas=2,
+        facts={"source": {"math_agent.py": "graph = ..."}},
         approval={"required": True, "timeoutSeconds": 60},
     ),
     "tool": tool_of(),
@@ -200,14 +201,32 @@ def test_how_many_there_are_is_not_in_the_revision() -> None:
     assert agent_of(replicas=7).revision == agent_of().revision
 
 
-def test_users_code_runs_in_the_users_image() -> None:
-    image = {"module": {"entrypoint": "m:graph", "image": "example/agent:1"}}
-    view = agent_view(source=image)
+def in_image(**image: str) -> dict[str, Any]:
+    return {"module": {"entrypoint": "m:graph", **image}}
 
-    pod = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True).children[-1]
+
+def test_users_code_runs_in_the_users_image() -> None:
+    pod = agent_of(source=in_image(image="example/agent:1")).children[-1]
 
     container = pod.manifest["spec"]["template"]["spec"]["containers"][0]
     assert container["image"] == "example/agent:1"
+
+
+def code_of(**spec: Any) -> str | None:
+    config = AgentConfig.decode(agent_of(**spec).children[1].manifest["data"]["agent.json"])
+    assert config.module is not None
+    return config.module.revision
+
+
+def test_other_code_has_another_revision() -> None:
+    one, same, other = (
+        code_of(source=MODULE, facts={"source": {"math_agent.py": text}})
+        for text in ("graph = 1", "graph = 1", "graph = 2")
+    )
+
+    assert one == same != other
+    assert code_of(source=in_image(image="example/agent:1")) == "example/agent:1"
+    assert code_of(source=in_image()) == "localhost/k8gentai/worker-langgraph:dev"
 
 
 def test_text_of_users_is_never_yaml() -> None:

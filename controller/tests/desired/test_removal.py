@@ -9,7 +9,7 @@ from controller.api.parse import parse
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.removal import stage_of
-from controller.desired.workload import consumer
+from controller.desired.workload import consumers
 from controller.model import (
     Backlog,
     Child,
@@ -50,12 +50,18 @@ def _deleted(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": metadata}
 
 
-def view[R: (Agent, Tool)](owner: R, *, busy: int = 0, **facts: Any) -> WorkloadView[R]:
-    cursor = consumer(owner, StackSubjects(ObjectName(namespace="team", name="default")))
+def view[R: (Agent, Tool)](
+    owner: R, *, busy: int = 0, asked: int = 0, **facts: Any
+) -> WorkloadView[R]:
+    subjects = StackSubjects(ObjectName(namespace="team", name="default"))
+    backlogs = (Backlog(busy, 0), Backlog(0, asked))
+    cursors = consumers(owner, subjects)
     given = {
         "stack": Reference(STACK, the_stack()),
         "children": WORKER,
-        "queue": QueueFacts(backlogs={cursor.ref: Backlog(busy, 0)}),
+        "queue": QueueFacts(
+            backlogs={one.ref: backlog for one, backlog in zip(cursors, backlogs, strict=False)}
+        ),
         **facts,
     }
     return WorkloadView(key=Key(owner.kind, "team", owner.metadata.name), owner=owner, **given)
@@ -77,6 +83,7 @@ DAMAGED = listed(b"{")
 GONE_STACK: Reference[Stack] = Reference(STACK, None)
 CASES = [
     pytest.param(view(agent(), busy=1), 0, Stage.DRAINING, id="work is left"),
+    pytest.param(view(agent(), asked=1), 0, Stage.DRAINING, id="an agent waits for it"),
     pytest.param(view(agent(), unfinished=1), 0, Stage.DRAINING, id="a task waits its turn"),
     pytest.param(view(agent()), 0, Stage.LEAVING, id="nothing is left but workers"),
     pytest.param(view(agent(), queue=OPEN), 0, Stage.DRAINING, id="new tasks may still come"),

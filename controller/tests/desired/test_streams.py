@@ -40,7 +40,8 @@ def test_work_is_refused_rather_than_forgotten(name: str) -> None:
 
 
 def test_events_last_as_long_as_a_task_may_and_then_as_long_as_promised() -> None:
-    assert STREAMS["EVENTS"].max_age == timedelta(seconds=110)
+    # A run works for 100 s, waits for people for 100 s, and can be followed for 10 s more.
+    assert STREAMS["EVENTS"].max_age == timedelta(seconds=210)
     assert STREAMS["DEAD"].max_age == timedelta(seconds=1000)
 
 
@@ -66,6 +67,13 @@ def test_advisories_of_both_queues_are_kept_for_the_dispatcher() -> None:
     consumer, _ = dispatcher_consumers(STACK)
     assert (consumer.stream, consumer.durable) == ("team_default_ADVISORIES", "dispatcher")
     assert consumer.max_deliver == -1
+
+
+def test_what_agents_have_asked_for_is_apart_from_what_clients_want() -> None:
+    assert STREAMS["TASKS"].subjects == (
+        "k8gentai.team.default.asked.>",
+        "k8gentai.team.default.tasks.>",
+    )
 
 
 def test_what_agents_ask_of_each_other_is_for_the_dispatcher() -> None:

@@ -136,9 +136,12 @@ def reverse(word: str) -> str:
 server.run(transport="streamable-http")
 """
 
+UPGRADED = MCP_SERVER.replace("word: str)", "word: str, times: int)")
 
-def mcp_tool(port: int, script: Path) -> str:
+
+def mcp_tool(port: int, script: Path, digest: str = "") -> str:
     command = [sys.executable, str(script), str(port)]
+    accepted = f"schemaDigest: {digest}" if digest else ""
     return f"""
 apiVersion: k8gentai.dev/v1alpha1
 kind: Tool
@@ -146,6 +149,7 @@ metadata: {{name: words}}
 spec:
   stackRef: {{name: default}}
   mcp: {{workload: {{image: not-run-here, command: {command}, port: {port}}}}}
+  {accepted}
 """
 
 
@@ -156,7 +160,23 @@ def effects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory, effects: Path) -> Iterator[Platform]:
+def words_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The MCP server of the Tool `words`."""
+    script = tmp_path_factory.mktemp("mcp") / "server.py"
+    script.write_text(MCP_SERVER)
+    return script
+
+
+@pytest.fixture(scope="module")
+def words_port() -> int:
+    """Where it listens."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def up(
+    tmp_path_factory: pytest.TempPathFactory, effects: Path, words_script: Path, words_port: int
+) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("manifests")
     for file in (ROOT / "config" / "samples" / "quickstart").glob("[!k]*.yaml"):
         shutil.copy(file, folder)
@@ -171,9 +191,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, effects: Path) -> Iterator[Plat
     (folder / "blocker.yaml").write_text(module("blocker", BLOCKER))
     (folder / "lost.yaml").write_text(declarative("lost", model="down"))
     (folder / "odd.yaml").write_text(declarative("odd", model="garbage"))
-    script = tmp_path_factory.mktemp("mcp") / "server.py"
-    script.write_text(MCP_SERVER)
-    (folder / "words.yaml").write_text(mcp_tool(free_port(), script))
+    (folder / "words.yaml").write_text(mcp_tool(words_port, words_script))
     (folder / "reader.yaml").write_text(declarative("reader", tools="[{toolRef: {name: words}}]"))
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
         yield platform
@@ -240,6 +258,20 @@ def test_an_mcp_server_beside_the_workers_is_called_like_any_tool(client: openai
     response = client.responses.create(model="reader", input=f'Reverse the word "{word}"')
     assert word[::-1] in response.output_text
     assert response.output[0].type == "mcp_call"
+
+
+def test_an_mcp_server_that_was_upgraded_is_told_until_that_is_accepted(
+    up: Platform, words_script: Path, words_port: int
+) -> None:
+    words_script.write_text(UPGRADED)
+    up.kill(str(words_script))
+
+    drift = up.until_said(r"! Tool words  BreakingChange: .+")
+
+    assert "reverse: argument times is new and required" in drift
+    digest = drift.rpartition(" ")[2]
+    up.write(words=mcp_tool(words_port, words_script, digest))
+    up.until_said("✓ Tool words  the functions are as they were accepted")
 
 
 def test_an_operation_of_an_http_api_is_called_like_any_tool(client: openai.OpenAI) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ async def test_from_apply_to_ready(scene: Scene) -> None:
     *_, agent = await running(scene)
 
     assert scene.cluster.child("Deployment", "agent-math")["spec"]["replicas"] == 1
-    assert [one.durable[:5] for one in scene.queue.consumers.values()].count("math-") == 1
+    assert [one.durable[:5] for one in scene.queue.consumers.values()].count("math-") == 2
     status = scene.cluster.objects[agent]["status"]
     assert (status["replicas"], status["readyReplicas"]) == (1, 1)
     assert status["url"] == "http://stack-default.team.svc:8321/v1"
@@ -77,6 +78,29 @@ async def test_a_worker_is_not_started_before_its_queue_is_there(scene: Scene) -
     assert (status, reason) == ("False", "Pending")
     assert message == "the Stack has not made its stream team_default_TASKS yet"
     assert progress.again_in is not None
+
+
+async def test_a_stack_of_an_older_version_is_waited_for(scene: Scene) -> None:
+    """Its stream takes nothing yet of what agents ask of each other; the workers go on."""
+    stack, _, agent = await running(scene)
+    tasks = scene.queue.streams["team_default_TASKS"]
+    subject = "k8gentai.team.default.tasks.>"
+    scene.queue.streams[tasks.name] = replace(tasks, subjects=(subject,))
+    asked = next(ref for ref in scene.queue.consumers if ref.durable.endswith("_asked"))
+    del scene.queue.consumers[asked]
+
+    progress = await scene.reconcile(agent)
+
+    sentence = (
+        "the Stack has not let its stream team_default_TASKS take "
+        "k8gentai.team.default.asked.team.math yet"
+    )
+    assert told(scene, agent, "Programmed") == ("False", "Pending", sentence)
+    assert progress.again_in is not None
+    assert scene.cluster.child("Deployment", "agent-math")
+    await scene.rest(stack, agent)
+    assert asked in scene.queue.consumers
+    assert told(scene, agent, "Programmed")[0] == "True"
 
 
 async def test_nats_down_while_applying_is_told_and_made_good(scene: Scene) -> None:
@@ -217,17 +241,20 @@ async def test_the_tools_of_its_tools_are_shown(scene: Scene) -> None:
 async def test_an_agent_made_again_under_its_name_inherits_nothing(scene: Scene) -> None:
     """Its consumer is another one, and what waited for the first is forgotten."""
     stack, _, agent = await running(scene)
-    old = next(ref for ref in scene.queue.consumers if ref.durable.startswith("math-"))
-    scene.queue.messages[old.stream] = ["k8gentai.team.default.tasks.team.math"]
+    old = [ref for ref in scene.queue.consumers if ref.durable.startswith("math-")]
+    stream = old[0].stream
+    scene.queue.messages[stream] = [
+        f"k8gentai.team.default.{kind}.team.math" for kind in ("tasks", "asked")
+    ]
     scene.cluster.objects.pop(agent)  # by force, without its finalizer
     scene.cluster.put(samples.agent())
 
     await scene.rest(stack, agent)
 
     new = [ref for ref in scene.queue.consumers if ref.durable.startswith("math-")]
-    assert len(new) == 1
-    assert new != [old]
-    assert scene.queue.messages[old.stream] == []
+    assert len(new) == len(old) == 2
+    assert set(new).isdisjoint(old)
+    assert scene.queue.messages[stream] == []
 
 
 @pytest.mark.fault(37)
@@ -241,10 +268,12 @@ async def test_agents_of_one_name_in_two_namespaces_share_nothing(scene: Scene) 
     await scene.rest(stack, home, away)
 
     cursors = [one for one in scene.queue.consumers.values() if one.durable.startswith("math-")]
-    assert len({one.durable for one in cursors}) == 2
+    assert len({one.durable for one in cursors}) == 4
     assert {one.filter_subject for one in cursors} == {
         "k8gentai.team.default.tasks.team.math",
+        "k8gentai.team.default.asked.team.math",
         "k8gentai.team.default.tasks.guests.math",
+        "k8gentai.team.default.asked.guests.math",
     }
     assert scene.cluster.objects[away]["status"]["model"] == "guests.math"
 

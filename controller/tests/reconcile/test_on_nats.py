@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.clients.jetstream import JetStream
-from controller.model import Consumer, EntryRef, KvEntry, QueueFacts, QueueQuery
+from controller.model import Consumer, ConsumerRef, EntryRef, KvEntry, QueueFacts, QueueQuery
 from controller.reconcile import World
 from controller.tests import samples
 from controller.tests.fakes import SITE
@@ -15,7 +15,7 @@ from controller.tests.reconcile.scene import Scene, is_true, with_code
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.subjects import Bucket, Stream, asked_durable
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR, OPERATOR_WORKLOAD, RunningStack, running_stack
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 NAME = ObjectName(namespace="team", name="default")
 TASKS = "k8gentai.team.default.tasks.team.math"
+ASKED = "k8gentai.team.default.asked.team.math"
 ALL = QueueQuery(
     streams=tuple(f"team_default_{stream}" for stream in Stream),
     buckets=tuple(f"team_default_{bucket}" for bucket in Bucket),
@@ -77,7 +78,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[OnNats]:
 
 
 def cursors(facts: QueueFacts) -> dict[str, Consumer]:
-    return {ref.durable.rpartition("-")[0]: one for ref, one in facts.consumers.items()}
+    """The consumers by the name of their object; of an Agent that of what clients want."""
+    found = sorted(facts.consumers.items(), reverse=True)
+    return {ref.durable.rpartition("-")[0]: one for ref, one in found}
 
 
 async def last_sequences(scene: OnNats) -> list[int]:
@@ -117,6 +120,25 @@ async def test_what_is_taken_away_or_changed_is_put_back(scene: OnNats) -> None:
     assert f"consumer {add.durable} of {add.stream} was gone; it is made again" in told
 
 
+async def test_a_queue_of_an_older_version_becomes_what_it_should_be(scene: OnNats) -> None:
+    """Then, what agents had asked for was in one queue with what clients wanted."""
+    wanted = await scene.settled()
+    math = cursors(wanted)["math"]
+    tasks = wanted.streams[math.stream]
+    asked = ConsumerRef(math.stream, asked_durable(math.durable))
+    await scene.streams.delete_consumer(scene.nats.url, asked)
+    old = replace(tasks, subjects=("k8gentai.team.default.tasks.>",))
+    await scene.streams.apply(scene.nats.url, old)
+    await scene.nats.put(TASKS, b"{}")
+
+    for key in (scene.agent, scene.stack, scene.agent):
+        await scene.reconcile(key)
+
+    facts = await scene.facts()
+    assert facts.consumers == wanted.consumers
+    assert facts.backlogs[math.ref].total == 1
+
+
 @pytest.mark.fault(19)
 async def test_a_deleted_agent_drains_and_leaves_nothing(scene: OnNats) -> None:
     await scene.settled()
@@ -148,13 +170,13 @@ async def test_a_deleted_agent_drains_and_leaves_nothing(scene: OnNats) -> None:
 async def test_an_agent_made_again_finds_no_old_message(scene: OnNats) -> None:
     await scene.settled()
     await scene.nats.put(TASKS, b"{}")
+    await scene.nats.put(ASKED, b"{}")
     scene.cluster.objects.pop(scene.agent)
     scene.agent = scene.cluster.put(samples.agent())
 
     facts = await scene.settled()
 
-    ref = cursors(facts)["math"].ref
-    assert facts.backlogs[ref].total == 0
+    assert not any(backlog.total for backlog in facts.backlogs.values())
     assert is_true(scene, scene.agent, "Ready")
 
 

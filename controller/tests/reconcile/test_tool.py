@@ -12,6 +12,7 @@ from runtime.contract.value import ObjectName
 NAME = ObjectName(namespace="team", name="add")
 FUNCTIONS = EntryRef("team_default_catalogue", "functions.team.add")
 ADD = FunctionSpec(name="add", description="Adds.", input_schema={"type": "object"})
+SUB = FunctionSpec(name="sub", description="Subtracts.", input_schema={"type": "object"})
 
 
 def config_of(scene: Scene) -> ToolConfig:
@@ -224,3 +225,47 @@ async def test_a_tool_with_calls_waits_for_them(scene: Scene) -> None:
     scene.queue.messages["team_default_CALLS"] = []
     await scene.rest(tool)
     assert tool not in scene.cluster.objects
+
+
+async def test_functions_that_change_behind_the_spec_are_told_until_it_accepts_them(
+    scene: Scene,
+) -> None:
+    stack, tool, agent = await running(scene)
+    discovers(scene, ADD)
+    await scene.rest(stack, tool, agent)
+    scene.outside.cluster.events.clear()
+
+    discovers(scene, SUB)
+    await scene.rest(tool, agent)
+
+    status = scene.cluster.objects[tool]["status"]
+    reason, message = told(scene, tool, "SchemaDrifted")[1:]
+    assert reason == "BreakingChange"
+    assert "add was removed; sub is new" in message
+    assert message.endswith(f"set spec.schemaDigest to {status['schemaDigest']}")
+    events = [one for one in scene.cluster.events if one.about == tool]
+    assert [(one.type, one.reason, one.message) for one in events] == [("Warning", reason, message)]
+    assert is_true(scene, tool, "Ready")
+    assert is_true(scene, agent, "Ready")
+    revision = config_of(scene).revision
+
+    scene.cluster.put(samples.tool(schemaDigest=status["schemaDigest"]))
+    await scene.rest(tool)
+
+    conditions = scene.cluster.objects[tool]["status"]["conditions"]
+    assert "SchemaDrifted" not in {one["type"] for one in conditions}
+    assert config_of(scene).revision == revision  # nothing rolls out
+
+
+async def test_new_code_with_other_arguments_is_a_drift(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    discovers(scene, ADD)
+    await scene.rest(tool)
+
+    scene.cluster.config_maps["team", "arithmetic"] = {"arithmetic.py": "def add(a, b): return 0"}
+    await scene.rest(tool)
+    arguments = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    discovers(scene, ADD.model_copy(update={"input_schema": arguments}))
+    await scene.rest(tool)
+
+    assert told(scene, tool, "SchemaDrifted")[1] == "CompatibleChange"

@@ -10,7 +10,7 @@ from runtime.adapters.langgraph_resume import takes_steps
 from runtime.adapters.langgraph_saver import Serializer
 from runtime.adapters.port import AgentFailure
 from runtime.tests.adapters.resuming import Made, Scene, scene
-from runtime.tests.agents import ON_A_MODEL, Config, answer, asking, steps_of
+from runtime.tests.agents import ON_A_MODEL, Config, answer, asking, of_revision, steps_of
 from runtime.tools.numbering import Numbering
 
 __all__ = ["scene"]  # a fixture
@@ -267,6 +267,31 @@ async def test_a_graph_that_was_changed_meanwhile_begins_anew(
     assert answer(await after.run()) == "c"
     assert after.done == ["a", "c"]
     assert "other nodes or channels" in caplog.records[0].__dict__["error"]
+
+
+@pytest.mark.parametrize(
+    ("revisions", "done", "said"),
+    [
+        pytest.param(("one", "one"), ["a", "b"], [], id="the same"),
+        pytest.param(("one", "two"), ["a", "a", "b"], ["it is of other code"], id="another"),
+        pytest.param((None, "one"), ["a", "a", "b"], ["it is of other code"], id="not known"),
+    ],
+)
+async def test_other_code_with_the_same_nodes_begins_anew(
+    scene: Made,
+    caplog: pytest.LogCaptureFixture,
+    revisions: tuple[str | None, str],
+    done: list[str],
+    said: list[str],
+) -> None:
+    place = scene("graph = line('a', 'b')")
+    before, after = (of_revision(place.config, revision) for revision in revisions)
+    place.config = before
+    await place.cut("b")
+    place.config = after
+    assert answer(await place.run()) == "b"
+    assert place.done == done
+    assert [record.__dict__["error"] for record in caplog.records] == said
 
 
 async def test_a_users_own_saver_stays_the_only_one(scene: Made) -> None:

@@ -160,6 +160,24 @@ def test_what_makes_another_agent(change: dict[str, Any], same: bool) -> None:
     assert made_of(CONFIG, ()) != made_of(CONFIG, (SPEC,)) != made_of(CONFIG, (SPEC,), "more")
 
 
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        pytest.param({"path": "/elsewhere"}, True, id="place"),
+        pytest.param({"revision": "two"}, False, id="revision"),
+        pytest.param({"revision": None}, False, id="nobody knows"),
+        pytest.param({"entrypoint": "a:c"}, False, id="entrypoint"),
+    ],
+)
+def test_what_makes_other_code(change: dict[str, Any], same: bool) -> None:
+    module = Module(entrypoint="a:b", path="/here", revision="one")
+    one, other = (
+        CONFIG.model_copy(update={"declarative": None, "module": found})
+        for found in (module, module.model_copy(update=change))
+    )
+    assert (made_of(other, (SPEC,)) == made_of(one, (SPEC,))) is same
+
+
 def test_questions_differ_by_all_that_is_asked() -> None:
     asked = {question("m", "hi"), question("m", "ho"), question("n", "hi"), question("m", ["hi"])}
     assert len(asked) == 4

@@ -1,12 +1,16 @@
 """From a configuration to an adapter, and to a sentence when there is none."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from runtime.adapters import registry
 from runtime.adapters.port import BadAgent
 from runtime.adapters.registry import build, default_environment
-from runtime.contract.agent_config import Framework
-from runtime.tests.agents import Config, answer, asking, steps_of
+from runtime.contract.agent_config import Execution, Framework
+from runtime.tests.agents import SPEC, Config, answer, asking, function, steps_of
+from runtime.worker.slots import Places
 
 GRAPH = """
     from langgraph.graph import START, MessagesState, StateGraph
@@ -14,6 +18,21 @@ GRAPH = """
     graph = StateGraph(MessagesState)
     graph.add_node("node", lambda state: {"messages": [("ai", "I am a graph.")]})
     graph.add_edge(START, "node")
+"""
+
+BLOCKING = """
+    from langgraph.graph import START, MessagesState, StateGraph
+
+    def graph(context):
+        (add,) = context.tools
+
+        def ask(state):
+            return {"messages": [("ai", str(add.invoke({"a": 12, "b": 30})))]}
+
+        made = StateGraph(MessagesState)
+        made.add_node(ask)
+        made.add_edge(START, "ask")
+        return made
 """
 
 
@@ -27,6 +46,23 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_framework_has_an_adapter(config: Config) -> None:
     steps = await steps_of(await build(config(GRAPH), ()), asking())
     assert answer(steps) == "I am a graph."
+
+
+async def test_all_runs_that_a_worker_may_hold_can_wait_in_code_that_blocks(config: Config) -> None:
+    """Each for another agent; with fewer threads, what they wait for would get none to run in."""
+    runs = Places.with_own(1).most
+    together = asyncio.Barrier(runs)
+
+    async def add(arguments: dict[str, Any]) -> str:
+        await together.wait()
+        return str(arguments["a"] + arguments["b"])
+
+    made = config(BLOCKING, execution=Execution(concurrency=1))
+    adapter = await build(made, (SPEC,))
+    ended = await asyncio.gather(
+        *(steps_of(adapter, asking("12 + 30?", function(add))) for _ in range(runs))
+    )
+    assert [answer(steps) for steps in ended] == ["42"] * runs
 
 
 async def test_a_framework_without_an_adapter_is_told(

@@ -40,21 +40,22 @@ def test_a_run_without_an_end_starts_again(attempt: int, state: RunState) -> Non
 
 
 @pytest.mark.parametrize(
-    ("parked_attempt", "state", "message", "decision"),
+    ("resumptions", "state", "message", "decision"),
     [
-        pytest.param(1, RunState.PARKED, 0, Outdated(), id="its ack was lost when it was parked"),
+        pytest.param(0, RunState.PARKED, 0, Outdated(), id="its ack was lost when it was parked"),
         pytest.param(1, RunState.QUEUED, 0, Outdated(), id="it goes on by a newer message"),
         pytest.param(1, RunState.RUNNING, 0, Outdated(), id="it went on by a newer message"),
         pytest.param(1, RunState.QUEUED, 1, Start(), id="the newer message"),
-        pytest.param(2, RunState.PARKED, 1, Outdated(), id="parked once more"),
+        pytest.param(1, RunState.PARKED, 1, Outdated(), id="parked once more"),
+        pytest.param(2, RunState.QUEUED, 1, Outdated(), id="queued again by one that is newer yet"),
     ],
 )
 @pytest.mark.fault(9)
 def test_a_message_from_before_a_run_was_parked_begins_nothing(
-    parked_attempt: int, state: RunState, message: int, decision: object
+    resumptions: int, state: RunState, message: int, decision: object
 ) -> None:
-    parked = record(attempt=parked_attempt, parked_attempt=parked_attempt, state=state)
-    assert before(parked, Retry(), 50, parked_attempt=message) == decision
+    parked = record(attempt=1, parked_attempt=1, resumptions=resumptions, state=state)
+    assert before(parked, Retry(), 50, resumption=message) == decision
 
 
 def test_a_cancelled_run_does_not_start() -> None:

@@ -45,11 +45,12 @@ from runtime.tools.port import Agreement, Announce, ToolFunction
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed
-from runtime.worker.slots import MOST_LENT, Slots
+from runtime.worker.slots import MOST_LENT, Places
 
 STACK = ObjectName(namespace="ns", name="stack")
 MATH = ObjectName(namespace="ns", name="math")
 WRITER = ObjectName(namespace="ns", name="writer")
+EDITOR = ObjectName(namespace="ns", name="editor")
 type Script = Callable[[Run], AsyncIterator[Step]]
 
 
@@ -109,7 +110,7 @@ class Place:
             runs=self.runs,
             checkpoints=Checkpoints(self.link.store(Bucket.CHECKPOINTS)),
             outbox=self.link.outbox,
-            slots=Slots(1),
+            places=Places.with_own(1),
         )
 
     async def accept(
@@ -193,7 +194,7 @@ async def test_a_stale_attempt_writes_no_result() -> None:
         yield Answer("ours")
 
     place.adapter.script = overtaken
-    worker = Worker(place.inbox, place.handler)
+    worker = Worker([place.inbox], place.handler)
     working = asyncio.create_task(worker.run())
     while (await place.record(task)).state is not RunState.COMPLETED:
         await asyncio.sleep(0)
@@ -461,7 +462,8 @@ async def test_a_first_delivery_never_takes_over_from_whom_a_later_one_went_to()
 
 async def test_full_of_runs_that_wait_a_worker_takes_those_that_are_waited_for() -> None:
     place = Place(waits)
-    begun = [await place.accept() for _ in range(1 + MOST_LENT)]
+    asked = Asked(call="k", task="t", worker="w", chain=(WRITER,), deadline=time.time() + 60)
+    begun = [await place.accept(asked=asked) for _ in range(1 + MOST_LENT + 1)]
     handling = [
         asyncio.create_task(place.handler.handle(await place.delivery())) for _ in range(len(begun))
     ]
@@ -469,11 +471,12 @@ async def test_full_of_runs_that_wait_a_worker_takes_those_that_are_waited_for()
         await under_way(place, task)
     place.adapter.script = answer
 
-    await place.accept()
-    assert await place.handler.handle(await place.delivery()) == Later(1)
-    asked = Asked(call="k", task="t", worker="w", chain=(WRITER,), deadline=time.time() + 60)
     await place.accept(asked=asked)
+    assert await place.handler.handle(await place.delivery()) == Later(1)
+    await place.accept(asked=asked.model_copy(update={"chain": (WRITER, EDITOR)}))
     assert await place.handler.handle(await place.delivery()) == Done()
+    await place.accept()
+    assert await place.handler.handle(await place.delivery()) == Done(), "a client waits for none"
 
     for task in begun:
         place.handler.cancel(task.id)
@@ -537,7 +540,7 @@ async def test_a_run_past_its_deadline_ends_timed_out() -> None:
 async def test_a_draining_worker_hands_back_what_does_not_end_in_time() -> None:
     place = Place(waits)
     task = await place.accept()
-    worker = Worker(place.inbox, place.handler)
+    worker = Worker([place.inbox], place.handler)
     working = asyncio.create_task(worker.run())
     await under_way(place, task)
 

@@ -11,7 +11,7 @@ from runtime.adapters.port import Answer, Run, Step, Text
 from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
 from runtime.contract.approval import Verdict
 from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
-from runtime.contract.runs import PARKED_ATTEMPT, RunState
+from runtime.contract.runs import RESUMPTION, RunState
 from runtime.contract.subjects import Bucket, run_key
 from runtime.state.checkpoints import Checkpoints
 from runtime.tests.agent.test_handler import MATH, Place
@@ -66,19 +66,20 @@ def place_of(script: Any = calling, **config: Any) -> Place:
     return place
 
 
-async def decided(place: Place, task: Task, *verdicts: Verdict) -> None:
-    """What the server and the dispatcher do, up to the message."""
+async def decided(place: Place, task: Task, *verdicts: Verdict, stood: float = 0) -> None:
+    """What the server and the dispatcher do, up to the message; `stood` seconds later."""
     held = await place.runs.get(MATH, task.id)
     assert held is not None
     record = held.record
-    for number, verdict in enumerate(verdicts):
+    still = [number for number, one in enumerate(record.approvals) if one.is_open]
+    for number, verdict in zip(still, verdicts, strict=True):
         record = record.deciding(number, verdict, by="ann", reason=None, now=time.time())
-    resumed = record.resuming(time.time())
+    resumed = record.resuming(time.time() + stood)
     await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), resumed.encode())
     await place.link.outbox.publish(
         place.queue.subjects.tasks(MATH),
         resumed.task.encode(),
-        headers={PARKED_ATTEMPT: str(resumed.parked_attempt)},
+        headers={RESUMPTION: str(resumed.resumptions)},
     )
 
 
@@ -107,6 +108,36 @@ async def test_it_goes_on_with_what_was_decided() -> None:
         (Verdict.APPROVED, "ann"),
         (Verdict.DENIED, "ann"),
     ]
+
+
+async def test_a_run_waits_for_people_for_a_bounded_time_over_all_its_calls() -> None:
+    async def one_after_the_other(run: Run) -> AsyncIterator[Step]:
+        (add,) = run.tools
+        said = []
+        for key in ("c1", "c2", "c3"):
+            try:
+                said.append(await add.call({"key": key}))
+            except ToolFailure as failure:
+                said.append(str(failure))
+        yield Answer("; ".join(said))
+
+    place = place_of(one_after_the_other, task_seconds=50)
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    asked = (await place.record(task)).approvals
+    assert 45 < asked[0].expires - time.time() <= 50
+
+    await decided(place, task, Verdict.APPROVED, stood=30)
+    await place.handler.handle(await place.delivery())
+    asked = (await place.record(task)).approvals
+    assert 15 < asked[1].expires - time.time() <= 20
+
+    await decided(place, task, Verdict.APPROVED, stood=60)
+    await place.handler.handle(await place.delivery())
+    record = await place.record(task)
+    assert record.task.deadline - task.deadline == pytest.approx(50, abs=1)
+    assert (record.text or "").startswith("did c1; did c2; add needs the approval of a person")
+    assert len(record.approvals) == 2
 
 
 @pytest.mark.fault(9)
@@ -144,7 +175,7 @@ async def test_who_cancels_at_that_moment_is_heard() -> None:
 async def test_calls_that_the_queue_does_not_take_end_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def too_large(*_: object) -> None:
+    async def too_large(*_: object, **__: object) -> None:
         raise PayloadTooLarge("it has 2 MiB")
 
     place = place_of()
@@ -153,7 +184,7 @@ async def test_calls_that_the_queue_does_not_take_end_the_run(
     assert await place.handler.handle(await place.delivery()) == Done()
     record = await place.record(task)
     assert record.reason is FailureReason.RESULT_TOO_LARGE
-    assert record.message == "the calls that need a person are larger than the queue takes"
+    assert (record.message or "").startswith("the run cannot wait for a person: its record")
 
 
 async def test_a_worker_that_stops_at_that_moment_hands_the_run_back() -> None:
@@ -195,6 +226,43 @@ async def test_whatever_follows_a_crash_a_parked_run_goes_on_where_it_was(
     await decided(place, task, Verdict.APPROVED, Verdict.APPROVED)
     await place.handler.handle(await place.delivery())
     assert (await place.record(task)).text == "so far"
+
+
+@pytest.mark.parametrize("on_crash", OnCrash)
+async def test_a_worker_that_stops_after_an_approval_leaves_what_the_approval_was_for(
+    on_crash: OnCrash,
+) -> None:
+    """Else the next attempt would ask the model again, and the person about what that says."""
+    going_on = asyncio.Event()
+
+    async def kept(run: Run) -> AsyncIterator[Step]:
+        assert run.checkpoint is not None
+        found = await run.checkpoint.load()
+        match run.attempt, found:
+            case 1, None:
+                await run.checkpoint.save(b"so far")
+                async for step in calling(run):
+                    yield step
+            case 2, _:
+                going_on.set()
+                await asyncio.Future()
+            case _:
+                yield Answer(repr(found))
+
+    place = place_of(kept, retry=Retry(on_crash=on_crash))
+    task = await place.accept()
+    await place.handler.handle(await place.delivery())
+    await decided(place, task, Verdict.APPROVED, Verdict.APPROVED)
+    delivery = await place.delivery()
+    handling = asyncio.create_task(place.handler.handle(delivery))
+    await asyncio.wait_for(going_on.wait(), 5)
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    await delivery.nak()
+    assert await place.handler.handle(await place.delivery(2)) == Done()
+    record = await place.record(task)
+    assert (record.attempt, record.spent, record.text) == (3, 1, "b'so far'")
 
 
 async def test_after_a_crash_an_agent_that_does_not_resume_begins_anew_here_too() -> None:

@@ -53,6 +53,14 @@ async def test_the_next_attempt_finds_what_was_kept_and_its_end_takes_it_away() 
     assert await kept(place) is None
 
 
+async def test_a_worker_that_was_lost_after_it_wrote_the_end_leaves_nothing() -> None:
+    place = Place(going_on, retry=RESUMING)
+    task = await place.accept(state=RunState.COMPLETED, attempt=1, text="5")
+    await place.handler.checkpoints.of(MATH, task.id, 1).save(b"so far")
+    assert await place.handler.handle(await place.delivery(2)) == Done()
+    assert await kept(place) is None
+
+
 async def test_a_run_that_fails_leaves_nothing() -> None:
     async def failing(run: Run) -> AsyncIterator[Step]:
         assert run.checkpoint is not None

@@ -1,12 +1,14 @@
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.server import Server, running_server
+from runtime.tests.amf.wire import TAP, Tapped, taken
 from runtime.tests.nats import running_stack
 
 
@@ -15,6 +17,27 @@ def silent_model() -> Iterator[str]:
     """The URL of a model that takes connections and never answers: a server starts without it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tapped]:
+    """All that servers of this session stream."""
+    file: Path = tmp_path_factory.mktemp("tapped") / "events"
+    found = Tapped(file)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(TAP, str(file))
+        yield found
+    found.check()
+
+
+@pytest.fixture(autouse=True)
+def every_event_is_one_that_clients_know(
+    tapped: Tapped, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Whatever a test streams, in its own process or from a server, is checked in its end."""
+    with taken(monkeypatch):
+        yield
+    tapped.check()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

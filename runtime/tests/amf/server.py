@@ -23,6 +23,8 @@ START_SECONDS = 100
 SERVE = """
 from runtime.amf.serve import serve
 from runtime.settings import Settings
+from runtime.tests.amf.wire import tap
+tap()
 serve(Settings.of())
 """
 

@@ -1,12 +1,10 @@
 """What clients read of a run, whole and as it comes."""
 
-import typing
 from typing import Any
 
 import pytest
 from llama_stack_api import OpenAIResponseObject  # type: ignore[import-untyped]  # no py.typed
-from openai.types.responses import ResponseStreamEvent
-from pydantic import BaseModel
+from pydantic import ValidationError
 
 from runtime.amf.answer import Answer, code_of
 from runtime.amf.reply import response_object
@@ -38,12 +36,9 @@ from runtime.tests.amf.events import (
     started,
     used,
 )
+from runtime.tests.amf.wire import check
 
 NOW = 1_700_000_100.5
-SHAPES: dict[str, type[BaseModel]] = {
-    typing.get_args(shape.model_fields["type"].annotation)[0]: shape
-    for shape in typing.get_args(typing.get_args(ResponseStreamEvent)[0])
-}
 
 
 def record() -> RunRecord:
@@ -259,15 +254,22 @@ def test_calls_side_by_side_keep_their_places() -> None:
         ),
     ],
 )
-def test_every_event_is_one_that_the_openai_package_knows(events: list[Event]) -> None:
+def test_every_event_is_one_that_clients_know(events: list[Event]) -> None:
     frames, answer = told(events)
 
     for frame in frames:
-        # Its list of codes is closed; ours tell why an agent failed.
-        if (response := frame.get("response")) and response["error"]:
-            response["error"]["code"] = "server_error"
-        SHAPES[frame["type"]].model_validate(frame, strict=True)
+        check(frame)
     assert OpenAIResponseObject.model_validate(answer.response).output
+
+
+@pytest.mark.parametrize("field", ["response_id", "item_id", "output_index", "sequence_number"])
+def test_an_event_that_lacks_a_field_is_none_that_clients_know(field: str) -> None:
+    frames, _ = told(attempts([started(), said("a"), completed("a")]))
+    (part,) = [one for one in frames if one["type"] == "response.content_part.added"]
+    check(part)
+
+    with pytest.raises(ValidationError, match=field):
+        check({name: value for name, value in part.items() if name != field})
 
 
 def test_pieces_that_come_together_go_out_together() -> None:

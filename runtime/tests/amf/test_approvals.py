@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from openai.types.responses import Response
 
+from controller.local.decide import Word, decide
 from runtime.contract.approval import Approval, Verdict
 from runtime.contract.messages import Outcome
 from runtime.contract.subjects import Bucket
@@ -135,6 +136,22 @@ async def test_a_person_approves_with_the_openai_package(people: Server) -> None
     assert len(actor.seen) == 2
     (decided,) = (await record(people, actor)).approvals
     assert (decided.verdict, decided.by) == (Verdict.APPROVED, "anonymous")
+
+
+@pytest.mark.parametrize("by", ["response", "approval"])
+async def test_the_command_finds_what_was_not_to_be_stored_while_it_waits(
+    people: Server, by: str
+) -> None:
+    shown: list[str] = []
+    async with agent(people, adding()) as (model, _), openai_client(people) as client:
+        asked = await client.responses.create(model=model, input="2+3?", store=False)
+        (request,) = requests(asked)
+        name = asked.id if by == "response" else request.id
+        await decide(Word(id=name, approve=True, url=people.url), shown.append)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(asked.id)
+
+    assert "".join(shown).endswith("Done.\n")
 
 
 async def test_a_person_approves_with_the_llama_stack_client(people: Server) -> None:

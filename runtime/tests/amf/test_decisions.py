@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from llama_stack_api import CreateResponseRequest  # type: ignore[import-untyped]  # no py.typed
 
-from runtime.amf.decisions import MOST_REASON, Decision, decided, decides, decisions
+from runtime.amf.decisions import Decision, decided, decides, decisions
 from runtime.amf.desk import Desk
 from runtime.amf.errors import ApiError, BadRequest, Conflict, NotFound
 from runtime.contract.agent_config import Queue, StackConfig
-from runtime.contract.approval import Approval, Verdict
+from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket, run_key

@@ -14,6 +14,7 @@ from runtime.tests.amf.clients import agent, openai_client, random_words, stack_
 from runtime.tests.amf.events import called, completed, failed, returned, said, started
 from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server
+from runtime.tests.amf.wire import Tapped
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -57,6 +58,19 @@ async def test_an_agent_streams_to_the_openai_client(server: Server) -> None:
     last = events[-1]
     assert last.type == "response.completed"
     assert last.response.output_text == words
+
+
+async def test_each_event_of_a_server_comes_before_its_check(
+    server: Server, tapped: Tapped
+) -> None:
+    """What every other test relies on that streams: see `wire.py`."""
+    tapped.check()
+    async with agent(server, with_a_tool) as (model, _), openai_client(server) as client:
+        stream = await client.responses.create(model=model, input="2+3?", stream=True)
+        kinds = [event.type async for event in stream]
+
+    assert tapped.check() == kinds
+    assert "response.mcp_call_arguments.done" in kinds
 
 
 async def test_the_stream_helper_of_the_openai_client_takes_it(server: Server) -> None:

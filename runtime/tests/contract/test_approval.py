@@ -38,6 +38,16 @@ def test_an_attempt_that_parks_its_run_does_not_count_and_holds_no_worker() -> N
     assert not parked.is_resumed
 
 
+def test_a_run_goes_on_until_an_attempt_since_it_was_parked_counts() -> None:
+    lost = running(attempt=3, returned=1)
+    assert lost.goes_on is False
+    begun = lost.parking((approval(),), now=30).resuming(75).beginning("w2", 76)
+    handed_back = begun.model_copy(update={"returned": begun.returned + 1})
+    again = handed_back.beginning("w3", 77)
+    assert (begun.goes_on, again.goes_on) == (True, True)
+    assert again.beginning("w4", 78).goes_on is False
+
+
 def test_a_second_parking_keeps_what_was_decided_before() -> None:
     decided = approval(verdict=Verdict.APPROVED, by="ann")
     parked = running(attempt=2, approvals=(decided,)).parking((approval("c2"),), now=30)
@@ -86,6 +96,31 @@ def test_the_clock_of_a_run_stands_still_while_it_is_parked() -> None:
     resumed = running().parking((approval(),), now=30).resuming(75)
     assert (resumed.state, resumed.task.deadline, resumed.resumed) == (RunState.QUEUED, 145, 75)
     assert resumed.is_resumed
+    assert [resumed.takes(number) for number in (0, 1, 2)] == [False, True, False]
     begun = resumed.beginning("w2", 76)
     assert (begun.attempt, begun.is_resumed) == (2, False)
     assert begun.model_copy(update={"state": RunState.QUEUED}).is_resumed is False
+
+
+def test_a_run_that_is_queued_once_more_takes_the_last_message_and_its_clock_goes_on() -> None:
+    resumed = running().parking((approval(),), now=30).resuming(75)
+    again = resumed.resuming(90)
+    assert (again.task.deadline, again.resumed, again.is_resumed) == (145, 90, True)
+    assert [again.takes(number) for number in (1, 2)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("stands_until", "resumed", "stood"),
+    [
+        pytest.param(None, 75, 45, id="without a bound"),
+        pytest.param(80, 75, 45, id="before its bound"),
+        pytest.param(60, 75, 30, id="nobody was there to resume it at its bound"),
+        pytest.param(20, 75, 0, id="past its bound when it was parked"),
+    ],
+)
+def test_the_clock_stands_still_up_to_a_bound_and_how_long_is_counted(
+    stands_until: float | None, resumed: float, stood: float
+) -> None:
+    parked = running(waited=7).parking((approval(),), now=30, stands_until=stands_until)
+    again = parked.resuming(resumed)
+    assert (again.task.deadline, again.waited) == (100 + stood, 7 + stood)

@@ -7,7 +7,9 @@ from runtime.contract.subjects import (
     StackSubjects,
     Stream,
     ask_key,
+    asked_durable,
     durable,
+    durable_owner,
     effect_key,
     inbox,
     keys_of,
@@ -31,6 +33,7 @@ MATH, ADD = name("a", "math"), name("b", "add")
         (SUBJECTS.stream(Stream.TASKS), "ns_stack_TASKS"),
         (SUBJECTS.bucket(Bucket.RUNS), "ns_stack_runs"),
         (SUBJECTS.tasks(MATH), "k8gentai.ns.stack.tasks.a.math"),
+        (SUBJECTS.asked(MATH), "k8gentai.ns.stack.asked.a.math"),
         (SUBJECTS.calls(ADD, MATH), "k8gentai.ns.stack.calls.b.add.a.math"),
         (SUBJECTS.calls_of(ADD), "k8gentai.ns.stack.calls.b.add.>"),
         (SUBJECTS.events(MATH, "o", "t"), "k8gentai.ns.stack.events.a.math.o.t"),
@@ -58,10 +61,42 @@ def test_a_recreated_object_gets_another_durable() -> None:
     assert durable("math", "a", "uid-1") != durable("math", "a", "uid-2")
 
 
+def test_an_agent_has_a_second_durable_that_no_object_can_have() -> None:
+    first = durable("math-2", "a", "uid")
+    second = asked_durable(first)
+    assert second == f"{first}_asked"
+    assert durable_owner(first) == durable_owner(second) == "math-2"
+    with pytest.raises(ValueError, match="no DNS label"):
+        asked_durable(second)
+
+
+@pytest.mark.parametrize(
+    ("stream", "subject"),
+    [
+        (Stream.TASKS, SUBJECTS.tasks(MATH)),
+        (Stream.TASKS, SUBJECTS.asked(MATH)),
+        (Stream.CALLS, SUBJECTS.calls(MATH, ADD)),
+        (Stream.CALLS, SUBJECTS.asks(MATH, ADD)),
+    ],
+)
+def test_every_message_of_a_work_queue_is_somebodys(stream: Stream, subject: str) -> None:
+    assert SUBJECTS.owner(stream, subject) == MATH
+
+
+@pytest.mark.parametrize(
+    ("stream", "subject"),
+    [(Stream.CALLS, SUBJECTS.asked(MATH)), (Stream.EVENTS, SUBJECTS.events(MATH, "o", "t"))],
+)
+def test_what_is_in_no_work_queue_is_nobodys(stream: Stream, subject: str) -> None:
+    with pytest.raises(ValueError, match="is no subject of"):
+        SUBJECTS.owner(stream, subject)
+
+
 @pytest.mark.fault(37)
 def test_agents_of_one_name_in_two_namespaces_share_nothing() -> None:
     other = name("c", "math")
     assert SUBJECTS.tasks(MATH) != SUBJECTS.tasks(other)
+    assert SUBJECTS.asked(MATH) != SUBJECTS.asked(other)
     assert durable("math", "a", "u") != durable("math", "c", "u")
     assert inbox(MATH) != inbox(other)
     assert run_key(MATH, "t") != run_key(other, "t")

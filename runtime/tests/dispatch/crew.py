@@ -25,7 +25,7 @@ from runtime.contract.agent_config import (
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import Bucket, agent_entry, keys_of, run_key
+from runtime.contract.subjects import Bucket, Stream, agent_entry, keys_of, run_key
 from runtime.contract.trust_config import Role as WorkloadRole
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
@@ -69,10 +69,13 @@ class Crew:
         asks: Sequence[str] = (),
         framework: Framework = Framework.LANGGRAPH,
         source: str | None = None,
+        max_ack_pending: int = 1000,
     ) -> None:
         """An agent with one place, from instructions or of a module with this source."""
         others = [self.named(other) for other in asks]
-        workload = await self.nats.agent(name, ack_wait=ACK_WAIT, asks=others)
+        workload = await self.nats.agent(
+            name, ack_wait=ACK_WAIT, asks=others, max_ack_pending=max_ack_pending
+        )
         users = f"users_{name}_{next(COUNT)}"  # a process imports a name once
         if source is not None:
             (self.folder / f"{users}.py").write_text(textwrap.dedent(source))
@@ -194,6 +197,13 @@ class Crew:
                 return found
             found.append(RunRecord.decode(entry.value))
         raise AssertionError("a watch has no end")
+
+    async def deliveries(self, name: str) -> int:
+        """How often tasks of clients for an agent were delivered, whatever came of it."""
+        async with self.nats.connect_as(OPERATOR_WORKLOAD) as client:
+            stream, durable = self.nats.subjects.stream(Stream.TASKS), self.configs[name].durable
+            info = await client.jetstream().consumer_info(stream, durable)
+        return int(info.delivered.consumer_seq)
 
     async def _record(self, task: Task) -> RunRecord:
         held = await Runs(self.server.store(Bucket.RUNS)).get(task.agent, task.id)

@@ -32,6 +32,7 @@ from runtime.contract.subjects import (
     Stream,
     agent_entry,
     ask_key,
+    asked_durable,
     effect_key,
     run_key,
 )
@@ -73,8 +74,10 @@ class Scene:
         effects the ledger, with the rights of the Tool.
         catalogue  with the rights of the operator.
         read    everything that a stream holds.
-        tasks   starts pulling the tasks of the Agent; `calls` the calls of the Tool.
+        tasks   starts pulling the tasks of the Agent; `asked` those that other agents have asked
+                for, `calls` the calls of the Tool.
         ports   what a dispatcher is given: a new link of its own for each.
+        limit   lets the queue of tasks hold so many messages and no more.
         nats    the real queue, if it is one, and the workloads there: Agent and dispatcher.
     """
 
@@ -84,8 +87,10 @@ class Scene:
     catalogue: Store
     read: Read
     tasks: Pull
+    asked: Pull
     calls: Pull
     ports: Callable[[], contextlib.AbstractAsyncContextManager[Ports]]
+    limit: Callable[[int], Awaitable[None]]
     nats: RunningStack | None = None
     workloads: tuple[Workload, ...] = ()
     runs: Runs = field(init=False)
@@ -325,6 +330,7 @@ async def memory_scene() -> AsyncIterator[Scene]:
     queue = MemoryQueue(STACK)
     link = queue.link()
     queue.add_durable(Stream.TASKS, "math-1", SUBJECTS.tasks(MATH), max_deliver=MAX_DELIVER)
+    queue.add_durable(Stream.TASKS, "math-1_asked", SUBJECTS.asked(MATH), max_deliver=MAX_DELIVER)
     queue.add_durable(Stream.CALLS, "add-1", SUBJECTS.calls_of(ADD), max_deliver=MAX_DELIVER)
     queue.add_durable(Stream.ADVISORIES, DISPATCHER_DURABLE, ">")
     queue.add_durable(
@@ -345,6 +351,9 @@ async def memory_scene() -> AsyncIterator[Scene]:
         advisories = puller(Stream.ADVISORIES, DISPATCHER_DURABLE)
         yield Ports.of(link, advisories, puller(Stream.CALLS, DISPATCHER_DURABLE))
 
+    async def limit(messages: int) -> None:
+        queue._max_messages = messages
+
     yield Scene(
         link=link,
         caller=link,
@@ -352,8 +361,10 @@ async def memory_scene() -> AsyncIterator[Scene]:
         catalogue=link.store(Bucket.CATALOGUE),
         read=read,
         tasks=puller(Stream.TASKS, "math-1"),
+        asked=puller(Stream.TASKS, "math-1_asked"),
         calls=puller(Stream.CALLS, "add-1"),
         ports=ports,
+        limit=limit,
     )
 
 
@@ -375,13 +386,13 @@ async def nats_scene(
         async def read(stream: Stream) -> list[Stored]:
             return await _everything(operator, stream)
 
-        def puller(workload: Workload, stream: Stream) -> Pull:
+        def puller(workload: Workload, stream: Stream, durable: str | None = None) -> Pull:
             async def pull() -> Inbox:
                 link = await stack.enter_async_context(nats.link_as(workload))
                 queue = nats.queue(workload)
                 keeper = stack.enter_context(Keeper(queue, prove(queue), ack_wait_seconds=1))
-                durable = workload.durable or DISPATCHER_DURABLE
-                return await link.inbox(keeper, stream, durable, slots=8, hold_seconds=60)
+                name = durable or workload.durable or DISPATCHER_DURABLE
+                return await link.inbox(keeper, stream, name, slots=8, hold_seconds=60)
 
             return pull
 
@@ -391,6 +402,10 @@ async def nats_scene(
                 advisories = puller(dispatcher, Stream.ADVISORIES)
                 yield Ports.of(link, advisories, puller(dispatcher, Stream.CALLS))
 
+        async def limit(messages: int) -> None:
+            config = (await operator.jsm().stream_info(SUBJECTS.stream(Stream.TASKS))).config
+            await operator.jsm().update_stream(config, max_msgs=messages)
+
         yield Scene(
             link=await stack.enter_async_context(nats.link_as(server)),
             caller=await stack.enter_async_context(nats.link_as(math)),
@@ -398,8 +413,10 @@ async def nats_scene(
             catalogue=hands.store(Bucket.CATALOGUE),
             read=read,
             tasks=puller(math, Stream.TASKS),
+            asked=puller(math, Stream.TASKS, asked_durable(str(math.durable))),
             calls=puller(add, Stream.CALLS),
             ports=ports,
+            limit=limit,
             nats=nats,
             workloads=(math, dispatcher),
         )
@@ -423,6 +440,13 @@ def _durables(
 
     return [
         durable(Stream.TASKS, math.durable, SUBJECTS.tasks(MATH), ack_wait, max_deliver),
+        durable(
+            Stream.TASKS,
+            asked_durable(str(math.durable)),
+            SUBJECTS.asked(MATH),
+            ack_wait,
+            max_deliver,
+        ),
         durable(Stream.CALLS, add.durable, SUBJECTS.calls_of(ADD), ack_wait, max_deliver),
         durable(Stream.ADVISORIES, DISPATCHER_DURABLE, None, 2, -1),
     ]

@@ -259,7 +259,8 @@ async def test_a_late_second_message_publishes_no_second_task(scene: Scene) -> N
         update={"id": task_of(call.id), "agent": WRITER, "created": time.time() - 300}
     )
     await scene.accept(old)
-    await scene.link.outbox.publish(SUBJECTS.tasks(WRITER), old.encode())
+    async with scene.ports() as ports:
+        await ports.outbox.publish(SUBJECTS.asked(WRITER), old.encode())
     async with scene.dispatching():
         await scene.publish_ask(call)
         await asyncio.sleep(0.3)
@@ -293,7 +294,7 @@ class Crowded(FencedOutbox):
         msg_id: str | None = None,
         headers: Headers | None = None,
     ) -> Published:
-        if subject == SUBJECTS.tasks(WRITER) and self.refusals:
+        if subject == SUBJECTS.asked(WRITER) and self.refusals:
             self.refusals.pop()
             raise QueueFull("no room")
         return await self.outbox.publish(subject, data, msg_id=msg_id, headers=headers)

@@ -18,6 +18,7 @@ from runtime.tests.clients import close_clients
 from runtime.tests.dispatch.crew import Crew, crew
 from runtime.tests.dispatch.scene import STACK, until
 from runtime.tests.nats import running_stack
+from runtime.worker.slots import MOST_LENT
 
 __all__ = ["model_url"]  # a fixture
 
@@ -208,6 +209,33 @@ async def test_two_agents_with_one_place_each_that_ask_each_other_do_not_block(m
     assert [run.state for run in ended] == [RunState.COMPLETED] * len(asked)
     assert all("You said: rain" in str(run.text) for run in ended)
     assert await attempts(made) == {"planner": [1] * 8, "editor": [1] * 8}
+
+
+@pytest.mark.parametrize(
+    ("max_ack_pending", "most_lent"),
+    [
+        pytest.param(2, MOST_LENT, id="delivered and waiting"),
+        pytest.param(4, 1, id="handed back"),
+    ],
+)
+async def test_what_agents_have_asked_for_is_not_behind_what_clients_want(
+    made: Crew, monkeypatch: pytest.MonkeyPatch, max_ack_pending: int, most_lent: int
+) -> None:
+    """There is more of clients, in the queue first, than may be delivered without an end.
+
+    Behind it, in one queue, no agent got what it was asked for, and all ended at their deadlines.
+    """
+    monkeypatch.setattr("runtime.worker.slots.MOST_LENT", most_lent)
+    pairs = (("planner", "editor"), ("editor", "planner"))
+    for one, other in pairs:
+        await made.add(one, [other], max_ack_pending=max_ack_pending)
+    asked = [await made.ask(one, f'Ask {other} "rain"') for _ in range(8) for one, other in pairs]
+    await made.dispatcher()
+    async with made.working():
+        ended = await asyncio.gather(*map(made.ended, asked))
+    assert [run.state for run in ended] == [RunState.COMPLETED] * len(asked)
+    assert await attempts(made) == {"planner": [1] * 16, "editor": [1] * 16}
+    assert [await made.deliveries(name) for name, _ in pairs] == [8, 8]
 
 
 NAMES = ("planner", "editor", "writer", "painter", "singer", "dancer")

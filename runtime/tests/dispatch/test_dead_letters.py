@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from runtime.contract.approval import Approval
-from runtime.contract.messages import CallResult, Failed, FailureReason
+from runtime.contract.messages import CallResult, Failed, FailureReason, Task
 from runtime.contract.messages import Outcome as CallOutcome
 from runtime.contract.runs import RunState
 from runtime.contract.subjects import Stream, effect_key
@@ -56,6 +56,44 @@ async def test_a_task_delivered_too_often_ends_and_is_kept(scene: Scene) -> None
     assert (record.state, record.reason) == (RunState.FAILED, FailureReason.DEAD_LETTERED)
     assert isinstance(event, Failed)
     assert event.message == record.message
+
+
+async def test_a_task_of_an_agent_delivered_too_often_ends_and_is_kept(scene: Scene) -> None:
+    task = new_task()
+    await scene.runs.begin(await scene.accept(task), "w")
+    await publish_asked(scene, task)
+    await scene.exhaust(scene.asked)
+
+    async with scene.dispatching():
+        letter = await scene.letter()
+        record = await scene.ended(task)
+        await until_empty(scene, Stream.TASKS)
+
+    (stored,) = await scene.read(Stream.DEAD)
+    assert stored.subject == SUBJECTS.dead(Stream.TASKS, MATH)
+    assert (letter.subject, letter.data) == (SUBJECTS.asked(MATH), task.encode())
+    assert (record.state, record.reason) == (RunState.FAILED, FailureReason.DEAD_LETTERED)
+
+
+async def test_a_task_of_an_agent_that_its_worker_gave_up_is_kept(scene: Scene) -> None:
+    task = new_task()
+    await publish_asked(scene, task)
+    inbox = await scene.asked()
+    await terminate(inbox, GivenUp("gave up after 5 attempts"))
+    await inbox.stop()
+
+    async with scene.dispatching():
+        letter = await scene.letter()
+
+    (stored,) = await scene.read(Stream.DEAD)
+    assert stored.subject == SUBJECTS.dead(Stream.TASKS, MATH)
+    assert (letter.work, letter.subject) == (task.id, SUBJECTS.asked(MATH))
+
+
+async def publish_asked(scene: Scene, task: Task) -> None:
+    """What the dispatcher does with a task that an agent has asked for."""
+    async with scene.ports() as ports:
+        await ports.outbox.publish(SUBJECTS.asked(MATH), task.encode())
 
 
 @pytest.mark.fault(9)

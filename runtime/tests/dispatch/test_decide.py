@@ -112,6 +112,15 @@ def test_a_parked_run_waits_for_people_alone(
     assert due(run, now=900, cancelled_since=None, unwanted=unwanted) == outcome
 
 
+def test_who_timed_out_is_told_how_long_it_worked_and_not_how_long_it_waited_for_people() -> None:
+    """Its deadline has moved by the time for which it was parked."""
+    run = record(QUEUED, attempt=1).model_copy(update={"waited": DEADLINE - 60})
+    outcome = due(run, now=DEADLINE, cancelled_since=None)
+    assert isinstance(outcome, Write)
+    assert isinstance(outcome.end, Failed)
+    assert outcome.end.message == f"the task did not end within 60 s: {NOBODY}"
+
+
 @pytest.mark.parametrize(
     ("run", "now", "since", "outcome"),
     [

@@ -1,22 +1,27 @@
 """Parked runs in the hands of the dispatcher."""
 
+import asyncio
 import time
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, override
 
 import pytest
 
 from runtime.contract.approval import Approval, Verdict
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Cancelled, Message, Role, Task
-from runtime.contract.runs import PARKED_ATTEMPT, RunRecord, RunState
+from runtime.contract.runs import RESUMPTION, RunRecord, RunState
 from runtime.contract.subjects import Bucket, Stream, run_key
 from runtime.dispatch.decide import UNPUBLISHED_SECONDS
 from runtime.dispatch.ends import Ends
+from runtime.dispatch.fence import FencedOutbox
 from runtime.dispatch.lease import LeadershipLost
 from runtime.dispatch.parked import Parked
-from runtime.dispatch.turns import CROWDED_SECONDS, KNOWN_SECONDS
+from runtime.dispatch.supervision import Supervision
+from runtime.dispatch.turns import KNOWN_SECONDS
 from runtime.state.conversation_head import LAPSE_SECONDS, Waits
 from runtime.tests.dispatch.scene import MATH, USER, Scene, crash_after, new_task, until
+from runtime.transport.port import Headers, Published, QueueFull
 
 
 def approval(call: str = "c1", seconds: float = 60, verdict: Verdict | None = None) -> Approval:
@@ -43,9 +48,31 @@ async def decide(scene: Scene, task: Task, number: int, verdict: Verdict) -> Non
     await scene.link.store(Bucket.RUNS).update(key, record.encode(), held.revision)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusing(FencedOutbox):
+    """The queue as it is, which tells each time that it was full."""
+
+    refusals: asyncio.Semaphore
+
+    @override
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str | None = None,
+        headers: Headers | None = None,
+    ) -> Published:
+        try:
+            return await self.outbox.publish(subject, data, msg_id=msg_id, headers=headers)
+        except QueueFull:
+            self.refusals.release()
+            raise
+
+
 async def queued(scene: Scene) -> list[tuple[str, str | None]]:
     stored = await scene.read(Stream.TASKS)
-    return [(Task.decode(one.data).id, one.headers.get(PARKED_ATTEMPT)) for one in stored]
+    return [(Task.decode(one.data).id, one.headers.get(RESUMPTION)) for one in stored]
 
 
 async def test_a_run_goes_on_once_everything_is_decided_and_its_clock_stood_still(
@@ -130,20 +157,71 @@ async def test_a_leader_that_dies_while_it_resumes_leaves_one_message(
     assert await queued(scene) == [(task.id, "1")]
 
 
-@pytest.mark.parametrize("crowded", [True, False])
-async def test_no_copy_is_published_that_the_queue_might_not_know(
-    scene: Scene, *, crowded: bool
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_copy_that_the_queue_may_have_forgotten_is_good_no_longer(
+    scene: Scene, *, known: bool
 ) -> None:
-    """Long after, the task may well be among those that wait for the Agent."""
-    now, other = time.time(), new_task()
-    resumed: dict[str, Any] = {"state": RunState.QUEUED, "resumed": now - KNOWN_SECONDS - 1}
-    task = await park(scene, approval(verdict=Verdict.APPROVED), **resumed)
-    if crowded:
-        await scene.publish(other)
+    """Nobody knows whether the task was published; here it was."""
+    now = time.time()
+    resumed = now - (KNOWN_SECONDS / 2 if known else KNOWN_SECONDS + 1)
+    facts: dict[str, Any] = {"state": RunState.QUEUED, "resumed": resumed, "resumptions": 1}
+    task = await park(scene, approval(verdict=Verdict.APPROVED), **facts)
     async with scene.ports() as ports:
-        again = await Parked(ports, Ends(ports)).look(MATH, task.id, now)
-    assert again == (now + CROWDED_SECONDS if crowded else None)
-    assert await queued(scene) == [(other.id, None) if crowded else (task.id, "1")]
+        parked = Parked(ports, Ends(ports))
+        await parked._publish(await scene.held(task))
+        await scene.publish(new_task())
+        await parked.look(MATH, task.id, now)
+        record = (await scene.held(task)).record
+    copies = [number for one, number in await queued(scene) if one == task.id]
+    assert copies == (["1"] if known else ["1", "2"])
+    assert [record.takes(int(number or 0)) for number in copies] == (
+        [True] if known else [False, True]
+    )
+
+
+@pytest.mark.parametrize("known_seconds", [KNOWN_SECONDS, 0.3])
+async def test_a_run_goes_on_as_soon_as_a_full_queue_has_room(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, known_seconds: float
+) -> None:
+    """Also if it was full for longer than the queue knows a message id, and is never empty."""
+    monkeypatch.setattr("runtime.dispatch.parked.KNOWN_SECONDS", known_seconds)
+    monkeypatch.setattr("runtime.dispatch.book.UNPUBLISHED_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.dispatch.supervision.RETRY_SECONDS", 0.2)
+    refusals = asyncio.Semaphore(0)
+    await scene.publish(new_task())
+    await scene.limit(1)
+    task = await park(scene, approval(verdict=Verdict.APPROVED))
+    async with scene.ports() as ports:
+        full = replace(ports, outbox=Refusing(ports.outbox, lambda: None, refusals))
+        work = asyncio.create_task(Supervision(full, Ends(full), event_seconds=60).run())
+        async with asyncio.timeout(10):
+            for _ in range(4):
+                await refusals.acquire()
+        assert task.id not in dict(await queued(scene))
+        await scene.limit(3)
+
+        async def in_queue() -> bool:
+            return task.id in dict(await queued(scene))
+
+        await until(in_queue, seconds=3)
+        work.cancel()
+        await asyncio.wait({work})
+    record = (await scene.held(task)).record
+    copies = [number for one, number in await queued(scene) if one == task.id]
+    assert [record.takes(int(number or 0)) for number in copies] == [True]
+
+
+async def test_a_full_queue_still_knows_what_it_has(scene: Scene) -> None:
+    """Else a run that waits in it would be given a new number, and lose its place."""
+    now = time.time()
+    facts: dict[str, Any] = {"state": RunState.QUEUED, "resumed": now, "resumptions": 1}
+    task = await park(scene, approval(verdict=Verdict.APPROVED), **facts)
+    async with scene.ports() as ports:
+        parked = Parked(ports, Ends(ports))
+        await parked.look(MATH, task.id, now)
+        await scene.limit(1)
+        await parked.look(MATH, task.id, now)
+    assert await queued(scene) == [(task.id, "1")]
 
 
 async def test_a_run_in_a_conversation_keeps_its_place_and_gets_its_history_again(

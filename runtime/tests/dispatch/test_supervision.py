@@ -21,7 +21,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Stream
+from runtime.contract.subjects import Bucket, Stream, checkpoint_key
 from runtime.dispatch import supervision
 from runtime.dispatch.decide import CANCEL_SECONDS, GRACE_SECONDS, PHANTOM_SECONDS
 from runtime.dispatch.ends import Ends
@@ -30,8 +30,9 @@ from runtime.dispatch.lease import LeadershipLost
 from runtime.dispatch.loop import Dispatcher
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.turns import Turns
+from runtime.state.checkpoints import Checkpoints
 from runtime.state.conversation_head import Admitted, Waits
-from runtime.state.runs import StaleAttempt
+from runtime.state.runs import Runs, StaleAttempt
 from runtime.tests.dispatch.scene import (
     ADD,
     MATH,
@@ -75,6 +76,29 @@ async def test_a_run_ends_at_its_deadline_without_a_worker(
         reason=FailureReason.TIMED_OUT,
         message=str(record.message),
     )
+
+
+@pytest.mark.parametrize("by", ["a worker", "the dispatcher"])
+async def test_nothing_is_kept_of_a_run_that_did_not_end_well(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("runtime.dispatch.book.TELLING_SECONDS", 0.1)
+    task = new_task(seconds=60 if by == "a worker" else 0.3 - GRACE_SECONDS)
+    kept = scene.caller.store(Bucket.CHECKPOINTS)
+    held = await scene.accept(task, RUNNING, worker="w", attempt=1)
+    await Checkpoints(kept).of(MATH, task.id, 1).save(b"so far")
+    assert await kept.get(checkpoint_key(MATH, task.id)) is not None
+    async with scene.dispatching():
+        if by == "a worker":
+            reason = FailureReason.AGENT_ERROR
+            end = Failed(task=task.id, attempt=1, seq=1, reason=reason, message="no")
+            await Runs(scene.caller.store(Bucket.RUNS)).end(held, end)
+
+        async def nothing() -> bool:
+            return await kept.get(checkpoint_key(MATH, task.id)) is None
+
+        await until(nothing)
+    assert (await scene.held(task)).record.state is RunState.FAILED
 
 
 @pytest.mark.parametrize("state", [QUEUED, WAITING])

@@ -1,5 +1,6 @@
 """What a run keeps of itself, in memory and in the bucket as an Agent's worker may use it."""
 
+import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
@@ -65,6 +66,37 @@ async def test_nothing_is_left_of_a_run_that_has_ended(store: Store) -> None:
         for part in range(3)
     ]
     assert [key for key in (KEY, *lasting) if await store.get(key) is not None] == []
+
+
+@pytest.mark.parametrize("size", [10, 3 * PART_BYTES])
+async def test_whatever_attempt_has_saved_it_an_ended_run_can_be_forgotten(
+    store: Store, size: int
+) -> None:
+    for attempt in (1, 2):
+        saving = Checkpoints(store).of(MATH, "t1", attempt)
+        await saving.load()
+        await saving.save(NOISE.randbytes(size))
+    await Checkpoints(store).forget(MATH, "t1")
+    await Checkpoints(store).forget(MATH, "t1")
+    parts = [
+        checkpoint_part(MATH, "t1", attempt, place, part)
+        for attempt in (1, 2)
+        for place in (0, 1)
+        for part in range(4)
+    ]
+    assert [key for key in (KEY, *parts) if await store.get(key) is not None] == []
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff", b'{"schema":1,"attempt":1,"digest":"00","parts":2000000000}\n']
+)
+async def test_what_is_damaged_can_be_forgotten_and_costs_little(
+    store: Store, value: bytes
+) -> None:
+    await store.put(KEY, value)
+    async with asyncio.timeout(5):
+        await Checkpoints(store).forget(MATH, "t1")
+    assert await store.get(KEY) is None
 
 
 async def test_what_is_small_costs_one_key(store: Store) -> None:

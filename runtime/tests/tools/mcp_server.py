@@ -1,28 +1,48 @@
-"""An MCP server over streamable HTTP, as a process: `python mcp_server.py PORT FILE`.
+"""An MCP server over streamable HTTP, as a process: `python mcp_server.py PORT FILE [MANNER]`.
 
-Each effect is a line in FILE. The tool `grow` adds a tool and says so.
+Each effect is a line in FILE. The tool `grow` adds a tool and says so. As `upgraded`, its tools are
+others; as `restless`, it says at each look at them that they have changed.
 """
 
 import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import override
 
 from mcp.server.fastmcp import Context, FastMCP
 from mcp.server.session import ServerSession
-from mcp.types import ImageContent
+from mcp.types import ImageContent, Tool
 
-PORT, FILE = int(sys.argv[1]), Path(sys.argv[2])
-
-server = FastMCP("sums", host="127.0.0.1", port=PORT, log_level="ERROR")
+PORT, FILE, MANNER = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 
 
-@server.tool()
+class Server(FastMCP):
+    @override
+    async def list_tools(self) -> list[Tool]:
+        if MANNER == "restless":
+            with FILE.open("a") as effects:  # noqa: ASYNC230 - a test can wait for it
+                effects.write("listed\n")
+            await self.get_context().session.send_tool_list_changed()
+        return await super().list_tools()
+
+
+server = Server("sums", host="127.0.0.1", port=PORT, log_level="ERROR")
+
+
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     with FILE.open("a") as effects:
         effects.write(f"{a}+{b}\n")
     return a + b
+
+
+def add_all(numbers: list[int]) -> int:
+    """Add numbers."""
+    return sum(numbers)
+
+
+server.add_tool(add_all if MANNER == "upgraded" else add, name="add")
 
 
 @server.tool()

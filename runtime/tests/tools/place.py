@@ -31,7 +31,7 @@ from runtime.tools.toolbox import CatalogueToolbox
 from runtime.tools.worker import CallHandler
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
 from runtime.worker.loop import Worker
-from runtime.worker.slots import Slots
+from runtime.worker.slots import Places
 
 STACK = ObjectName(namespace="team", name="default")
 MATH = ObjectName(namespace="team", name="math")
@@ -147,7 +147,7 @@ class Place:
         self.executor = Scripted(play)
         self.config = config or tool_config()
         self.handler = CallHandler(self.config, self.executor, self.ledger, self.link.outbox)
-        self.slots = Slots(1)
+        self.places = Places.with_own(1)
         self.told: list[Announced] = []
 
     async def tell(self, what: Announced) -> None:
@@ -166,7 +166,7 @@ class Place:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[Worker]:
         """The tool's worker works for as long as the body runs."""
-        worker = Worker(self.link.inbox(Stream.CALLS, "add-1"), self.handler)
+        worker = Worker([self.link.inbox(Stream.CALLS, "add-1")], self.handler)
         running = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -183,7 +183,7 @@ class Place:
         calls = Calls(
             self.link.outbox, self.effects, self.queue.subjects, caller=MATH, worker=worker, **facts
         )
-        box = CatalogueToolbox(config or agent_config(), self.catalogue, calls, self.slots)
+        box = CatalogueToolbox(config or agent_config(), self.catalogue, calls, self.places)
         async with calls.running():
             await box.open()
             yield box

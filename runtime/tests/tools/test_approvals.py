@@ -105,6 +105,22 @@ async def test_nobody_is_asked_about_arguments_that_do_not_fit() -> None:
     assert approvals.needed == ()
 
 
+async def test_an_approval_expires_when_its_run_may_wait_no_longer() -> None:
+    approvals = Approvals(seconds=20)
+    asking = asyncio.ensure_future(approvals.agreed(KEY, "add", ARGUMENTS, seconds=50))
+    approvals.on_asked = asking.cancel
+    await asyncio.wait({asking}, timeout=5)
+    (asked,) = approvals.needed
+    assert 15 < asked.expires - time.time() <= 20
+
+
+async def test_nobody_is_asked_in_a_run_that_has_waited_for_as_long_as_it_may() -> None:
+    approvals = Approvals(seconds=0.5)
+    with pytest.raises(ToolFailure, match=r"as its Stack allows \(retention\.taskSeconds\)"):
+        await asyncio.wait_for(approvals.agreed(KEY, "add", ARGUMENTS, seconds=50), 5)
+    assert approvals.needed == ()
+
+
 async def test_nobody_can_be_asked_in_a_run_of_another_agents_making() -> None:
     place, approvals = Place(), Approvals()
     writer = ObjectName(namespace="team", name="writer")

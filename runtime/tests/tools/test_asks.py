@@ -83,12 +83,12 @@ async def test_the_place_in_the_worker_is_lent_while_another_agent_is_waited_for
         (writer,) = box.bind(task(), place.tell)
         asking = asyncio.ensure_future(writer.call(SAID))
         async with asked(place) as call:
-            assert place.slots.count == 2
+            assert place.places.clients.count == 2
             end = CallResult(call=call.id, outcome=Outcome.FAILED, error="no ink")
             await place.effects.create(call.id, end.encode())
         with pytest.raises(ToolFailure, match=r"^no ink$"):
             await asking
-    assert place.slots.count == 1
+    assert place.places.clients.count == 1
 
 
 async def test_no_place_is_lent_while_a_tool_is_waited_for() -> None:
@@ -96,7 +96,7 @@ async def test_no_place_is_lent_while_a_tool_is_waited_for() -> None:
     counts: list[int] = []
 
     async def count(_function: str, _arguments: dict[str, Any]) -> Any:
-        counts.append(place.slots.count)
+        counts.append(place.places.clients.count)
 
     place.executor.play = count
     async with place.working(), place.toolbox() as box:
@@ -110,7 +110,7 @@ async def test_an_answer_that_is_known_is_not_asked_for_again() -> None:
     end = CallResult(call=KEY, outcome=Outcome.SUCCEEDED, value="Drip.")
     await place.effects.create(KEY, end.encode())
     source = Source()
-    place.slots.supply(source)
+    place.places.clients.supply(source)
     async with place.toolbox(writing()) as box:
         (writer,) = box.bind(task(), place.tell)
         assert await writer.call(SAID) == "Drip."

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ class Server:
         self.effects = folder / "effects"
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
+    async def start(self, manner: str = "") -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, SERVER, str(self.port), self.effects
+            sys.executable, SERVER, str(self.port), self.effects, manner
         )
         async with asyncio.timeout(30):
             while True:
@@ -229,6 +229,47 @@ async def test_what_is_found_is_written_to_the_catalogue(server: Server) -> None
     said = ToolFunctions.decode(entry.value)
     assert [function.name for function in said.functions] == ["add"]
     assert (said.tool, said.revision) == (ADD, "r1")
+
+
+async def test_a_server_that_was_upgraded_is_looked_at_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp, "LIST_AGAIN_SECONDS", 0.2)
+    place = Place()
+    config = tool_config(mcp=McpServer(url=server.url, tools=("add",)), revision="r1")
+
+    async def said(fits: Callable[[ToolFunctions], bool]) -> ToolFunctions:
+        async with asyncio.timeout(15):
+            while True:
+                entry = await place.catalogue.get(functions_entry(ADD))
+                if entry is not None and fits(found := ToolFunctions.decode(entry.value)):
+                    return found
+                await asyncio.sleep(0.02)
+
+    await server.start()
+    async with opened(config, place.catalogue):
+        before = await said(lambda found: found.problem is None)
+        await server.kill()
+        lost = await said(lambda found: found.problem is not None)
+        assert lost.functions == before.functions  # out of reach is no other schema
+        await server.start("upgraded")
+        after = await said(lambda found: found.problem is None)
+    (add,) = after.functions
+    assert list(add.input_schema["properties"]) == ["numbers"]
+    assert after.digest != before.digest
+
+
+async def test_a_server_that_always_says_that_its_list_has_changed_is_looked_at_now_and_then(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp, "LIST_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(mcp, "LIST_AT_MOST_EVERY_SECONDS", 0.5)
+    await server.start("restless")
+    async with tool(server):
+        await until(lambda: len(server.happened()) >= 2)
+        begun, looks = time.monotonic(), len(server.happened())
+        await until(lambda: len(server.happened()) >= looks + 4)
+        assert time.monotonic() - begun > 1.4
 
 
 async def test_a_python_tool_is_opened_from_its_configuration(tmp_path: Path) -> None:

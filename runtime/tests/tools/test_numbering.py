@@ -1,3 +1,5 @@
+from contextvars import copy_context
+
 import pytest
 
 from runtime.contract.agent_config import Budget
@@ -23,6 +25,13 @@ def test_work_that_was_cut_off_finds_its_number_again() -> None:
     numbering = Numbering()
     numbering.restore(lost.taken(lambda work: work == "b"))
     assert [numbering.take("roll") for _ in range(2)] == [0, 2]
+
+
+def test_work_may_be_closed_in_another_context() -> None:
+    """As the garbage collector closes a coroutine that was given up."""
+    work = working_on("a")
+    copy_context().run(work.__enter__)
+    work.__exit__(None, None, None)
 
 
 def test_what_was_restored_is_kept_by_the_attempt_after_the_next() -> None:

@@ -28,7 +28,7 @@ from runtime.tests.tools.place import agent_config, task
 from runtime.tools.calls import Calls
 from runtime.tools.port import Announced, ToolFailure, ToolFunction
 from runtime.tools.toolbox import CatalogueToolbox
-from runtime.worker.slots import Slots
+from runtime.worker.slots import Places
 
 pytestmark = pytest.mark.integration
 
@@ -137,7 +137,7 @@ async def bound(
         effects = link.store(Bucket.EFFECTS)
         calls = Calls(link.outbox, effects, link.subjects, caller=agent.name, worker=worker)
         config = agent_config(ToolBinding(tool=ADD, timeout_seconds=30), agent=agent.name)
-        box = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, Slots(1))
+        box = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, Places.with_own(1))
         heard = told if told is not None else []
 
         async def tell(what: Announced) -> None:

@@ -311,7 +311,7 @@ def calls_of(place: Place) -> Calls:
 
 async def test_the_toolbox_waits_for_a_tool_that_has_said_nothing() -> None:
     place = Place()
-    box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place), place.slots)
+    box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place), place.places)
     opening = asyncio.create_task(box.open())
     while box.why_not() is None:
         await asyncio.sleep(0)
@@ -329,7 +329,7 @@ async def test_the_toolbox_follows_what_its_tools_say() -> None:
     place = Place()
     await announce(place.config, (SPEC,), place.catalogue)
     box = CatalogueToolbox(
-        agent_config(), place.catalogue, calls_of(place), place.slots, refresh_seconds=0.01
+        agent_config(), place.catalogue, calls_of(place), place.places, refresh_seconds=0.01
     )
     await box.open()
     changes: asyncio.Queue[tuple[FunctionSpec, ...]] = asyncio.Queue()

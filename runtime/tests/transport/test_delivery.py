@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract.subjects import DISPATCHER_DURABLE, Stream
+from controller.desired.nats import MAX_PAYLOAD_BYTES
+from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, asked_durable
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
 from runtime.transport.jetstream import Link
 from runtime.transport.keeper import Keeper
-from runtime.transport.port import Stopped
+from runtime.transport.port import PayloadTooLarge, Stopped
 from runtime.transport.pull import PullInbox
 
 pytestmark = pytest.mark.integration
@@ -92,6 +93,22 @@ async def test_a_message_with_a_known_id_is_kept_once(nats: RunningStack) -> Non
         first = await link.outbox.publish(link.subjects.tasks(MATH), b"x", msg_id="x")
         again = await link.outbox.publish(link.subjects.tasks(MATH), b"x", msg_id="x")
     assert (again.sequence, again.duplicate) == (first.sequence, True)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Of-Some": "length"}], ids=["bare", "with headers"])
+async def test_what_is_just_too_large_is_refused_and_breaks_no_connection(
+    nats: RunningStack, headers: dict[str, str]
+) -> None:
+    """The server counts the headers, and breaks the connection of whoever sends too much."""
+    await math(nats)
+    async with publisher(nats) as link:
+        subject, most, kept = link.subjects.tasks(MATH), MAX_PAYLOAD_BYTES, 0
+        for size in range(most - 100, most + 2):
+            with contextlib.suppress(PayloadTooLarge):
+                await link.outbox.publish(subject, bytes(size), msg_id="x", headers=headers)
+                kept = size
+        assert (await link.outbox.publish(subject, b"x", msg_id="x", headers=headers)).duplicate
+    assert most - 100 < kept < most
 
 
 @pytest.mark.fault(2)
@@ -240,6 +257,30 @@ async def test_a_worker_stops_although_its_server_goes_meanwhile(nats: RunningSt
         await nats.server.stop(signal.SIGKILL)
 
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_two_inboxes_of_one_stream_have_each_its_own_deliveries(nats: RunningStack) -> None:
+    """Those of an Agent: what fills one of them leaves the other its places."""
+    workload = await math(nats)
+    queue, durable = nats.queue(workload), str(workload.durable)
+    subjects = (nats.subjects.tasks(MATH), nats.subjects.asked(MATH))
+    async with nats.link_as(workload) as link:
+        with Keeper(queue, prove(queue), ack_wait_seconds=ACK_WAIT) as keeper:
+            inboxes = [
+                await link.inbox(keeper, Stream.TASKS, one, slots=1, hold_seconds=60)
+                for one in (durable, asked_durable(durable))
+            ]
+            for subject in subjects:
+                await nats.put(subject, b"first")
+                await nats.put(subject, b"second")
+            for inbox, subject in zip(inboxes, subjects, strict=True):
+                for data in (b"first", b"second"):
+                    delivery = await asyncio.wait_for(inbox.next(), 5)
+                    assert (delivery.subject, delivery.data) == (subject, data)
+                    assert delivery.number == 1
+                    await delivery.ack()
+            for inbox in inboxes:
+                await inbox.stop()
 
 
 async def test_two_inboxes_of_one_connection_ask_each_for_itself(nats: RunningStack) -> None:

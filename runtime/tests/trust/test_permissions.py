@@ -34,6 +34,8 @@ def test_an_agents_lists_hold_just_its_own() -> None:
     assert set(allowed.publish) == {
         "$JS.API.CONSUMER.MSG.NEXT.team_default_TASKS.math-1",
         "$JS.ACK.team_default_TASKS.math-1.>",
+        "$JS.API.CONSUMER.MSG.NEXT.team_default_TASKS.math-1_asked",
+        "$JS.ACK.team_default_TASKS.math-1_asked.>",
         "k8gentai.team.default.events.team.math.>",
         "k8gentai.team.default.calls.tools.add.team.math",
         "k8gentai.team.default.asks.prose.writer.team.math",
@@ -86,6 +88,17 @@ def test_only_the_operator_makes_streams_durables_and_policy(role: Role) -> None
     for word in ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "PURGE", "DURABLE", "_policy"):
         assert not [subject for subject in allowed.publish if word in subject]
     assert "$JS.API.>" not in allowed.publish
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.AGENT, Role.TOOL])
+def test_only_the_dispatcher_says_what_agents_have_asked_for(role: Role) -> None:
+    asked = SUBJECTS.every("asked")
+    assert asked in permissions(WORKLOADS[Role.DISPATCHER], SUBJECTS, ACCOUNT).publish
+    assert not [
+        subject
+        for subject in permissions(WORKLOADS[role], SUBJECTS, ACCOUNT).publish
+        if subject.startswith(asked.removesuffix(">"))
+    ]
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.TOOL])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from runtime.contract.agent_config import Framework
-from runtime.tests.agents import Config, answer
-from runtime.tests.resuming import Attempts, EqualCallsContract, attempts, listened
+from runtime.tests.agents import Config, answer, of_revision
+from runtime.tests.resuming import Attempts, EqualCallsContract, attempts, listened, why_not
 from runtime.tests.scripted_model import calling, saying, scripted
 
 __all__ = ["attempts"]  # a fixture
@@ -118,6 +118,32 @@ async def test_variables_are_written_again(own: Config, monkeypatch: pytest.Monk
     assert module.DONE == [["it"], ["it"]]
     assert place.effects == [{"a": 1, "b": 2}]
     assert len(model.requests) == 1 + 1 + 2
+
+
+ADDING = """
+    import os
+    from ag2 import Agent
+    from ag2.config import OpenAIConfig
+
+    def agent(context):
+        made = OpenAIConfig(model="m", base_url=os.environ["OPENAI_BASE_URL"])
+        return Agent("adding", config=made, tools=context.tools)
+"""
+
+
+async def test_other_code_of_a_users_own_begins_anew(
+    own: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add = calling(("add", '{"a": 1, "b": 2}'))
+    async with scripted(add, add, saying("done")) as model, listened(model.url) as proxy:
+        monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
+        place = Attempts(of_revision(own(ADDING, url=proxy.url), "one"), proxy)
+        await place.cut()
+        place.config = of_revision(place.config, "two")
+        assert answer(await place.whole()) == "done"
+    assert "other instructions, code, model or tools" in why_not(caplog)
+    assert place.effects == [{"a": 1, "b": 2}]
+    assert len(model.requests) == 1 + 2
 
 
 AWKWARD = """

@@ -4,13 +4,17 @@ import asyncio
 import re
 from typing import Any, override
 
+import pytest
+
 from runtime.adapters.crewai_tools import PlatformTool
+from runtime.adapters.registry import build
 from runtime.adapters.scope import enter, opened
-from runtime.contract.agent_config import Budget, Framework
+from runtime.contract.agent_config import Budget, Execution, Framework
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tests.agents import Config, adding, answer, asking, function, run
+from runtime.tests.agents import SPEC, Config, adding, answer, asking, function, run, steps_of
 from runtime.tests.completions_contract import SAID, CompletionsContract
 from runtime.tests.frameworks.crewai.marks import MARKS
+from runtime.worker.slots import Places
 
 pytestmark = MARKS
 
@@ -30,6 +34,27 @@ class TestInstructed(CompletionsContract):
     @override
     def described(self, argument: dict[str, Any]) -> dict[str, Any]:
         return {"anyOf": [argument, {"type": "null"}]}
+
+
+async def test_more_runs_can_wait_than_may_work(
+    config: Config, model_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CrewAI keeps a thread for each of them."""
+    monkeypatch.setattr("runtime.worker.slots.MOST_LENT", 4)
+    runs = Places.with_own(1).most
+    together = asyncio.Barrier(runs)
+
+    async def add(arguments: dict[str, Any]) -> str:
+        await together.wait()
+        return await adding(arguments)
+
+    execution = Execution(concurrency=1)
+    made = config(url=model_url, framework=Framework.CREWAI, execution=execution)
+    adapter = await build(made, (SPEC,))
+    ended = await asyncio.gather(
+        *(steps_of(adapter, asking("What is 12 + 30?", function(add))) for _ in range(runs))
+    )
+    assert all("42" in answer(steps) for steps in ended)
 
 
 async def test_an_argument_that_may_be_left_out_is(config: Config, model_url: str) -> None:
