@@ -88,9 +88,9 @@ class Server(Fields):
 
 
 class Embedding(Fields):
-    """What a model that makes vectors of texts says of them."""
+    """What is known of a model that makes vectors of texts."""
 
-    dimension: Integer = Field(ge=1, le=16000, description="Numbers in each of its vectors.")
+    dimensions: Integer = Field(ge=1, le=65536, description="Numbers in each of its vectors.")
 
 
 class Model(Fields):
@@ -111,9 +111,7 @@ class Model(Fields):
         description="Where the provider's key is kept. Only the server reads it; no agent does.",
     )
     embedding: Embedding | None = Field(
-        None,
-        description="Says that the model makes vectors (POST /v1/embeddings) instead of answers. "
-        "Vector stores use the first such model.",
+        None, description="Makes vectors of texts, and no answers. Absent: a language model."
     )
 
 
@@ -246,7 +244,7 @@ class StackSpec(Fields):
     models: Annotated[tuple[Model, ...], Keyed(("name",))] = Field(
         (),
         max_length=64,
-        description="Models it offers; the first that answers is the agents' default.",
+        description="Models it offers; the first language model is the agents' default.",
     )
     storage: Storage = Field(
         Storage(sqlite=Sqlite()),
@@ -269,8 +267,8 @@ class StackSpec(Fields):
     )
 
     @property
-    def answering_models(self) -> tuple[Model, ...]:
-        """The models an agent may think with: those that answer, and make no vectors."""
+    def language_models(self) -> tuple[Model, ...]:
+        """Those that answer: an Agent can have no other."""
         return tuple(model for model in self.models if model.embedding is None)
 
     @property

@@ -188,24 +188,18 @@ def _model_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
     stack, wanted = view.stack.usable, view.owner.spec.model_ref
     if stack is None:
         return
-    names = [model.name for model in stack.spec.answering_models]
+    names = [model.name for model in stack.spec.language_models]
     if not names and wanted is None and module_of(view.owner) is not None:
         return  # code of the user's own may do without a model
     if not names:
         message = (
-            f"spec.modelRef: {view.stack.key} has no models that answer; add one to its spec.models"
+            f"spec.modelRef: {view.stack.key} has no language model; add one to its spec.models"
         )
         yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
-    elif wanted is not None and wanted.name in {model.name for model in stack.spec.models}:
-        if wanted.name not in names:
-            message = (
-                f"spec.modelRef: {wanted.name} of {view.stack.key} makes vectors, no answers; "
-                f"take one of {', '.join(names)}"
-            )
-            yield Problem(AcceptedReason.INVALID, message)
-    elif wanted is not None:
+    elif wanted is not None and wanted.name not in names:
         message = (
-            f"spec.modelRef: {view.stack.key} has no model {wanted.name}; it has {', '.join(names)}"
+            f"spec.modelRef: {view.stack.key} has no language model {wanted.name}; it has "
+            f"{', '.join(names)}"
         )
         yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
 

@@ -150,7 +150,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
 def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
     """The model of the agent, reached through the server of its Stack."""
     base_url = f"{site.server_url(key_of(stack).object_name)}/v1"
-    if not stack.spec.answering_models:
+    if not stack.spec.language_models:
         return Model(id="", base_url=base_url)
     chosen = chosen_model(agent, stack)
     _, provided = site.model_endpoint(chosen.base_url or "", chosen.model)
@@ -158,9 +158,9 @@ def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
 
 
 def chosen_model(agent: Agent, stack: Stack) -> StackModel:
-    """The entry of the Stack's models that the agent names, or the first that answers."""
+    """The entry of the Stack's language models that the agent names, or the first."""
     ref = agent.spec.model_ref
-    models = stack.spec.answering_models
+    models = stack.spec.language_models
     return models[0] if ref is None else next(one for one in models if one.name == ref.name)
 
 

@@ -107,16 +107,8 @@ def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
         "provider": model.provider,
         "model": provided,
         "config": config,
-        "kind": _kind(model),
+        "dimensions": model.embedding and model.embedding.dimensions,
     }
-
-
-def _kind(model: Model) -> str:
-    """What the list of models says of `model`: whether it answers, or how long its vectors are."""
-    if model.embedding is None:
-        return "model_type: llm"
-    dimension = model.embedding.dimension
-    return f"model_type: embedding, metadata: {{embedding_dimension: {dimension}}}"
 
 
 def _default_of_vectors(stack: Stack, site: Site) -> dict[str, Any] | None:
@@ -128,7 +120,7 @@ def _default_of_vectors(stack: Stack, site: Site) -> dict[str, Any] | None:
     return {
         "provider_id": model.name,
         "model_id": provided,
-        "embedding_dimensions": model.embedding.dimension,
+        "embedding_dimensions": model.embedding.dimensions,
     }
 
 

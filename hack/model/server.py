@@ -4,12 +4,12 @@
     curl http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
       -d '{"model": "stand-in", "messages": [{"role": "user", "content": "Hello"}]}'
 
-It serves POST /v1/chat/completions (whole and streamed), POST /v1/embeddings (vectors of 256
-numbers, or as many as `dimensions` says), GET /v1/models and GET /health. The same request gets
-the same answer, but for the time in `created`. It knows nothing: tools are chosen
-and filled from their names, descriptions and schemas and from the words of the prompt, and an
-answer quotes what the tools returned, or what was said in the conversation. Each answer has the
-system_fingerprint "stand-in".
+It serves POST /v1/chat/completions (whole and streamed), POST /v1/embeddings (vectors of texts that
+share words are near each other), GET /v1/models and GET /health. The same request gets the same
+answer, but for the time in `created`. It knows nothing: tools are chosen and filled from their
+names, descriptions and schemas and from the words of the prompt, and an answer quotes what the
+tools returned, or what was said in the conversation. Each answer has the system_fingerprint
+"stand-in".
 
 Any model name is accepted. These make something go wrong, with or without a prefix ("vllm/hang"):
 
@@ -30,8 +30,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import uvloop
 from aiohttp import web
-from stand_in import embed, wire
+from stand_in import wire
 from stand_in.decide import Say, decide
+from stand_in.embed import embedded, wanted
 from stand_in.faults import Cut, Empty, Fault, Garbage, Hang, Refusal, Slow, fault
 from stand_in.request import BadRequest, Request, parse
 
@@ -65,15 +66,9 @@ async def chat(request: web.Request) -> web.StreamResponse:
 async def embeddings(request: web.Request) -> web.StreamResponse:
     """POST /v1/embeddings."""
     try:
-        asked = embed.parse(await request.read())
+        body = embedded(wanted(await request.read()))
     except BadRequest as error:
         return _error(400, str(error), error.param)
-    if isinstance(wrong := fault(asked.model), Refusal):
-        return _error(wrong.status, f"The model {asked.model!r} refuses with {wrong.status}.")
-    if isinstance(wrong, Hang):
-        await asyncio.Event().wait()
-    await _wait(wrong)
-    body = GARBAGE if isinstance(wrong, Garbage) else embed.answer(asked)
     return web.Response(body=body, content_type="application/json")
 
 

@@ -126,7 +126,7 @@ _STACK: Final = (
         "spec.models[2].embedding",
         {},
         "is required",
-        field="spec.models[2].embedding.dimension",
+        field="spec.models[2].embedding.dimensions",
     ),
     Bad(Kind.STACK, "spec.storage", {}, "set exactly one of sqlite and postgres", rule=True),
     Bad(

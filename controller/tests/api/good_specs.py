@@ -67,7 +67,7 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
                     "name": "vectors",
                     "provider": "remote::vllm",
                     "model": "bge-m3",
-                    "embedding": {"dimension": 1024},
+                    "embedding": {"dimensions": 1024},
                 },
             ],
             "storage": {"sqlite": {"size": "1Gi"}},

@@ -12,7 +12,6 @@ from controller.desired.accept import (
     stack_problems,
     tool_problems,
 )
-from controller.desired.agent import chosen_model
 from controller.model import Problem
 from controller.tests import samples
 from controller.tests.desired.views import (
@@ -130,57 +129,35 @@ def test_nobody_is_waited_for_longer_than_a_stack_keeps_a_run(
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        (
-            [],
-            (
-                "spec.modelRef: Stack team/default has no models that answer; add one to its "
-                "spec.models"
-            ),
-        ),
+        ([], "spec.modelRef: Stack team/default has no language model; add one to its spec.models"),
         (
             [
                 {"name": "a", "provider": "remote::vllm", "model": "x"},
                 {"name": "b", "provider": "remote::vllm", "model": "x"},
             ],
-            "spec.modelRef: Stack team/default has no model large; it has a, b",
+            "spec.modelRef: Stack team/default has no language model large; it has a, b",
+        ),
+        (
+            [
+                {"name": "a", "provider": "remote::vllm", "model": "x"},
+                {
+                    "name": "large",
+                    "provider": "remote::vllm",
+                    "model": "x",
+                    "embedding": {"dimensions": 64},
+                },
+            ],
+            "spec.modelRef: Stack team/default has no language model large; it has a",
         ),
     ],
-    ids=["none", "another"],
+    ids=["none", "another", "one that makes vectors"],
 )
 def test_an_unknown_model_is_named_with_those_there_are(
-    models: list[dict[str, str]], message: str
+    models: list[dict[str, Any]], message: str
 ) -> None:
     view = agent_view(the_stack(models=models), modelRef={"name": "large"})
 
     assert agent_problems(view) == (Problem(ResolvedRefsReason.REF_NOT_FOUND, message),)
-
-
-VECTORS = {
-    "name": "vectors",
-    "provider": "remote::vllm",
-    "model": "bge-m3",
-    "embedding": {"dimension": 1024},
-}
-SMALL = {"name": "small", "provider": "remote::vllm", "model": "x"}
-
-
-def test_no_agent_thinks_with_a_model_that_makes_vectors() -> None:
-    stack = the_stack(models=[VECTORS, SMALL])
-
-    (found,) = agent_problems(agent_view(stack, modelRef={"name": "vectors"}))
-
-    assert found == Problem(
-        AcceptedReason.INVALID,
-        "spec.modelRef: vectors of Stack team/default makes vectors, no answers; take one of small",
-    )
-
-
-def test_the_first_model_that_answers_is_the_default() -> None:
-    stack = the_stack(models=[VECTORS, SMALL])
-    agent = agent_view(stack).owner
-
-    assert agent_problems(agent_view(stack)) == ()
-    assert chosen_model(agent, stack).name == "small"
 
 
 def test_a_tool_of_another_stack_cannot_be_called() -> None:

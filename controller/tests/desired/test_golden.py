@@ -36,12 +36,12 @@ KEYED = {
     "apiKeySecretRef": {"name": "keys", "key": "token"},
 }
 
-EMBEDDING = {
+VECTORS = {
     "name": "vectors",
     "provider": "remote::vllm",
-    "model": "bge-m3",
-    "baseUrl": "http://embedder:8000/v1",
-    "embedding": {"dimension": 1024},
+    "model": "nomic-embed-text",
+    "baseUrl": "http://vllm:8000/v1",
+    "embedding": {"dimensions": 768},
 }
 POSTGRES = {
     "urlSecretRef": {"name": "db", "key": "url"},
@@ -73,12 +73,11 @@ SAMPLES = {
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
-    "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
-    "stack-vectors": desired_stack(the_stack(models=[KEYED, EMBEDDING], messaging=ONE_NATS), SITE),
+    "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
     "stack-postgres": desired_stack(
         the_stack(
             server={"replicas": 2},
-            models=[KEYED, EMBEDDING],
+            models=[KEYED, VECTORS],
             messaging=ONE_NATS,
             storage={"postgres": POSTGRES},
         ),

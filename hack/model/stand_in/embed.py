@@ -1,18 +1,16 @@
-"""Vectors of texts: those that share words are near each other, and the same text is the same.
+"""Texts as vectors that are near each other when they share words: no meaning, no chance.
 
-Each word has a place and a sign of its own, made from its letters; a vector is the sum of its
-words, of length one. Nothing is known of meaning.
+Each stem has a direction of its own, made from its digest; a text is the sum of its stems', brought
+to length 1. So texts without a common word are about at right angles.
 
 Source:
-    OpenAI API reference, "Create embeddings". Weinberger et al., "Feature Hashing for Large Scale
-    Multitask Learning", 2009.
+    OpenAI API reference, "Create embeddings"; the idea is feature hashing.
 """
 
 import base64
 import math
-import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -20,77 +18,78 @@ import orjson
 
 from stand_in.request import BadRequest
 from stand_in.wire import tokens
+from stand_in.words import stems
 
-DIMENSION = 256
-LARGEST = 16000
-_WORD = re.compile(r"\w+")
+DIMENSIONS = 64
+MOST_DIMENSIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """What to make vectors of; with `packed` they are base64 of little-endian float32."""
+class Wanted:
+    """Texts to embed; `packed` vectors are little-endian 32-bit floats in base64."""
 
     model: str
     texts: tuple[str, ...]
-    dimension: int = DIMENSION
+    dimensions: int = DIMENSIONS
     packed: bool = False
 
 
-def parse(raw: bytes) -> Texts:
-    """The request in `raw`.
+def wanted(raw: bytes) -> Wanted:
+    """The request whose body is `raw`.
 
     Raises:
-        BadRequest: the body is no JSON object, or a field has the wrong shape.
+        BadRequest: a field of it is wrong.
     """
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is no JSON: {error}.") from error
-    if not isinstance(body, dict):
-        raise BadRequest("The body is no JSON object.")
-    model, given = body.get("model"), body.get("input")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model has to be a string.", "model")
+    if not isinstance(body, Mapping) or not isinstance(body.get("model"), str):
+        raise BadRequest("'model' must be a string.", "model")
+    given = body.get("input")
     texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
-        raise BadRequest("input has to be a string, or a list of strings.", "input")
-    dimension = body.get("dimensions", DIMENSION)
-    if type(dimension) is not int or not 1 <= dimension <= LARGEST:
-        raise BadRequest(f"dimensions has to be a number from 1 to {LARGEST}.", "dimensions")
-    form = body.get("encoding_format", "float")
-    if form not in ("float", "base64"):
-        raise BadRequest("encoding_format has to be float or base64.", "encoding_format")
-    return Texts(model, tuple(texts), dimension, form == "base64")
+    if not isinstance(texts, Sequence) or not all(isinstance(one, str) for one in texts):
+        raise BadRequest("'input' must be a string, or a list of strings.", "input")
+    dimensions = body.get("dimensions", DIMENSIONS)
+    if not isinstance(dimensions, int) or not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise BadRequest(f"'dimensions' must be from 1 to {MOST_DIMENSIONS}.", "dimensions")
+    return Wanted(body["model"], tuple(texts), dimensions, body.get("encoding_format") == "base64")
 
 
-def vector(text: str, dimension: int = DIMENSION) -> list[float]:
-    """The vector of `text`; that of no words points to the first place."""
-    sums = [0.0] * dimension
-    for word in _WORD.findall(text.lower()):
-        number = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
-        sums[(number >> 1) % dimension] += 1.0 if number & 1 else -1.0
-    length = math.sqrt(sum(number * number for number in sums))
-    if length == 0:
-        return [1.0] + [0.0] * (dimension - 1)
-    return [number / length for number in sums]
-
-
-def answer(asked: Texts) -> bytes:
-    """The body of the response."""
-    data = [
-        {
-            "object": "embedding",
-            "index": i,
-            "embedding": _shown(vector(text, asked.dimension), asked),
-        }
-        for i, text in enumerate(asked.texts)
-    ]
+def embedded(asked: Wanted) -> bytes:
+    """The answer to a request."""
     used = sum(map(tokens, asked.texts))
-    usage = {"prompt_tokens": used, "total_tokens": used}
-    return orjson.dumps({"object": "list", "data": data, "model": asked.model, "usage": usage})
+    return orjson.dumps(
+        {
+            "object": "list",
+            "model": asked.model,
+            "data": [
+                {"object": "embedding", "index": place, "embedding": _shown(text, asked)}
+                for place, text in enumerate(asked.texts)
+            ],
+            "usage": {"prompt_tokens": used, "total_tokens": used},
+        }
+    )
 
 
-def _shown(numbers: Sequence[float], asked: Texts) -> list[float] | str:
+def vector(text: str, dimensions: int) -> list[float]:
+    """The direction of a text; one without words has the first axis'."""
+    total = [0.0] * dimensions
+    for stem in sorted(stems(text)):
+        for axis, part in enumerate(_direction(stem, dimensions)):
+            total[axis] += part
+    length = math.hypot(*total)
+    return [part / length for part in total] if length else [1.0, *total[1:]]
+
+
+def _direction(stem: str, dimensions: int) -> list[float]:
+    size = -(-dimensions // 64)
+    blocks = (blake2b(f"{block} {stem}".encode(), digest_size=64).digest() for block in range(size))
+    return [byte - 127.5 for byte in b"".join(blocks)[:dimensions]]
+
+
+def _shown(text: str, asked: Wanted) -> object:
+    made = vector(text, asked.dimensions)
     if not asked.packed:
-        return list(numbers)
-    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+        return made
+    return base64.b64encode(struct.pack(f"<{len(made)}f", *made)).decode()

@@ -1,65 +1,65 @@
+"""Vectors of texts: near each other when they share words."""
+
 import base64
 import json
 import math
 import struct
+from typing import Any
 
 import pytest
-from stand_in.embed import DIMENSION, answer, parse, vector
+from stand_in.embed import DIMENSIONS, embedded, vector, wanted
 from stand_in.request import BadRequest
 
 
-def likeness(one: str, other: str) -> float:
-    return sum(a * b for a, b in zip(vector(one), vector(other), strict=True))
+def body(**fields: Any) -> bytes:
+    return json.dumps({"model": "stand-in", "input": "a laptop"} | fields).encode()
 
 
-def test_the_same_text_has_the_same_vector_of_length_one() -> None:
-    first = vector("The quick brown fox")
-
-    assert first == vector("The quick brown fox")
-    assert len(first) == DIMENSION
-    assert math.hypot(*first) == pytest.approx(1)
+def near(first: str, second: str, dimensions: int = DIMENSIONS) -> float:
+    return math.sumprod(vector(first, dimensions), vector(second, dimensions))
 
 
-def test_texts_that_share_words_are_nearer() -> None:
-    question = "Which planet is the largest?"
-
-    near = likeness(question, "Jupiter is the largest planet.")
-    far = likeness(question, "Bread needs flour, water and salt.")
-
-    assert near > 0.5 > far
-
-
-@pytest.mark.parametrize("text", ["", "  ", "?!"])
-def test_no_words_have_a_vector_too(text: str) -> None:
-    assert math.hypot(*vector(text)) == 1
+@pytest.mark.parametrize("dimensions", [64, 100, 768])
+def test_texts_that_share_words_are_near_each_other(dimensions: int) -> None:
+    question = "Who replaces a stolen laptop?"
+    fitting = near(question, "Laptops are replaced when stolen.", dimensions)
+    other = near(question, "Everybody has thirty days of holidays.", dimensions)
+    assert fitting > 0.9
+    assert other < 0.5
 
 
-def test_vectors_are_packed_when_that_is_asked_for() -> None:
-    body = {"model": "m", "input": ["a", "b"], "dimensions": 8, "encoding_format": "base64"}
+@pytest.mark.parametrize("text", ["", "the", "a laptop"])
+def test_a_vector_has_length_one_and_is_always_the_same(text: str) -> None:
+    assert math.hypot(*vector(text, 64)) == pytest.approx(1)
+    assert vector(text, 64) == vector(text, 64)
 
-    said = json.loads(answer(parse(json.dumps(body).encode())))
 
-    assert [one["index"] for one in said["data"]] == [0, 1]
-    unpacked = struct.unpack("<8f", base64.b64decode(said["data"][1]["embedding"]))
-    assert list(unpacked) == pytest.approx(vector("b", 8))
+def test_every_text_has_its_vector_in_order() -> None:
+    told = json.loads(embedded(wanted(body(input=["one", "two"], dimensions=8))))
+    assert [one["index"] for one in told["data"]] == [0, 1]
+    assert told["data"][1]["embedding"] == vector("two", 8)
+    assert told["usage"]["total_tokens"] > 0
+
+
+def test_vectors_may_be_packed() -> None:
+    told = json.loads(embedded(wanted(body(dimensions=8, encoding_format="base64"))))
+    packed = base64.b64decode(told["data"][0]["embedding"])
+    assert struct.unpack("<8f", packed) == pytest.approx(vector("a laptop", 8))
 
 
 @pytest.mark.parametrize(
-    ("body", "param"),
+    ("raw", "param"),
     [
         (b"no json", None),
-        (b"[]", None),
-        (b'{"input": "a"}', "model"),
-        (b'{"model": "m"}', "input"),
-        (b'{"model": "m", "input": []}', "input"),
-        (b'{"model": "m", "input": [1, 2]}', "input"),
-        (b'{"model": "m", "input": "a", "dimensions": 0}', "dimensions"),
-        (b'{"model": "m", "input": "a", "dimensions": true}', "dimensions"),
-        (b'{"model": "m", "input": "a", "encoding_format": "hex"}', "encoding_format"),
+        (b"[]", "model"),
+        (body(model=3), "model"),
+        (body(input=[1, 2]), "input"),
+        (body(input=None), "input"),
+        (body(dimensions=0), "dimensions"),
+        (body(dimensions="many"), "dimensions"),
     ],
 )
-def test_a_field_of_the_wrong_shape_is_named(body: bytes, param: str | None) -> None:
+def test_what_cannot_be_read_is_refused_by_its_field(raw: bytes, param: str | None) -> None:
     with pytest.raises(BadRequest) as refused:
-        parse(body)
-
+        wanted(raw)
     assert refused.value.param == param

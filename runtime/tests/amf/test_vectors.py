@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 
-DIMENSION = 256
+DIMENSIONS = 64
 NOTES = {
     "planets.txt": "Jupiter is the largest planet of the sun. Mercury is the smallest one.",
     "bread.txt": "Bread is made of flour, water, salt and yeast, and baked in a hot oven.",
@@ -35,7 +35,12 @@ def models(url: str) -> list[dict[str, Any]]:
     provider = {"provider": "remote::vllm", "baseUrl": url}
     return [
         {"name": "small", "model": "stand-in", **provider},
-        {"name": "vectors", "model": "stand-in", "embedding": {"dimension": DIMENSION}, **provider},
+        {
+            "name": "vectors",
+            "model": "stand-in",
+            "embedding": {"dimensions": DIMENSIONS},
+            **provider,
+        },
     ]
 
 
@@ -75,7 +80,7 @@ async def test_texts_become_vectors_and_the_model_is_listed(server: Server) -> N
         made = await client.embeddings.create(model="vectors/stand-in", input=["one", "two"])
     listed = await server.models()
 
-    assert [len(one.embedding) for one in made.data] == [DIMENSION] * 2
+    assert [len(one.embedding) for one in made.data] == [DIMENSIONS] * 2
     assert listed["vectors/stand-in"]["model_type"] == "embedding"
 
 
