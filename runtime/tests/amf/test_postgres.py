@@ -21,7 +21,7 @@ from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server, a_server
 from runtime.tests.amf.stacks import write_run_config
 from runtime.tests.nats import RunningStack, running_stack
-from runtime.tests.postgres import Postgres, running_postgres
+from runtime.tests.postgres import Postgres, certificates, running_postgres
 
 pytestmark = [
     pytest.mark.integration,
@@ -282,6 +282,57 @@ async def test_a_server_waits_for_its_database(pair: Pair, tmp_path: Path) -> No
 
     where = f"127.0.0.1:{pair.database.port}"
     assert said[1].startswith(f"the database postgres at {where} cannot be reached: ")
+
+
+async def test_several_processes_of_one_server_share_the_database(
+    pair: Pair, tmp_path: Path
+) -> None:
+    nats = pair.one.nats
+    queue = nats.queue(await nats.serving(Role.SERVER))
+    spec = {"storage": {"postgres": SECRET}, "server": {"workers": 2}}
+    config = write_run_config(queue, tmp_path, **spec)
+    server = a_server(nats, tmp_path, queue, config, K8GENTAI_DATABASE_URL=pair.database.url)
+    try:
+        await server.start()
+        async with openai_client(server) as client:
+            talk = await client.conversations.create()
+        for _ in range(8):
+            async with openai_client(server) as client:
+                assert (await client.conversations.retrieve(talk.id)).id == talk.id
+    finally:
+        code = await server.stop()
+
+    assert code == 0
+
+
+async def test_a_certificate_is_verified_whichever_driver_asks(pair: Pair, tmp_path: Path) -> None:
+    """Keys and tables are asked for by different ones; the first sees a wrong authority as well."""
+    authority, certificate, key = certificates()
+    stranger, _, _ = certificates()
+    nats = pair.one.nats
+    queue = nats.queue(await nats.serving(Role.SERVER))
+    config = write_run_config(queue, tmp_path, storage={"postgres": SECRET})
+    (tmp_path / "postgres").mkdir()
+    async with running_postgres(tmp_path / "postgres") as database:
+        await database.use_tls(certificate, key)
+        database.ssl_mode = "verify-full"
+        told = {"K8GENTAI_DATABASE_URL": database.url, "K8GENTAI_DATABASE_CA": authority.decode()}
+        server = a_server(nats, tmp_path, queue, config, **told)
+        try:
+            await server.start()
+            async with http_client(server) as client:
+                files = await client.get("/files")
+                prompt = await client.post("/prompts", json={"prompt": "Be brief."})
+            await server.stop()
+            server.environment["K8GENTAI_DATABASE_CA"] = stranger.decode()
+            await server.launch()
+            async with asyncio.timeout(60):
+                while "verify failed" not in (await server.why_not_ready())[1]:
+                    await asyncio.sleep(0.05)
+        finally:
+            await server.stop()
+
+    assert (files.status_code, prompt.status_code) == (200, 200)
 
 
 async def test_nothing_that_is_written_down_shows_the_password(pair: Pair) -> None:
