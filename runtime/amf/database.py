@@ -94,6 +94,8 @@ class Address:
             raise BadAddress("its host is none; name one, and write @ in a password as %40")
         if "/" in parts.path[1:]:
             raise BadAddress("its database holds a '/'; in a password that is written %2F")
+        if "%00" in url:
+            raise BadAddress("it holds %00, which PostgreSQL takes nowhere")
         return cls(
             host=host,
             port=port or 5432,

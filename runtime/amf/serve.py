@@ -34,7 +34,7 @@ from runtime.amf.database import (
     told_address,
     why_not_reached,
 )
-from runtime.amf.errors import ApiError
+from runtime.amf.errors import ApiError, DatabaseAway
 from runtime.amf.inference import PROVIDER
 from runtime.amf.pieces import Pieces
 from runtime.amf.responses import AmfResponses
@@ -215,6 +215,7 @@ def create_app() -> Any:
 
     Raises:
         CannotServe: the run config cannot be served.
+        DatabaseSilent: the database has gone while the server was made.
     """
     settings = Settings.of()
     os.environ.setdefault("LLAMA_STACK_LOG_FORMAT", "json")
@@ -228,6 +229,8 @@ def create_app() -> Any:
     try:
         providers = {model["provider_id"] for model in declared}
         app = sdk.create_server(str(settings.config), providers, is_list_kept=has_vectors)
+    except DatabaseAway as error:
+        raise DatabaseSilent(error.message) from error
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
         what = "the server cannot be made from spec.models and spec.storage of its Stack"
         raise CannotServe(f"{what}: {error}") from error

@@ -42,11 +42,20 @@ class KvStore:
         self._one_at_a_time = threading.Lock()
 
     async def initialize(self) -> None:
-        """Make the table."""
-        await self._execute(
-            f"CREATE TABLE IF NOT EXISTS {self._table} "
-            '(key TEXT COLLATE "C" PRIMARY KEY, value TEXT, expiration TIMESTAMP)'
-        )
+        """Make the table.
+
+        Raises:
+            DatabaseAway: the database does not answer.
+            RuntimeError: it does not let us.
+        """
+        try:
+            await self._execute(
+                f"CREATE TABLE IF NOT EXISTS {self._table} "
+                '(key TEXT COLLATE "C" PRIMARY KEY, value TEXT, expiration TIMESTAMP)'
+            )
+        except psycopg2.Error as error:
+            why = str(error).partition("\n")[0]
+            raise RuntimeError(f"{why}; let the database's user create tables") from error
 
     async def set(self, key: str, value: str, expiration: datetime | None = None) -> None:
         """Write a value."""

@@ -61,6 +61,7 @@ def test_an_address_is_read(url: str, address: Address) -> None:
         ("postgresql://app:s3cret@one,two/agents", "its host is none"),
         ("postgresql://app:s3#cret@db/agents", "in a password that is written %23"),
         ("postgresql://app:s3cret@db/agents/more", "in a password that is written %2F"),
+        ("postgresql://app:s3%00cret@db/agents", "it holds %00"),
         ("postgresql://app:s3 cret@db/agents", "has to be percent-encoded"),
         ("postgresql://app:s3cret@db/agents?sslmode=yes", "its sslmode is none of disable"),
         (

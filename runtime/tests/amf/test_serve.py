@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runtime.contract.agent_config import Queue
+from runtime.contract.value import ObjectName
 from runtime.tests.amf.server import RUN_CONFIG
+from runtime.tests.amf.stacks import write_run_config
 from runtime.tests.postgres import running_postgres
 
 pytestmark = pytest.mark.integration
@@ -107,6 +110,31 @@ async def test_a_database_that_refuses_is_named(
     assert message in sentence
     assert sentence.endswith(NAMED)
     assert database.password not in sentence
+
+
+async def test_a_user_who_may_make_no_tables_is_told(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    async with running_postgres(tmp_path / "postgres") as database:
+        await database.rows("CREATE ROLE reader LOGIN PASSWORD 'read'")
+        where = database.url.partition("@127")[2]
+        config = write_run_config(
+            Queue(
+                stack=ObjectName(namespace="team", name="default"),
+                url="nats://127.0.0.1:9",
+                token_file=str(tmp_path / "token"),
+                service_account=ObjectName(namespace="team", name="server-default"),
+            ),
+            tmp_path,
+            storage={"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}},
+        )
+        code, sentence = await start(
+            tmp_path,
+            config.read_text(),
+            K8GENTAI_DATABASE_URL=f"postgresql://reader:read@127{where}",
+        )
+
+    assert code == BAD_CONFIGURATION
+    assert "permission denied for schema public; let the database's user create tables" in sentence
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
