@@ -115,14 +115,26 @@ platform's tools find their recorded results in any case. Beside them:
   does not keep `variables`: once a tool has written into them, no more is kept of the run.
 - **LlamaStack** does the same with an agent from instructions and an `AsyncAgent`; a blocking
   `Agent` begins anew.
-- **BeeAI** begins at the start, with the answers that its models gave before. Tools of your own are
-  called again.
-- **CrewAI** does the same, so that no task asks its model again. Tools and callbacks of your own
-  are called again; so are models of another provider than OpenAI, and those a Flow awaits itself.
+- **BeeAI** begins at the start, with the answers that its models gave before, and with what tools
+  of your own gave or failed with. A result that is neither a `StringToolOutput` nor a
+  `JSONToolOutput` ends the keeping.
+- **CrewAI** does not do again what tasks have done, in crews of every process and in those that a
+  Flow kicks off: their outputs and files are there again, with their objects, and no callback or
+  guardrail of theirs is called. The task that was cut off, an Agent or a Flow begins at its start,
+  with answers of models and results of tools as in BeeAI; these have to be JSON, a `ToolFailure` or
+  of the class that the tool declares. What is called again are callbacks of the kickoff, conditions
+  of tasks and the methods of a Flow; listeners hear nothing of what is not done again. Of models of
+  another provider than OpenAI, tool calls in a class of that provider's are asked for again. Not
+  kept is what blocks an event loop, what a Flow asks models for that it awaits itself, and the
+  cache of a crew's tools.
+
+What JSON would change ends the keeping, which the log tells: a crash behind it goes back to before
+it. A tool or callback of your own that was under way when its worker was lost is called again; if
+that must not happen, let it be a Tool, whose `sideEffects` decide.
 
 An agent with other instructions, other code, another model or other tools begins anew. Other code
-is another content of its ConfigMap or another reference to its image. What was said in a run is
-kept; keys and headers of models are not.
+is another content of its ConfigMap or another reference to its image. What was said in a run, and
+what tools and tasks came to, is kept; keys and headers of models are not.
 """
 
 

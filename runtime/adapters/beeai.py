@@ -25,7 +25,7 @@ from runtime.adapters.beeai_copy import copied, forget
 from runtime.adapters.beeai_events import Told
 from runtime.adapters.beeai_failures import NO_ANSWER, about
 from runtime.adapters.beeai_output import expected
-from runtime.adapters.beeai_resume import VERSION, remember
+from runtime.adapters.beeai_resume import VERSION, remember, remembering
 from runtime.adapters.beeai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
@@ -37,12 +37,14 @@ from runtime.adapters.port import (
     Run,
     Step,
     Text,
+    Used,
 )
-from runtime.adapters.progress import Keeper, Recorded, made_of
+from runtime.adapters.progress import Keeper, made_of
+from runtime.adapters.recorded import Recorded
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import Message, Role
+from runtime.contract.messages import Message, Role, TokenUsage
 from runtime.tools.entrypoint import kind_of
 
 type AnyAgent = BaseAgent[Any]
@@ -147,12 +149,16 @@ class BeeAIAdapter:
 
     async def _streamed(self, scope: Scope) -> AsyncGenerator[Step]:
         run = scope.run
-        recorded = await Recorded.of(Keeper(run, self._made_of))
+        keeper = Keeper(run, self._made_of)
+        recorded = await Recorded.of(keeper)
+        if keeper.spent != TokenUsage():
+            yield Used(keeper.spent)
         agent = await self._make(run, partial(remember, recorded=recorded))
         await agent.memory.add_many(_messages(run.history))
         told = Told(agent, scope)
         going = agent.run(_messages(run.input), **self._limits(), **expected(run.options.output))
-        running = asyncio.create_task(told.listen_to(going), name=f"agent of {run.task}")
+        with remembering(recorded):
+            running = asyncio.create_task(told.listen_to(going), name=f"agent of {run.task}")
         try:
             async with contextlib.aclosing(told.steps()) as steps:
                 async for step in steps:

@@ -19,9 +19,9 @@ from beeai_framework.backend import (
 from beeai_framework.context import Run as BeeAIRun
 from beeai_framework.emitter import Emitter, EmitterOptions, EventMeta
 
+from runtime.adapters.beeai_resume import cost_of
 from runtime.adapters.port import Step, Text, Used
 from runtime.adapters.scope import Scope
-from runtime.contract.messages import TokenUsage
 
 NESTED = EmitterOptions(match_nested=True)
 
@@ -70,11 +70,7 @@ class Told:
                 if stream and data.input.stream is None and meta.trace.parent_run_id == run_id:
                     data.input.stream = True
             case ChatModelSuccessEvent():
-                usage = data.value.usage
-                count = TokenUsage(
-                    input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
-                )
-                await self._tell(Used(count))
+                await self._tell(Used(cost_of(data.value.usage)))
             case _ if stream and (text := self._text(data, meta, run_id)):
                 self.said += text
                 await self._tell(Text(text))

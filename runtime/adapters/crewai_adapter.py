@@ -11,12 +11,14 @@ from crewai import Agent, Crew, Flow
 from runtime.adapters.crewai_events import Told
 from runtime.adapters.crewai_model import model_of
 from runtime.adapters.crewai_objects import AgentRunnable, Runnable, runnable_of, text_of
+from runtime.adapters.crewai_pieces import remember
 from runtime.adapters.crewai_resume import VERSION
 from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
-from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Used
-from runtime.adapters.progress import Keeper, Recorded, made_of
+from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Text, Used
+from runtime.adapters.progress import Keeper, made_of
+from runtime.adapters.recorded import Recorded, beginning
 from runtime.adapters.scope import Scope, enter, opened
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -118,10 +120,12 @@ class CrewAIAdapter:
             yield Used(keeper.spent)
         told = Told(self._runnable.is_answer, self._turns, keeper, recorded)
         working = asyncio.create_task(self._work(scope, told), name=f"crewai {scope.run.task}")
+        is_told = not scope.run.options.stream
         try:
             async with contextlib.aclosing(told.steps()) as steps:
                 async for step in steps:
                     scope.check()
+                    is_told = is_told or isinstance(step, Text)
                     yield step
             result = await working
             scope.check()
@@ -131,6 +135,8 @@ class CrewAIAdapter:
             await _let_go(working)
         if not text.strip():
             raise EmptyAnswer("the agent ended without an answer")
+        if not is_told:  # it was written in an attempt before, or by no model
+            yield Text(text)
         yield Answer(text)
 
     async def _work(self, scope: Scope, told: Told) -> Any:
@@ -138,7 +144,8 @@ class CrewAIAdapter:
         enter(scope)
         told.listen()
         try:
-            return await self._runnable.run(scope.run)
+            with beginning():
+                return await self._runnable.run(scope.run)
         finally:
             told.end()
 
@@ -149,3 +156,6 @@ async def _let_go(working: asyncio.Task[Any]) -> None:
     await asyncio.wait({working}, timeout=LETTING_GO)
     if working.done() and not working.cancelled():
         working.exception()  # it was told, or nobody is there to hear it
+
+
+remember()

@@ -12,7 +12,8 @@ from crewai.types.usage_metrics import UsageMetrics
 from crewai_core.printer import set_suppress_console_output
 
 from runtime.adapters.port import AgentFailure, Step, Text, Used
-from runtime.adapters.progress import Keeper, Recorded
+from runtime.adapters.progress import Keeper
+from runtime.adapters.recorded import Recorded
 from runtime.contract.messages import TokenUsage
 
 type Wanted = Callable[[LLMStreamChunkEvent], bool]

@@ -1,9 +1,9 @@
 """Models as CrewAI knows them, asked so that a run can end its calls."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, override
 
@@ -13,11 +13,15 @@ from crewai.llms.providers.openai.completion import OpenAICompletion
 from runtime.adapters.crewai_events import current_told
 from runtime.adapters.crewai_resume import asked, read, written
 from runtime.adapters.port import EmptyAnswer, ModelFailure
-from runtime.adapters.scope import Scope, current, wait
+from runtime.adapters.recorded import Recorded
+from runtime.adapters.scope import Scope, current, is_in_a_loop, wait
 from runtime.contract.agent_config import AgentConfig
 
 NULL = {"type": "null"}
 RETRIES = 1  # for a server that has just gone; it tries a model several times itself
+
+_ASKING: ContextVar[bool] = ContextVar("asking", default=False)
+"""Whether a model is being asked: one kind may do that by what it inherits from another."""
 
 # It warns at each call of a model whose tokens it cannot count, and it can count those of none.
 logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)
@@ -102,19 +106,11 @@ def ask_in_the_loop(kind: type[BaseLLM]) -> None:
     @wraps(ask)
     def call(model: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         scope = current()
-        if scope is None or _is_in_a_loop():
+        if scope is None or is_in_a_loop():
             return ask(model, *args, **kwargs)
         return wait(scope, _asked(ask, model, scope, *args, **kwargs))
 
     kind.call = call  # one place instead of each model that a user makes
-
-
-def _is_in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 async def _asked(
@@ -150,4 +146,60 @@ async def _answered(model: BaseLLM, scope: Scope, *args: Any, **kwargs: Any) -> 
     return answer
 
 
+def remember_answers() -> None:
+    """Let the models of all other kinds remember what they have answered, also those to come.
+
+    They are asked where they are asked, since not all of them know how to be awaited.
+    """
+    kinds = [BaseLLM]
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        _answers_are_kept(kind)
+    base: Any = BaseLLM
+    made: Callable[..., None] = base.__init_subclass__.__func__
+
+    def init_subclass(kind: type[BaseLLM], /, **kwargs: Any) -> None:
+        made(kind, **kwargs)
+        _answers_are_kept(kind)
+
+    base.__init_subclass__ = classmethod(init_subclass)
+
+
+def _answers_are_kept(kind: type[BaseLLM]) -> None:
+    if kind is BaseLLM or issubclass(kind, OpenAICompletion) or "call" not in vars(kind):
+        return
+    ask: Callable[..., Any] = kind.call
+
+    @wraps(ask)
+    def call(model: BaseLLM, *args: Any, **kwargs: Any) -> Any:
+        scope, told = current(), current_told()
+        is_direct = not (_ASKING.get() or is_in_a_loop())
+        if scope is None or told is None or not is_direct:
+            return ask(model, *args, **kwargs)
+        return _kept(scope, told.recorded, ask, model, *args, **kwargs)
+
+    kind.call = call
+
+
+def _kept(
+    scope: Scope, recorded: Recorded, ask: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """What a model answers, or has answered in an attempt before; for a thread."""
+    question = asked(BaseLLM.call, *args, **kwargs)  # what CrewAI asks with; theirs may take any
+    if question is None:
+        return ask(*args, **kwargs)
+    if (found := wait(scope, recorded.answer(question[0]))) is not None:
+        return read(found, question[1])
+    token = _ASKING.set(True)
+    try:
+        answer = ask(*args, **kwargs)
+    finally:
+        _ASKING.reset(token)
+    if (said := written(answer, question[1])) is not None:
+        wait(scope, recorded.take(question[0], said, is_last=not isinstance(answer, list)))
+    return answer
+
+
 ask_in_the_loop(OpenAICompletion)
+remember_answers()

@@ -2,8 +2,9 @@
 
 Two ways lead on. Where the state of a run is what was said in it (AG2, Llama Stack), that is kept,
 and the next attempt goes on behind it. Where it is hidden in objects of the framework (BeeAI,
-CrewAI), the next attempt begins at the start and is given the answers of models that it had before;
-its calls of tools find their records. Either way no model is asked twice for what it has answered.
+CrewAI), the next attempt begins at the start and is given what it had before (`recorded`): the
+answers of models, and the results of a user's own tools; calls of the platform's find their
+records. Either way no model is asked twice for what it has answered.
 """
 
 import hashlib
@@ -105,24 +106,33 @@ class Keeper:
         self.spent = progress.spent
         return said
 
-    async def save(self, write: Callable[[], Json], *, again: bool = False) -> None:
+    async def save(
+        self, write: Callable[[], Json], behind: Callable[[str], bool] = lambda _: True
+    ) -> None:
         """Keep what `write` gives; what cannot be written ends the keeping and not the run.
 
         Shape:
-            again  the next attempt makes all calls again, so that none of them counts as made.
+            behind  whether the next attempt does not come by a piece of work, so that the calls
+                    of tools that were made for it count as made.
         """
         if self.run.checkpoint is None or self._is_over:
             return
         try:
-            calls = () if again else tuple(self.run.numbering.taken(lambda _: True))
+            calls = tuple(self.run.numbering.taken(behind))
             progress = Progress(made_for=self.made_for, calls=calls, spent=self.spent, said=write())
             data = progress.encode()
         except UNREADABLE as error:
-            self._is_over = True
-            told = {"task": self.run.task, "error": str(error)}
-            log.warning("the run cannot be kept; a crash would begin anew", extra=told)
+            self.end(error)
             return
         await self.run.checkpoint.save(data)
+
+    def end(self, error: Exception) -> None:
+        """Keep nothing from here on, as `error` says; what was kept before stays."""
+        if self.run.checkpoint is None or self._is_over:
+            return
+        self._is_over = True
+        told = {"task": self.run.task, "error": str(error)}
+        log.warning("the run cannot be kept; a crash would begin anew", extra=told)
 
 
 def _decoded(data: bytes, made_for: str) -> Progress:
@@ -130,66 +140,3 @@ def _decoded(data: bytes, made_for: str) -> Progress:
     if progress.made_for != made_for:
         raise BadCheckpoint("it is of an agent with other instructions, code, model or tools")
     return progress
-
-
-def question(*parts: Json) -> str:
-    """What names a question to a model: a digest of all that it is asked with."""
-    return hashlib.sha256(to_json(parts, fallback=str)).hexdigest()
-
-
-class Recorded:
-    """The answers of models in one run, by what they were asked.
-
-    Equal questions are told apart by their number, so that each answer is given once an attempt.
-    """
-
-    def __init__(self, keeper: Keeper, answers: dict[str, list[Json]]) -> None:
-        self._keeper = keeper
-        self._answers = answers
-        self._asked: dict[str, int] = {}
-        self._is_new = False
-
-    @classmethod
-    async def of(cls, keeper: Keeper) -> "Recorded":
-        """The answers of the attempts before; their costs count in `keeper`.
-
-        Raises:
-            TransportError: the queue is away.
-        """
-        return cls(keeper, await keeper.found(_answers) or {})
-
-    async def answer(self, question: str) -> Json | None:
-        """The answer that an equal question had before, None if a model has to be asked.
-
-        What was answered since the last save is kept before that: something follows from it.
-        """
-        number = self._asked.get(question, 0)
-        self._asked[question] = number + 1
-        if number < len(answers := self._answers.get(question, [])):
-            return answers[number]
-        if self._is_new:
-            await self._save()
-        return None
-
-    async def take(self, question: str, answer: Json, *, is_last: bool) -> None:
-        """A model has answered; one that may be the last answer of the run is kept when need be."""
-        self._answers.setdefault(question, []).append(answer)
-        self._is_new = True
-        if not is_last:
-            await self._save()
-
-    def drop(self, question: str) -> None:
-        """The last answer to a question was of no use: it is asked again."""
-        self._asked[question] = max(0, self._asked.get(question, 0) - 1)
-        if answers := self._answers.get(question):
-            answers.pop()
-
-    async def _save(self) -> None:
-        self._is_new = False
-        await self._keeper.save(lambda: self._answers, again=True)
-
-
-def _answers(said: Json) -> dict[str, list[Json]]:
-    if not all(isinstance(answers, list) for answers in said.values()):
-        raise BadCheckpoint("it is damaged: it holds no answers")
-    return dict(said)

@@ -117,10 +117,25 @@ def call_tool_from_thread(name: str, arguments: dict[str, Any]) -> str:
     scope = _CURRENT.get()
     if scope is None or scope.ended:
         raise ToolFailure(f"{name} can only be called while the agent runs")
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
+    if is_in_a_loop():
         raise ToolFailure(f"{name} was called without await from async code; use its async form")
     return wait(scope, call_tool(name, arguments))
+
+
+def is_in_a_loop() -> bool:
+    """Whether an event loop runs in this thread, so that nothing here may wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def in_the_loop[T](scope: Scope, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs in the run's loop, for code of whatever loop."""
+    if asyncio.get_running_loop() is scope.loop:
+        return await work
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, scope.loop))
 
 
 def wait[T](scope: Scope, work: Coroutine[Any, Any, T]) -> T:

@@ -23,6 +23,11 @@ def working_on(work: str) -> Iterator[None]:
             _WORK.reset(token)
 
 
+def current_work() -> str:
+    """The piece of work that this code belongs to; empty if nobody has named it."""
+    return _WORK.get()
+
+
 class Numbering:
     """Which calls one attempt at a run has made.
 

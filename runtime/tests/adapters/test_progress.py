@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.adapters.progress import Keeper, Progress, Recorded, made_of, question
+from runtime.adapters.progress import Keeper, Progress, made_of
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module
 from runtime.contract.messages import TokenUsage
 from runtime.kit.resuming import Kept
@@ -83,57 +83,6 @@ async def test_what_cannot_be_written_ends_the_keeping(caplog: pytest.LogCapture
     ]
 
 
-@pytest.mark.parametrize(
-    ("said", "is_last", "kept"),
-    [
-        pytest.param([("q", "a")], True, False, id="perhaps the last"),
-        pytest.param([("q", "a")], False, True, id="one that calls tools"),
-        pytest.param([("q", "a"), ("r", None)], True, True, id="something follows"),
-    ],
-)
-async def test_an_answer_is_kept_when_something_follows(
-    said: list[tuple[str, str | None]],
-    is_last: bool,  # a parameter of the table
-    kept: bool,  # a parameter of the table
-) -> None:
-    place = Kept()
-    recorded = await Recorded.of(keeper(place))
-    for asked, answered in said:
-        assert await recorded.answer(asked) is None
-        if answered is not None:
-            await recorded.take(asked, answered, is_last=is_last)
-    assert (place.data is not None) is kept
-
-
-async def test_each_answer_is_given_once_an_attempt() -> None:
-    place = Kept()
-    first = await Recorded.of(keeper(place))
-    for answered in ("a", "b"):
-        assert await first.answer("q") is None
-        await first.take("q", answered, is_last=False)
-    second = await Recorded.of(keeper(place, 2))
-    assert [await second.answer("q") for _ in range(3)] == ["a", "b", None]
-
-
-async def test_an_answer_of_no_use_is_forgotten() -> None:
-    place = Kept()
-    first = await Recorded.of(keeper(place))
-    await first.answer("q")
-    await first.take("q", "bad", is_last=True)
-    first.drop("q")
-    assert await first.answer("q") is None
-    await first.take("q", "good", is_last=False)
-    second = await Recorded.of(keeper(place, 2))
-    assert await second.answer("q") == "good"
-
-
-async def test_answers_that_are_none_are_of_no_use(caplog: pytest.LogCaptureFixture) -> None:
-    place = Kept(Progress(made_for="this", said={"q": "a"}).encode())
-    recorded = await Recorded.of(keeper(place, 2))
-    assert await recorded.answer("q") is None
-    assert "holds no answers" in caplog.records[0].__dict__["error"]
-
-
 CONFIG = AgentConfig(
     agent=MATH,
     queue=QUEUE,
@@ -176,9 +125,3 @@ def test_what_makes_other_code(change: dict[str, Any], same: bool) -> None:
         for found in (module, module.model_copy(update=change))
     )
     assert (made_of(other, (SPEC,)) == made_of(one, (SPEC,))) is same
-
-
-def test_questions_differ_by_all_that_is_asked() -> None:
-    asked = {question("m", "hi"), question("m", "ho"), question("n", "hi"), question("m", ["hi"])}
-    assert len(asked) == 4
-    assert question("m", {"a": 1, "b": [2]}) == question("m", {"a": 1, "b": [2]})

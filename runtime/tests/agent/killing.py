@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,11 @@ def agent(
     )
 
 
-async def killed_while_held(scene: Scene, folder: Path, config: AgentConfig) -> str:
+async def killed_while_held(
+    scene: Scene, folder: Path, config: AgentConfig, question: str = "What is 12 + 30?"
+) -> str:
     """A worker ends by SIGKILL, another one takes its task over; gives the answer."""
-    task = new_task("What is 12 + 30?")
+    task = new_task(question)
     await scene.accept(task)
     await scene.publish(task)
     words = ("worker", f"agent/{config.agent}")
@@ -145,13 +147,29 @@ async def counted(url: str, asked: list[bytes]) -> AsyncIterator[str]:
 
 
 async def goes_on_after_a_kill(
-    scene: Scene, folder: Path, source: str, url: str, **facts: Any
+    scene: Scene, folder: Path, source: str, url: str, *, before: Sequence[str] = (), **facts: Any
 ) -> None:
-    """The agent in `source` is killed in its tool `add`; its model is asked nothing again."""
+    """The agent in `source` is killed in its tool `add`; its model is asked nothing again.
+
+    What it has done before, at a turn of its model each, it does not do again either.
+    """
     asked: list[bytes] = []
     async with counted(url.removesuffix("/v1"), asked) as listened:
         config = agent(scene, folder, source, listened, **facts)
         answer = await killed_while_held(scene, folder, config)
     assert "42" in answer
-    assert done(folder) == ["12+30"]
-    assert len(asked) == 2, "one turn for the call, one for the answer"
+    assert done(folder) == [*before, "12+30"]
+    assert len(asked) == len(before) + 2, "one turn for the call, one for the answer"
+
+
+async def goes_on_behind_a_call(
+    scene: Scene, folder: Path, source: str, url: str, **facts: Any
+) -> None:
+    """The agent in `source` is killed in the second call of its tool `add`: the first stays."""
+    asked: list[bytes] = []
+    async with counted(url.removesuffix("/v1"), asked) as listened:
+        config = agent(scene, folder, source, listened, **facts)
+        answer = await killed_while_held(scene, folder, config, "What is 1 + 2 + 30?")
+    assert "33" in answer
+    assert done(folder) == ["1+2", "3+30"]
+    assert len(asked) == 3, "one turn for each call, one for the answer"

@@ -1,11 +1,17 @@
-"""Runs of BeeAI that begin again with the answers which their models gave before."""
+"""Runs of BeeAI that begin again with what their models and tools came to before."""
+
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
 from runtime.contract.agent_config import Framework
-from runtime.tests.agents import Config, answer
+from runtime.contract.messages import TokenUsage
+from runtime.tests.agents import Config, answer, cost, users
+from runtime.tests.frameworks.beeai.endings import ending
 from runtime.tests.frameworks.beeai.marks import MARKS
 from runtime.tests.resuming import Attempts, ResumeContract, attempts, listened
+from runtime.tests.scripted_model import Reply, calling, saying, scripted
 
 __all__ = ["attempts"]  # a fixture
 
@@ -64,3 +70,108 @@ async def test_a_users_own_model_is_not_asked_again(
         assert "6" in answer(await place.whole())
     assert len(place.effects) == 2
     assert len(place.questions) == len(set(place.questions)) == 3
+
+
+TOOLS = """
+    from beeai_framework.agents.lite import LiteAgent
+    from beeai_framework.agents.requirement import RequirementAgent
+    from beeai_framework.tools import JSONToolOutput, StringToolOutput, ToolError, tool
+
+    NOTES = []
+
+    class Odd(StringToolOutput):
+        pass
+
+    RESULTS = {"text": str, "json": lambda _: JSONToolOutput({"a": [1]}), "odd": Odd}
+
+    @tool
+    async def note(kind: str) -> str:
+        '''Note something.'''
+        NOTES.append(kind)
+        if kind == "error":
+            raise ToolError("no paper", cause=KeyError(len(NOTES)))
+        return RESULTS[kind](f"note {len(NOTES)}")
+
+    def requirement(context):
+        return RequirementAgent(
+            llm=context.model, tools=[note, *context.tools], tool_call_checker=False
+        )
+
+    def lite(context):
+        return LiteAgent(llm=context.model, tools=[note, *context.tools])
+
+    def nested(context):
+        (add,) = context.tools
+
+        @tool
+        async def sum_up(kind: str) -> str:
+            '''Sum up.'''
+            NOTES.append(kind)
+            return str(await add.run({"a": 1, "b": 2}))
+
+        return RequirementAgent(llm=context.model, tools=[sum_up, add])
+"""
+ADD = ("add", '{"a": 1, "b": 2}')
+
+
+@contextlib.asynccontextmanager
+async def tools(config: Config, entrypoint: str, *said: Reply) -> AsyncIterator[Attempts]:
+    """Attempts of an agent that has tools of its user, whose model says this."""
+    async with scripted(*said) as model, listened(model.url) as proxy:
+        agent = config(TOOLS, entrypoint, framework=Framework.BEEAI, url=proxy.url)
+        yield Attempts(agent, proxy)
+
+
+def noted(kind: str) -> tuple[str, str]:
+    return ("note", f'{{"kind": "{kind}"}}')
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "kind"),
+    [("requirement", "text"), ("requirement", "json"), ("requirement", "error"), ("lite", "text")],
+)
+async def test_a_users_own_tool_is_not_called_again(
+    config: Config, entrypoint: str, kind: str
+) -> None:
+    said = [calling(noted(kind)), calling(noted(kind)), calling(ADD)]
+    end = saying("so be it") if entrypoint == "lite" else ending("so be it")
+    async with tools(config, entrypoint, *said, end) as place:
+        await place.cut()
+        assert answer(await place.whole()) == "so be it"
+        assert users(place.config, "NOTES") == [kind] * 2
+        assert len(place.effects) == 1
+        assert len(place.questions) == len(said) + 1
+        expected = await Attempts(place.config, place.proxy).whole()
+    assert answer(expected) == "so be it"
+
+
+async def test_costs_of_what_is_not_asked_again_are_told(config: Config) -> None:
+    said = [calling(noted("text")), calling(ADD), ending("so be it")]
+    async with tools(config, "requirement", *said) as place:
+        await place.cut()
+        steps = await place.whole()
+    assert cost(steps) == TokenUsage(input_tokens=9, output_tokens=6)
+
+
+async def test_a_result_that_cannot_be_kept_ends_the_keeping(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = [calling(noted("text")), calling(noted("odd")), calling(ADD)]
+    async with tools(config, "requirement", *said, said[2], ending("so be it")) as place:
+        await place.cut()
+        assert "the run cannot be kept; a crash would begin anew" in caplog.messages
+        assert answer(await place.whole()) == "so be it"
+        assert users(place.config, "NOTES") == ["text", "odd", "odd"]
+    assert len(place.effects) == 1
+
+
+async def test_calls_within_a_tool_are_not_those_behind_it(config: Config) -> None:
+    """A tool that is not called again makes none; what equals them behind it is a new call."""
+    other = ("add", '{"a": 5, "b": 6}')
+    said = [calling(("sum_up", '{"kind": "x"}')), calling(other), calling(ADD), ending("so be it")]
+    async with tools(config, "nested", *said) as place:
+        await place.cut(calls=2)
+        assert answer(await place.whole()) == "so be it"
+        assert users(place.config, "NOTES") == ["x"]
+    three = {"a": 1, "b": 2}
+    assert place.effects == [three, {"a": 5, "b": 6}, three]

@@ -139,7 +139,6 @@ class TestOwn(OwnAgentContract):
     thinkers = ("made", "solo")
     askers = (*thinkers, "flow")
     a_class = "{module}.agent"
-    says_all = False
     refused = (
         ("from langgraph.graph import StateGraph", "crew", "ModuleNotFoundError"),
         (SHAPES, "two_of_them", "nobody fills the placeholders topic, year of the crew's tasks"),
