@@ -18,7 +18,7 @@ newest() { find "$1"/usr/lib/postgresql/*/bin -name initdb -printf '%h\n' 2>/dev
 # fetch: Debian's newest PostgreSQL and the libraries that are missing here; prints the root it is unpacked into. LLVM, a hundred
 # megabytes to compile long queries with, is left out.
 fetch() {
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || none
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then none; fi
   local package packages root new
   package=$(apt-cache depends postgresql 2>/dev/null | grep -o 'postgresql-[0-9]*' | head -1) || none
   root=$CACHE/$package

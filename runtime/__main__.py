@@ -58,7 +58,8 @@ def _stop_before_it_starts(_number: int, _frame: object) -> None:
 
 def _serve(settings: Settings) -> int:
     # uvicorn has signals and an event loop of its own.
-    from runtime.amf.serve import CannotServe, DatabaseSilent, serve  # noqa: PLC0415
+    from runtime.amf.serve import serve  # noqa: PLC0415
+    from runtime.amf.start import CannotServe, DatabaseSilent  # noqa: PLC0415
 
     try:
         serve(settings)

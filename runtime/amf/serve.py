@@ -9,36 +9,25 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from uvicorn.supervisors import Multiprocess
 
 from runtime.amf import sdk
-from runtime.amf.database import (
-    CA,
-    FIELD,
-    URL,
-    Address,
-    BadAddress,
-    Refused,
-    told_address,
-    why_not_reached,
-)
+from runtime.amf.database import URL
 from runtime.amf.errors import ApiError, DatabaseAway
 from runtime.amf.inference import PROVIDER
 from runtime.amf.pieces import Pieces
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
+from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
 from runtime.amf.stores import KvStore, SqlStore
 from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
@@ -51,17 +40,6 @@ log = logging.getLogger(__name__)
 PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
-PATIENCE = 60  # times that a database is asked; then whoever looks at the Stack is told, too
-RETRY_SECONDS = 1.0
-STARTUP_FAILURE = 3  # of uvicorn, which has said why
-
-
-class CannotServe(ValueError):
-    """The Stack asks for something that this server cannot be; the message is one sentence."""
-
-
-class DatabaseSilent(CannotServe):
-    """The database has not answered for a while; it may do so when we are started again."""
 
 
 def serve(settings: Settings) -> None:
@@ -73,6 +51,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         CannotServe: the run config cannot be served.
+        DatabaseSilent: the database has not answered for long.
     """
     signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="k8gentai-") as scratch:
@@ -80,98 +59,23 @@ def serve(settings: Settings) -> None:
         reach_database(settings, Path(scratch))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stopped)
-        config = run_config(settings).get("server", {})
-        workers = config.get("workers", 1)
-        with listening(config.get("host") or settings.host, port(os.environ)) as socket_:
-            server = uvicorn.Config(
-                "runtime.amf.serve:create_app" if workers > 1 else create_app(),
-                factory=workers > 1,
-                workers=workers,
-                loop="uvloop",
-                http="httptools",
-                lifespan="on",
-                access_log=False,  # a line a request costs more than the request
-                log_config=None,  # the server has set it up
-                log_level="warning",
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-            if workers > 1:
-                Multiprocess(server, sockets=[socket_]).run()
-            else:
-                _run(uvicorn.Server(server), socket_)
-
-
-def _run(server: uvicorn.Server, taken: socket.socket) -> None:
-    server.run(sockets=[taken])
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)
-
-
-def reach_database(settings: Settings, scratch: Path) -> None:
-    """Wait for the database of the Stack, if it has one, and say meanwhile what is awaited.
-
-    Raises:
-        CannotServe: its address is none, or it does not let us in.
-        DatabaseSilent: it has not answered for long.
-    """
-    try:
-        address = told_address(os.environ)
-    except BadAddress as error:
-        raise CannotServe(str(error)) from error
-    if address is None:
-        return
-    ca_file = None
-    if CA in os.environ:
-        ca_file = scratch / "database-ca.pem"
-        ca_file.write_text(os.environ[CA])
-    os.environ.update(address.variables(ca_file))
-    try:
-        asyncio.run(_until_reached(settings, address))
-    except Refused as error:
-        raise CannotServe(f"{error}; see {os.environ.get(FIELD, URL)}") from error
-
-
-async def _until_reached(settings: Settings, address: Address) -> None:
-    why = f"the database {address} has not been asked yet"
-
-    async def tell() -> None:
-        await server(settings.host, settings.health_port, lambda: why)()
-
-    health = asyncio.create_task(tell())
-    try:
-        for _ in range(PATIENCE):
-            reason = await why_not_reached(address)
-            if reason is None:
-                return
-            if reason != why:
-                log.warning("not ready: %s", reason)
-            why = reason
-            await asyncio.sleep(RETRY_SECONDS)
-    finally:
-        health.cancel()
-        await asyncio.gather(health, return_exceptions=True)
-    raise DatabaseSilent(f"{why}; see {os.environ.get(FIELD, URL)}")
-
-
-@contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that takes connections as soon as it is served.
-
-    The servers of a Stack may share the port of one machine, as those of an embedded platform do.
-
-    Raises:
-        CannotServe: the address cannot be taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            taken.bind((host, port))
-        except OSError as error:
-            raise CannotServe(f"{host}:{port} cannot be served on: {error.strerror}") from error
-        taken.set_inheritable(True)
-        yield taken
+        config = run_config(settings)
+        workers = config.get("server", {}).get("workers", 1)
+        options: dict[str, Any] = {
+            "host": config.get("server", {}).get("host") or settings.host,
+            "port": port(os.environ),
+            "loop": "uvloop",
+            "http": "httptools",
+            "lifespan": "on",
+            "access_log": False,  # a line a request costs more than the request
+            "log_config": None,  # the server has set it up
+            "log_level": "warning",
+            "timeout_graceful_shutdown": GRACE_SECONDS,
+        }
+        if workers > 1:
+            run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
+        else:
+            run(create_app(), **options)
 
 
 def port(environment: Mapping[str, str]) -> int:
