@@ -175,7 +175,6 @@ async def test_two_servers_make_their_tables_at_the_same_moment(pair: Pair) -> N
     assert {answer.status_code for answer in answers} == {200}
 
 
-@pytest.mark.fault(13)
 async def test_a_stream_is_lost_with_its_server_and_its_answer_is_not(pair: Pair) -> None:
     words = random_words()
     go_on = asyncio.Event()
