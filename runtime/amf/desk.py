@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from runtime.amf.decisions import Decisions, decided
 from runtime.amf.errors import Full, NotFound, OutOfReach, TooLarge
-from runtime.amf.known import KnownAgents
+from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
@@ -68,6 +68,7 @@ class Desk:
         self.subjects = StackSubjects(self.stack)
         self.origin = secrets.token_hex(6)
         self.agents = KnownAgents()
+        self.tools = KnownTools()
         self.conversations = Conversations(link.store(Bucket.CONVERSATIONS))
         self._catalogue = link.store(Bucket.CATALOGUE)
         self._records = link.store(Bucket.RUNS)
@@ -82,6 +83,7 @@ class Desk:
         """Follow catalogue and events for as long as the body runs."""
         async with self._relay.listening(self._outbox, self.subjects.events_for(self.origin)):
             self.beside(self.agents.watch(self._catalogue))
+            self.beside(self.tools.watch(self._catalogue))
             try:
                 yield self
             finally:
@@ -113,6 +115,25 @@ class Desk:
     def follow(self, task: Task, *, whole: bool) -> AbstractContextManager[Following]:
         """Hear the events of `task`; begin before it is accepted, so that none is missed."""
         return self._relay.open(task.id, Following(task, self._runs, self.kept, whole=whole))
+
+    @contextlib.asynccontextmanager
+    async def rejoin(self, record: RunRecord, *, whole: bool) -> AsyncIterator[Following]:
+        """Hear a run from its beginning, whichever process of the Stack has accepted it.
+
+        Raises:
+            OutOfReach: the queue does not answer.
+        """
+        task, relay = record.task, Relay()
+        following = Following(task, self._runs, self.kept, whole=whole)
+        answered = record.parked_attempt - 1 if record.is_asking else record.parked_attempt
+        subject = self.subjects.events_on(task.agent, task.id)
+        with relay.open(task.id, following):
+            async with relay.listening(self._outbox, subject):
+                try:
+                    following.recall(await self.kept.events(task), answered=answered)
+                except (TransportError, TimeoutError) as error:
+                    raise out_of_reach("the queue does not answer") from error
+                yield following
 
     async def accept(self, record: RunRecord) -> None:
         """Take a run in: once this returns, the run will have an end.
@@ -241,6 +262,20 @@ class Desk:
                 continue
             await self._outbox.signal(self.subjects.cancel(agent, task))
             return
+
+
+@contextlib.asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """What the body asks of the queue is answered within `QUEUE_SECONDS`.
+
+    Raises:
+        OutOfReach: it is not.
+    """
+    try:
+        async with asyncio.timeout(QUEUE_SECONDS):
+            yield
+    except (TransportError, TimeoutError) as error:
+        raise out_of_reach("the queue does not answer") from error
 
 
 def out_of_reach(why: str) -> OutOfReach:

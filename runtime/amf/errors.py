@@ -74,6 +74,14 @@ class TooLarge(ApiError):
     code = "payload_too_large"
 
 
+class WrongType(ApiError):
+    """The body is of a kind that is not read here."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
 class Full(ApiError):
     """The queue takes no more work at the moment."""
 

@@ -22,6 +22,7 @@ ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no n
 ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an object has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
+TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
 
 
 class Stream(StrEnum):

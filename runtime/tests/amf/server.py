@@ -5,15 +5,15 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from runtime.contract.agent_config import Framework, Queue
-from runtime.contract.catalogue import AgentEntry, WhenBusy
-from runtime.contract.subjects import Bucket, agent_entry
+from runtime.contract.catalogue import AgentEntry, ToolEntry, WhenBusy
+from runtime.contract.subjects import Bucket, agent_entry, tool_entry
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
@@ -82,13 +82,6 @@ class Server:
                     raise RuntimeError(self.log)
                 await asyncio.sleep(0.1)
 
-    async def kill(self) -> None:
-        """Let it be gone at once."""
-        if self.process is None:
-            raise RuntimeError("the server was not started")
-        self.process.kill()
-        await self.process.wait()
-
     async def stop(self) -> int:
         """Stop it gently; gives its exit code."""
         if self.process is None:
@@ -96,6 +89,13 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
         return await self.process.wait()
+
+    async def kill(self) -> None:
+        """End it at once, as a node that dies does."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
+        self.process.kill()
+        await self.process.wait()
 
     async def readiness(self) -> int:
         """The status of `/ready`, 0 when nobody answers."""
@@ -121,6 +121,7 @@ class Server:
         timeout_seconds: int = 60,
         max_input_bytes: int = 524288,
         description: str = "",
+        tools: Sequence[ObjectName] = (),
     ) -> AgentEntry:
         """Write an Agent into the catalogue, as the operator does."""
         model = name if namespace == self.nats.stack.namespace else f"{namespace}.{name}"
@@ -133,11 +134,17 @@ class Server:
             when_busy=when_busy,
             timeout_seconds=timeout_seconds,
             max_input_bytes=max_input_bytes,
+            tools=tuple(tools),
         )
         async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
             await link.store(Bucket.CATALOGUE).put(agent_entry(entry.agent), entry.encode())
         await self.until_listed(entry)
         return entry
+
+    async def add_tool(self, tool: ToolEntry) -> None:
+        """Write a Tool into the catalogue, as the operator does."""
+        async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
+            await link.store(Bucket.CATALOGUE).put(tool_entry(tool.tool), tool.encode())
 
     async def remove_agent(self, entry: AgentEntry) -> None:
         """Take an Agent out of the catalogue, as the operator does."""
@@ -180,11 +187,15 @@ def a_server(
 
 @contextlib.asynccontextmanager
 async def running_server(
-    nats: RunningStack, folder: Path, *, model_url: str = "http://127.0.0.1:9/v1"
+    nats: RunningStack,
+    folder: Path,
+    *,
+    model_url: str = "http://127.0.0.1:9/v1",
+    config: Path = RUN_CONFIG,
 ) -> AsyncIterator[Server]:
-    """The server of the Stack for as long as the body runs."""
+    """The server of the Stack, with this run config, for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
-    server = a_server(nats, folder, queue, RUN_CONFIG, MODEL_URL=model_url)
+    server = a_server(nats, folder, queue, config, MODEL_URL=model_url)
     try:
         await server.start()
         yield server
