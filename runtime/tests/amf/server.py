@@ -19,7 +19,7 @@ from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 
 RUN_CONFIG = Path(__file__).parent / "run.yaml"
-START_SECONDS = 100
+START_SECONDS = 200
 SERVE = """
 from runtime.amf.serve import serve
 from runtime.settings import Settings
