@@ -72,21 +72,24 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         yield Pair(one, other, database)
 
 
-async def test_a_response_of_one_server_is_retrieved_from_the_other(pair: Pair) -> None:
+async def test_a_response_of_one_server_is_retrieved_and_listed_by_the_other(pair: Pair) -> None:
     words = random_words()
     async with (
         agent(pair.one) as (model, _),
         openai_client(pair.one) as one,
         openai_client(pair.other) as other,
+        http_client(pair.other) as plain,
     ):
         made = await one.responses.create(model=model, input=words)
         found = await other.responses.retrieve(made.id)
+        listed = (await plain.get("/responses")).json()["data"]
         items = await other.responses.input_items.list(made.id)
         followed = await other.responses.create(
             model=model, input="more", previous_response_id=made.id
         )
 
     assert found.output_text == made.output_text == words
+    assert made.id in [one["id"] for one in listed]
     assert items.data[0].type == "message"
     assert followed.status == "completed"
 
