@@ -21,7 +21,7 @@ from collections.abc import Coroutine
 import uvloop
 
 from runtime.garbage import look_seldom
-from runtime.processes.process import BAD_CONFIGURATION, CannotStart, last_words
+from runtime.processes.process import BAD_CONFIGURATION, TRY_AGAIN, CannotStart, last_words
 from runtime.settings import Settings
 from runtime.telemetry import log_as_json
 
@@ -58,19 +58,22 @@ def _stop_before_it_starts(_number: int, _frame: object) -> None:
 
 def _serve(settings: Settings) -> int:
     # uvicorn has signals and an event loop of its own.
-    from runtime.amf.serve import CannotServe, serve  # noqa: PLC0415
+    from runtime.amf.serve import serve  # noqa: PLC0415
+    from runtime.amf.start import CannotServe, DatabaseSilent  # noqa: PLC0415
 
     try:
         serve(settings)
+    except DatabaseSilent as error:
+        return _cannot_start(settings, str(error), TRY_AGAIN)
     except CannotServe as error:
         return _cannot_start(settings, str(error))
     return 0
 
 
-def _cannot_start(settings: Settings, sentence: str) -> int:
+def _cannot_start(settings: Settings, sentence: str, code: int = BAD_CONFIGURATION) -> int:
     log.error("cannot start: %s", sentence)
     last_words(settings, sentence)
-    return BAD_CONFIGURATION
+    return code
 
 
 def _process(arguments: list[str], settings: Settings) -> Coroutine[object, object, None]:

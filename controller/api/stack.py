@@ -128,15 +128,25 @@ class Sqlite(Fields):
 
 
 class Postgres(Fields):
-    """A PostgreSQL database, shared by all servers."""
+    """A PostgreSQL database, shared by all servers of the Stack and by nothing else."""
 
     url_secret_ref: SecretKeyRef = Field(
-        description="Where the database's address (postgresql://…) is kept."
+        description="Where the database's address is kept: "
+        "postgresql://user:password@host:port/database, with ?sslmode=… as libpq has it. "
+        "It is read when a server starts. Give each Stack a database of its own."
+    )
+    ca_secret_ref: SecretKeyRef | None = Field(
+        None,
+        description="Where the certificate (PEM) of the authority is kept that vouches for the "
+        "database; for sslmode=verify-ca and verify-full.",
     )
 
 
 class Storage(Fields):
-    """Where the server keeps conversations, files and its registry."""
+    """Where the server keeps conversations, files, prompts and vector stores.
+
+    The runs of agents are not among them: those are in the queue.
+    """
 
     rules = (exactly_one("sqlite", "postgres"),)
 
@@ -245,7 +255,9 @@ class StackSpec(Fields):
     storage: Storage = Field(
         Storage(sqlite=Sqlite()),
         json_schema_extra={IMPLIED: "sqlite of 1Gi"},
-        description="Where the server keeps its data; exactly one of sqlite and postgres.",
+        description="Where the server keeps its data; exactly one of sqlite and postgres. "
+        "A change from one to the other begins with nothing: no data is moved, and sqlite's volume "
+        "goes with it.",
     )
     messaging: Messaging = Field(
         Messaging(managed=ManagedMessaging()),
@@ -264,6 +276,20 @@ class StackSpec(Fields):
     def language_models(self) -> tuple[Model, ...]:
         """Those that answer: an Agent can have no other."""
         return tuple(model for model in self.models if model.embedding is None)
+
+    @property
+    def is_one_process(self) -> bool:
+        """Whether the server is never more than one process at a time."""
+        return self.server.replicas <= 1 and self.server.workers == 1
+
+    @property
+    def vectors_by(self) -> Model | None:
+        """The model that vector stores use; None if the server has no vector stores.
+
+        Their index is in the memory of the process, so there must be just one.
+        """
+        embedding = (model for model in self.models if model.embedding is not None)
+        return next(embedding, None) if self.is_one_process else None
 
 
 class Versions(Fields):

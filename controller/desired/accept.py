@@ -77,8 +77,6 @@ def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
     if spec.server.flavour is not Flavour.LLAMA_STACK:
         field = "spec.server.flavour"
         yield _not_yet(field, f"the flavour {spec.server.flavour}", "use LlamaStack")
-    if spec.storage.postgres is not None:
-        yield _not_yet("spec.storage.postgres", "PostgreSQL", "use spec.storage.sqlite")
     if spec.auth is not None:
         # Ignoring it would let everybody in where the user asked for the opposite.
         yield _not_yet("spec.auth", "authentication", "remove it to let everybody in")

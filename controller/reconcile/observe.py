@@ -21,6 +21,7 @@ from controller.desired.references import (
     config_map_of,
     found,
     key_of_ref,
+    secrets_of,
     stack_of,
     unreadable,
     without_queue,
@@ -267,11 +268,7 @@ _STACK_ROLES = (Role.SERVER, Role.DISPATCHER)
 
 
 async def _missing_secrets(world: World, owner: Stack) -> tuple[tuple[str, str, str], ...]:
-    refs = [
-        (f"spec.models[{place}].apiKeySecretRef", model.api_key_secret_ref)
-        for place, model in enumerate(owner.spec.models)
-    ]
-    wanted = [(field, ref) for field, ref in refs if ref is not None]
+    wanted = tuple(secrets_of(owner))
     namespace = owner.metadata.namespace
     keys = await asyncio.gather(
         *(world.cluster.secret_keys(namespace, ref.name) for _, ref in wanted)

@@ -19,7 +19,7 @@ Shape:
            responses: {table_name: responses, backend: sql}}}}}
       tool_runtime: [{provider_id: mcp, provider_type: "remote::model-context-protocol"}]
       files: [{provider_id: files, provider_type: "inline::localfs", config: {…}}]
-      vector_io: []
+      vector_io: [{provider_id: vectors, provider_type: "inline::faiss", config: {persistence: …}}]
       agents:
       - {provider_id: legacy, provider_type: "inline::legacy", config: {stack: <StackConfig>}}
     registered_resources:
@@ -47,7 +47,16 @@ Shape:
                     `vector_io`, which may be empty. Without it there are no such answers.
     metadata        the list of models, agents included. It is written anew at each start, so it
                     belongs into `${env.K8GENTAI_SCRATCH}`, a folder that `serve` makes for its
-                    process: elsewhere it would go on listing what the Stack no longer has.
+                    process: elsewhere it would go on listing what the Stack no longer has. Vector
+                    stores are in the same list; with those it is kept, and `serve` takes the models
+                    out of it first.
+    files           with sqlite in a folder; with PostgreSQL `inline::database` of ours, since
+                    several servers share no folder.
+    vector_io       empty unless `spec.models` has a model with `embedding` and the server is one
+                    process: each process would have an index of its own, and write over the
+                    others'.
+    kv, sql         of a Stack with PostgreSQL they are `kv_postgres` and `sql_postgres`, without an
+                    address: that is in the process' environment (`database.py`).
     inference       the server insists on a store of chats; `serve` takes it away again, or every
                     call of an agent to its model would be kept for ever.
     server.port     is not read: the port is K8GENTAI_PORT, 8321 by default.
@@ -90,3 +99,13 @@ class AmfConfig(BaseModel):
     stack: StackConfig
     builtin: dict[str, Any] | None = None
     heartbeat_seconds: float = Field(default=15, gt=0)
+
+
+class FilesConfig(BaseModel):
+    """Of the files provider that keeps files in the server's database.
+
+    Shape:
+        backend  the name of a sql_postgres in `storage.backends`.
+    """
+
+    backend: str

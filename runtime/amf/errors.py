@@ -147,6 +147,13 @@ class OutOfReach(ApiError):
     code = "queue_unavailable"
 
 
+class DatabaseAway(ApiError):
+    """The server's database does not answer; agents answer without it."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "database_unavailable"
+
+
 class Overdue(ApiError):
     """The run has shown no end long after its deadline."""
 

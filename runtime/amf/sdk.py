@@ -9,11 +9,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from llama_stack.core import stack as core_stack
 from llama_stack.core.access_control.datatypes import AccessRule, Action
 from llama_stack.core.access_control.datatypes import Scope as AccessScope
 from llama_stack.core.datatypes import User
 from llama_stack.core.request_headers import get_authenticated_user
 from llama_stack.core.routing_tables.models import ModelsRoutingTable
+from llama_stack.core.storage.datatypes import SqlStoreReference
+from llama_stack.core.storage.kvstore import postgres as kv_postgres
+from llama_stack.core.storage.sqlstore import sqlalchemy_sqlstore
+from llama_stack.core.storage.sqlstore.authorized_sqlstore import AuthorizedSqlStore
+from llama_stack.core.storage.sqlstore.sqlstore import sqlstore_impl
+from llama_stack.core.store.registry import create_dist_registry
 from llama_stack.providers.inline.responses.builtin import get_provider_impl as build_builtin
 from llama_stack.providers.inline.responses.builtin.config import BuiltinResponsesImplConfig
 from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
@@ -23,15 +30,25 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     ConversationNotFoundError,
     CreateResponseRequest,
     DeleteItemRequest,
+    HealthResponse,
+    HealthStatus,
     InlineProviderSpec,
     ListItemsRequest,
+    ListOpenAIFileResponse,
     ModelType,
     OpenAIChatCompletion,
     OpenAIChatCompletionChunk,
     OpenAIEmbeddingsRequestWithExtraBody,
+    OpenAIFileDeleteResponse,
+    OpenAIFileObject,
+    OpenAIFileObjectNotFoundError,
     ProviderSpec,
     RegisterModelRequest,
     UnregisterModelRequest,
+)
+from llama_stack_api.internal.sqlstore import (  # type: ignore[import-untyped]  # as above
+    ColumnDefinition,
+    ColumnType,
 )
 from llama_stack_api.router_utils import (  # type: ignore[import-untyped]  # it has no py.typed
     standard_responses,
@@ -60,6 +77,9 @@ OWN = [
     AccessRule(permit=AccessScope(actions=list(Action)), when=[condition])
     for condition in ("user is owner", "resource is unowned")
 ]
+
+ServerSqlStore = sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl
+READ, DELETE = Action.READ, Action.DELETE
 
 
 def user_name() -> str:
@@ -218,6 +238,90 @@ def response_request(body: Wire) -> Any:
     return CreateResponseRequest.model_validate(body)
 
 
+def health(why_not: str | None) -> Any:
+    """How a provider says that it is well, or what ails it."""
+    if why_not is None:
+        return HealthResponse(status=HealthStatus.OK)
+    return HealthResponse(status=HealthStatus.ERROR, message=why_not)
+
+
+class OwnHealth:
+    """Asks one provider of inference how it is.
+
+    The server's Providers API was given a list of providers before there were any, and asks none.
+    It would ask all, one after the other and each for up to a second.
+    """
+
+    def __init__(self, name: str, provider: Any) -> None:
+        self.__provider_spec__ = provider.__provider_spec__
+        self._name = name
+        self._provider = provider
+
+    async def health(self) -> Wire:
+        """What it says of itself, by its name."""
+        return {self._name: await self._provider.health()}
+
+
+def show_health_of(server: Any, name: str) -> None:
+    """Let `GET /v1/providers` tell how this provider of inference is."""
+    impls = server.stack.impls
+    provider = impls[Api.inference].routing_table.impls_by_provider_id[name]
+    impls[Api.providers].deps = {Api.inference: OwnHealth(name, provider)}
+
+
+def use_pieces(pieces: Any) -> None:
+    """Let vector stores cut files into chunks by these pieces, whichever tokens were meant."""
+    from llama_stack.providers.utils.memory import vector_store  # noqa: PLC0415 - heavy
+
+    vector_store._get_encoding = lambda _name: pieces  # noqa: SLF001 - there is no other place
+
+
+def use_stores(kv: type, sql: type) -> None:
+    """Let the backends `kv_postgres` and `sql_postgres` be these classes."""
+    kv_postgres.PostgresKVStoreImpl = kv
+    sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl = sql
+
+
+def owned_tables(backend: str, policy: Any) -> Any:
+    """Tables in a backend of the run config, each row of which belongs to who has written it."""
+    reference = SqlStoreReference(table_name="", backend=backend)
+    return AuthorizedSqlStore(sqlstore_impl(reference), policy)
+
+
+def columns(key: str, **types: type) -> Wire:
+    """The columns of a table: the one of this key, which is text, and the others by their types."""
+    kinds = {str: ColumnType.TEXT, int: ColumnType.INTEGER}
+    first = ColumnDefinition(type=ColumnType.STRING, primary_key=True)
+    return {key: first} | {name: kinds[kind] for name, kind in types.items()}
+
+
+def file_object(about: Wire) -> Any:
+    """What the Files API tells of a file."""
+    return OpenAIFileObject.model_validate(about)
+
+
+def file_list(about: list[Wire], *, has_more: bool) -> Any:
+    """A page of the Files API."""
+    ids = [one["id"] for one in about] or [""]
+    return ListOpenAIFileResponse(
+        data=[file_object(one) for one in about],
+        has_more=has_more,
+        first_id=ids[0],
+        last_id=ids[-1],
+    )
+
+
+def file_deleted(file: str) -> Any:
+    """The Files API has forgotten a file."""
+    return OpenAIFileDeleteResponse(id=file, deleted=True)
+
+
+def no_file(file: str) -> Exception:
+    """There is no such file, or it is somebody else's; the server answers 404."""
+    error: Exception = OpenAIFileObjectNotFoundError(file)
+    return error
+
+
 def chat_completion(body: Wire) -> Any:
     """A whole answer of the Chat Completions API."""
     return OpenAIChatCompletion.model_validate(body)
@@ -228,10 +332,12 @@ def chat_chunk(body: Wire) -> Any:
     return OpenAIChatCompletionChunk.model_validate(body)
 
 
-def create_server(run_config: str, declared: Iterable[str]) -> Any:
+def create_server(run_config: str, declared: Iterable[str], *, is_list_kept: bool) -> Any:
     """The server as an ASGI application (FastAPI), made from the run config at this path.
 
     Shape:
+        is_list_kept  whether `stores.metadata`, where models are listed beside vector stores,
+                      outlives the process.
         declared  the providers whose models stand in the run config. The server would ask each of
                   them for its models now, three times and for ten minutes each if it does not
                   answer, and would not start before; what stands in the run config is enough.
@@ -243,6 +349,7 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
     from llama_stack.core.server.server import create_app  # noqa: PLC0415 - heavy, only for `serve`
 
     ModelsRoutingTable.listed_providers.update(declared)
+    core_stack.create_dist_registry = _without_models if is_list_kept else create_dist_registry
     app = create_app()
     # It would write down every chat of every agent with its model, for ever.
     app.stack.impls[Api.inference].store = None
@@ -250,6 +357,15 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
     return app
+
+
+async def _without_models(reference: Any, name: str) -> Any:
+    """The server's list, without the models of an earlier start; those to come may be others."""
+    registry, store = await create_dist_registry(reference, name)
+    for one in await registry.get_all():
+        if one.type == "model":
+            await registry.delete(one.type, one.identifier)
+    return registry, store
 
 
 FIRST = ("/v1/responses", "/v1/chat/completions", "/v1/agents")

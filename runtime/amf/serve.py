@@ -9,13 +9,13 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 import yaml
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -26,15 +26,20 @@ from starlette.responses import JSONResponse, Response
 
 from runtime.amf import discovery, sdk
 from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.database import URL
 from runtime.amf.directory import Directory
 from runtime.amf.door import Door
-from runtime.amf.errors import ApiError, foreign_body
+from runtime.amf.errors import ApiError, DatabaseAway, foreign_body
 from runtime.amf.http_connection import AbortableConnection
+from runtime.amf.inference import PROVIDER
 from runtime.amf.malformed import malformed, malformed_query
 from runtime.amf.mcp_server.endpoint import McpEndpoint
+from runtime.amf.pieces import Pieces
 from runtime.amf.pulse import Pulse
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
+from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
+from runtime.amf.stores import KvStore, SqlStore
 from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
 from runtime.settings import Settings
@@ -50,10 +55,6 @@ APIS_FOLDER = Path(__file__).parent / "legacy" / "apis"
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
 
 
-class CannotServe(ValueError):
-    """The Stack asks for something that this server cannot be; the message is one sentence."""
-
-
 def serve(settings: Settings) -> None:
     """Serve on K8GENTAI_PORT until SIGTERM.
 
@@ -63,12 +64,15 @@ def serve(settings: Settings) -> None:
 
     Raises:
         CannotServe: the run config cannot be served.
+        DatabaseSilent: the database has not answered for long.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)
+    signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="k8gentai-") as scratch:
         os.environ[SCRATCH] = scratch
         os.environ[APIS] = str(APIS_FOLDER)
+        reach_database(settings, Path(scratch))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stopped)
         config = run_config(settings)
         workers = config.get("server", {}).get("workers", 1)
         options: dict[str, Any] = {
@@ -83,9 +87,9 @@ def serve(settings: Settings) -> None:
             "timeout_graceful_shutdown": GRACE_SECONDS,
         }
         if workers > 1:
-            uvicorn.run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
+            run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
         else:
-            uvicorn.run(create_app(), **options)
+            run(create_app(), **options)
 
 
 def port(environment: Mapping[str, str]) -> int:
@@ -98,6 +102,11 @@ def port(environment: Mapping[str, str]) -> int:
     if not number.isdigit():
         raise CannotServe(f"K8GENTAI_PORT is {number!r}; it has to be a number")
     return int(number)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """Nothing is held yet."""
+    sys.exit(0)
 
 
 def _stopped(_number: int, _frame: object) -> None:
@@ -124,16 +133,27 @@ def create_app() -> Any:
 
     Raises:
         CannotServe: the run config cannot be served.
+        DatabaseSilent: the database has gone while the server was made.
     """
     settings = Settings.of()
     os.environ.setdefault("LLAMA_STACK_LOG_FORMAT", "json")
-    declared = run_config(settings).get("registered_resources", {}).get("models", [])
+    config = run_config(settings)
+    declared = config.get("registered_resources", {}).get("models", [])
+    if URL in os.environ:
+        sdk.use_stores(KvStore, SqlStore)
+    has_vectors = bool(config.get("providers", {}).get("vector_io"))
+    if has_vectors:
+        sdk.use_pieces(Pieces())
     try:
         providers = {model["provider_id"] for model in declared}
-        app = sdk.create_server(str(settings.config), providers)
+        app = sdk.create_server(str(settings.config), providers, is_list_kept=has_vectors)
+    except DatabaseAway as error:
+        raise DatabaseSilent(error.message) from error
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
         what = "the server cannot be made from spec.models and spec.storage of its Stack"
         raise CannotServe(f"{what}: {error}") from error
+    if URL in os.environ:
+        sdk.show_health_of(app, PROVIDER)
     app.add_exception_handler(ApiError, refuse)
     app.add_exception_handler(RequestValidationError, refuse_form)
     app.add_exception_handler(HTTPException, refuse_otherwise)

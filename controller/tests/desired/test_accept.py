@@ -61,10 +61,6 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
             "spec.server.flavour: the flavour OGX is not in this version; use LlamaStack",
         ),
         (
-            {"storage": {"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}}},
-            "spec.storage.postgres: PostgreSQL is not in this version; use spec.storage.sqlite",
-        ),
-        (
             {"models": [{"name": "m", "provider": "remote::ollama", "model": "x"}]},
             (
                 "spec.models[0].provider: the provider remote::ollama is not in this version; "
@@ -74,7 +70,7 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
             ),
         ),
     ],
-    ids=["flavour", "postgres", "provider"],
+    ids=["flavour", "provider"],
 )
 def test_what_a_stack_cannot_be_yet(spec: dict[str, Any], problem: str) -> None:
     (found,) = stack_problems(stack_view(the_stack(**spec)))

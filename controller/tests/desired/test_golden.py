@@ -42,6 +42,10 @@ VECTORS = {
     "baseUrl": "http://vllm:8000/v1",
     "embedding": {"dimensions": 768},
 }
+POSTGRES = {
+    "urlSecretRef": {"name": "db", "key": "url"},
+    "caSecretRef": {"name": "db", "key": "ca.crt"},
+}
 
 
 def agent_of(**spec: Any) -> Desired:
@@ -69,6 +73,15 @@ SAMPLES = {
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
+    "stack-postgres": desired_stack(
+        the_stack(
+            server={"replicas": 2},
+            models=[KEYED, VECTORS],
+            messaging=ONE_NATS,
+            storage={"postgres": POSTGRES},
+        ),
+        SITE,
+    ),
 }
 
 
