@@ -37,6 +37,7 @@ from runtime.tests.amf.a2a.clients import (
     saying,
     states,
     task_in,
+    until_ended,
     until_spoken,
 )
 from runtime.tests.amf.approvals import adding
@@ -167,7 +168,8 @@ async def test_a_task_can_be_cancelled_once(server: Server, version: str) -> Non
         a2a_client(server, model, version=version) as client,
     ):
         task = task_in(await read(polling.send_message(saying("Work"))))
-        ended = await client.cancel_task(CancelTaskRequest(id=task.id))
+        await client.cancel_task(CancelTaskRequest(id=task.id))
+        ended = await until_ended(client, task.id)
         with pytest.raises(TaskNotCancelableError):
             await client.cancel_task(CancelTaskRequest(id=task.id))
         with pytest.raises(UnsupportedOperationError):
@@ -247,10 +249,9 @@ async def test_a_task_is_cancelled_at_any_server(server: Server, tmp_path: Path)
     ):
         reading = client.send_message(saying("Work"))
         told = await until_spoken(reading)
-        ended = await elsewhere.cancel_task(CancelTaskRequest(id=task_in(told).id))
+        await elsewhere.cancel_task(CancelTaskRequest(id=task_in(told).id))
         told += await read(reading)
 
-    assert name_of(ended.status.state) == "CANCELED"
     assert states(told)[-1] == "CANCELED"
 
 
