@@ -23,6 +23,7 @@ IN_SCOPE = {
     5: "a poison message that crashes its worker",
     6: "a malformed message",
     7: "advisories while the dispatcher is down",
+    8: "a submit repeated because its server was lost before it answered",
     9: "a duplicate delivery",
     10: "a payload at and over the limit",
     11: "a full queue",
@@ -43,7 +44,6 @@ IN_SCOPE = {
 
 # The others of the list, and why nothing is promised of them yet.
 NOT_YET = {
-    8: "a submit has no idempotency key",
     13: "three servers killed at once were not tried",
     14: "partitions need several nodes",
     15: "a full disk was not tried",

@@ -76,6 +76,12 @@ class Server(Fields):
         1, ge=0, le=100, description="Servers; more than one needs storage.postgres."
     )
     workers: Integer = Field(1, ge=1, le=64, description="Processes within each server.")
+    heartbeat_seconds: Integer = Field(
+        15,
+        ge=1,
+        le=3600,
+        description="How long a stream may be silent before it gives a sign of life.",
+    )
     flavour: Flavour = Field(
         Flavour.LLAMA_STACK, description="LlamaStack, or its successor by name, OGX."
     )

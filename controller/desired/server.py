@@ -91,6 +91,7 @@ def run_config(stack: Stack, site: Site) -> str:
         host=listen.host,
         port=listen.port,
         workers=stack.spec.server.workers,
+        heartbeat_seconds=stack.spec.server.heartbeat_seconds,
     )
 
 

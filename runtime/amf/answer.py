@@ -38,9 +38,11 @@ class Answer:
     Shape:
         response  the response object with everything but status, output, error and usage; it is
                   taken over, so give a new one to each answer.
-        frames    the streaming events that were not taken yet, numbered from 0 without a gap.
-                  Without `streaming` there are none.
+        frames    the streaming events that were not taken yet. Without `streaming` there are none.
         decided   the approvals that nobody needs to see any more, by number.
+
+    The events are numbered from 0, and the same events of a run always make the same numbers. A gap
+    in them is where an approval was asked for that is decided by now: its numbers stay its own.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class Answer:
         self._number = 0
         self._items: list[Item] = []
         self._calls: dict[str, CallItem] = {}
-        self._asked = set(decided)
+        self._decided = frozenset(decided)
+        self._asked: set[int] = set()
+        self._is_asking = False
         self._replay: Replay | None = None
         self._used = TokenUsage()
         self._attempt = 0
@@ -72,21 +76,14 @@ class Answer:
             self._tell("response.in_progress")
 
     def take(self, events: Iterable[Event], *, now: float) -> None:
-        """What has happened, in order; pieces of text that follow each other are joined.
+        """What has happened, in order; how much of it comes at a time makes no difference.
 
         Units:
             `now` in seconds since the epoch: when the run ended, if one of them is its end.
         """
         self._now = now
-        text = ""
         for event in events:
-            if isinstance(event, TextDelta) and event.attempt == self._attempt:
-                text += event.text
-                continue
-            self._say(text)
-            text = ""
             self._step(event)
-        self._say(text)
 
     def pause(self, *, now: float) -> None:
         """The run waits for people: this is the response to what was asked so far.
@@ -136,12 +133,20 @@ class Answer:
 
     def _begin_attempt(self, attempt: int) -> None:
         self._attempt = attempt
+        if self._is_asking:
+            self._pass_pause()
         if self._items:
             self._replay = Replay(self._items)
         self._used = TokenUsage()
         if self._response["status"] == "queued":
             self._response["status"] = "in_progress"
             self._tell("response.in_progress")
+
+    def _pass_pause(self) -> None:
+        """Leave out the numbers with which `pause` told the response to what was asked."""
+        self._is_asking = False
+        open_calls = sum(item.is_open for item in self._calls.values())
+        self._number += open_calls * CallItem.CLOSING_EVENTS + 1
 
     def _say(self, text: str) -> None:
         if not text:
@@ -207,13 +212,17 @@ class Answer:
         self._finish_text()
         if event.number in self._asked:
             return
+        self._asked.add(event.number)
+        self._is_asking = event.left == 0
         self._replay = None
         self._supersede()
+        if event.number in self._decided:
+            self._number += ApprovalItem.EVENTS
+            return
         item = ApprovalItem(
             self._task, event.number, len(self._items), event.call, event.tool, event.arguments
         )
         self._items.append(item)
-        self._asked.add(event.number)
         item.open(self._emit)
 
     def _pass(self, known: CallItem) -> None:

@@ -22,6 +22,9 @@ ROLES = {
 TEXTS = frozenset({"input_text", "output_text", "text"})
 # A client may hand back all that an agent said: its answer tells what came of its tools.
 LEFT_OUT = frozenset({"mcp_call", "mcp_list_tools", "mcp_approval_request"})
+MOST_PAIRS = 16
+LONGEST_NAME = 64
+LONGEST_VALUE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def asked(request: Any) -> Asked:
         BadRequest: it asks for something that is not done; `param` names it.
     """
     refuse_unusual(request)
+    check_metadata(request.metadata or {})
     if request.previous_response_id and request.conversation:
         raise BadRequest(
             "previous_response_id and conversation exclude each other; name one of them.",
@@ -92,6 +96,29 @@ def asked(request: Any) -> Asked:
         store=request.store is not False,
         metadata=request.metadata or {},
     )
+
+
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """Refuse what is too much to be kept with a response.
+
+    Raises:
+        BadRequest: it is.
+
+    Source:
+        OpenAI API reference, "Create a model response", `metadata`.
+    """
+    if len(metadata) > MOST_PAIRS:
+        raise BadRequest(
+            f"metadata takes {MOST_PAIRS} pairs at most; this has {len(metadata)}.",
+            param="metadata",
+        )
+    for name, value in metadata.items():
+        if len(name) > LONGEST_NAME or len(value) > LONGEST_VALUE:
+            raise BadRequest(
+                f"A pair of metadata takes {LONGEST_NAME} characters as its name and "
+                f"{LONGEST_VALUE} as its value; {name[:LONGEST_NAME]} is longer.",
+                param="metadata",
+            )
 
 
 def refuse_unusual(request: Any) -> None:

@@ -54,7 +54,7 @@ Source:
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from runtime.contract.agent_config import StackConfig
 
@@ -70,7 +70,12 @@ class AmfConfig(BaseModel):
 
     Shape:
         builtin  the config of the server's own provider of the Responses API; null for none.
+
+    Units:
+        `heartbeat_seconds`: so long any stream of the server may be silent before it gives a sign
+        of life.
     """
 
     stack: StackConfig
     builtin: dict[str, Any] | None = None
+    heartbeat_seconds: float = Field(default=15, gt=0)

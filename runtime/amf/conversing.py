@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from runtime.amf.asked import ROLES, TEXTS, Asked
 from runtime.amf.desk import QUEUE_SECONDS, Desk, out_of_reach
 from runtime.amf.errors import Conflict, NotFound
-from runtime.amf.items import Wire, message_item
+from runtime.amf.items import Wire, item_id, message_item
 from runtime.amf.reply import task_of
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Message, Role
@@ -40,6 +40,10 @@ class ServerItems(Protocol):
 
     async def add(self, conversation: str, items: list[Wire]) -> None:
         """Add a few; one whose id is there is written over."""
+        ...
+
+    async def remove(self, conversation: str, items: Iterable[str]) -> None:
+        """Take items away by their ids; one that is not there is no error."""
         ...
 
 
@@ -102,6 +106,20 @@ class Conversing:
                 await self._tell(name, task.task.user)
         except (TransportError, TimeoutError, NoConversation) as error:
             log.warning("conversation behind", extra={"conversation": name, "error": str(error)})
+
+    async def forget(self, record: RunRecord) -> None:
+        """Erase what a run that has ended has left in its conversation, if it was in one.
+
+        Raises:
+            TransportError: the queue does not answer.
+        """
+        name = record.task.conversation
+        if name is None:
+            return
+        await self._desk.conversations.finish(record)  # or its turn would come afterwards
+        await self._desk.conversations.forget(name, record.task.id)
+        said = len(record.task.input) + 1
+        await self._items.remove(name, (item_id(record.task.id, number) for number in range(said)))
 
     async def _after(self, response: str, user: str, room: int) -> Before:
         task = task_of(response)

@@ -6,23 +6,34 @@ import contextvars
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import Full, NotFound, OutOfReach, TooLarge
+from runtime.amf.errors import Conflict, Full, Gone, NotFound, OutOfReach, TooLarge
 from runtime.amf.known import KnownAgents, KnownTools
-from runtime.amf.relay import Following, Kept, Relay
+from runtime.amf.leavings import Leavings
+from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import Cancelled, Task
+from runtime.contract.messages import AgentCalled, Cancelled, Task
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Bucket, StackSubjects, Stream, run_key
+from runtime.contract.subjects import (
+    RUN_RECORDS,
+    Bucket,
+    StackSubjects,
+    Stream,
+    asked_task,
+    run_key,
+    runs_of,
+)
 from runtime.contract.value import ObjectName
+from runtime.state.claims import Claim, Claims
 from runtime.state.conversations import Conversations
-from runtime.state.runs import Runs, StaleAttempt
+from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.transport.port import (
+    KeyExists,
     Outbox,
     PayloadTooLarge,
     QueueFull,
@@ -73,15 +84,17 @@ class Desk:
         self._catalogue = link.store(Bucket.CATALOGUE)
         self._records = link.store(Bucket.RUNS)
         self._runs = Runs(self._records)
+        self._claims = Claims(self._records)
         self._outbox = link.outbox
-        self._relay = Relay()
+        self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
+        self._leavings = Leavings(self.subjects, link)
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Desk"]:
         """Follow catalogue and events for as long as the body runs."""
-        async with self._relay.listening(self._outbox, self.subjects.events_for(self.origin)):
+        async with self._relay.listening(self.subjects.events_for(self.origin)):
             self.beside(self.agents.watch(self._catalogue))
             self.beside(self.tools.watch(self._catalogue))
             try:
@@ -117,28 +130,70 @@ class Desk:
         return self._relay.open(task.id, Following(task, self._runs, self.kept, whole=whole))
 
     @contextlib.asynccontextmanager
-    async def rejoin(self, record: RunRecord, *, whole: bool) -> AsyncIterator[Following]:
+    async def accepting(self, record: RunRecord, *, whole: bool) -> AsyncIterator[Following]:
+        """Take a run in and hear it, from its first event on.
+
+        Raises:
+            Full, TooLarge, OutOfReach: see `accept`.
+        """
+        with self.follow(record.task, whole=whole) as following:
+            await self.accept(record)
+            yield following
+
+    @contextlib.asynccontextmanager
+    async def rejoin(
+        self, record: RunRecord, *, whole: bool, after: int = -1
+    ) -> AsyncIterator[Following]:
         """Hear a run from its beginning, whichever process of the Stack has accepted it.
+
+        Shape:
+            after  the number of the last streaming event that is known.
+
+        Raises:
+            Gone: its first events are not kept, so nobody can say which one follows `after`.
+            OutOfReach: the queue does not answer.
+        """
+        task = record.task
+        following = Following(task, self._runs, self.kept, whole=whole)
+        subject = self.subjects.events_on(task.agent, task.id)
+        async with contextlib.AsyncExitStack() as stack:
+            async with in_time():
+                await stack.enter_async_context(self._relay.joining(subject, following))
+                published = await self.kept.events(task)
+            if after >= 0 and record.state.is_end and not is_whole(task, published):
+                raise Gone(
+                    f"The events of resp_{task.id} are not kept any more; retrieve the response "
+                    "without stream.",
+                    param="starting_after",
+                )
+            if record.state.is_end:  # it knows the end, should the event that told it be lost
+                published.append(record.end(1))
+            following.recall(published, answered=record.answered_attempt)
+            yield following
+
+    async def claim(self, key: str, claim: Claim) -> Claim:
+        """The claim that stands under `key`: this one, or that of the request which came first.
 
         Raises:
             OutOfReach: the queue does not answer.
         """
-        task, relay = record.task, Relay()
-        following = Following(task, self._runs, self.kept, whole=whole)
-        answered = record.parked_attempt - 1 if record.is_asking else record.parked_attempt
-        subject = self.subjects.events_on(task.agent, task.id)
-        with relay.open(task.id, following):
-            async with relay.listening(self._outbox, subject):
-                try:
-                    following.recall(await self.kept.events(task), answered=answered)
-                except (TransportError, TimeoutError) as error:
-                    raise out_of_reach("the queue does not answer") from error
-                yield following
+        async with in_time():
+            return await self._claims.make(key, claim)
+
+    async def release(self, key: str) -> None:
+        """Let the `key` of a claim be used for another request.
+
+        Raises:
+            TransportError: the queue does not answer.
+        """
+        await self._claims.release(key)
 
     async def accept(self, record: RunRecord) -> None:
         """Take a run in: once this returns, the run will have an end.
 
-        A run that waits for its turn in a conversation is published by the dispatcher.
+        A run that waits for its turn in a conversation is published by the dispatcher. One that has
+        a claim may be taken in twice, since whoever asks again cannot know how far the first one
+        came: the second time nothing is missing.
 
         Raises:
             Full, TooLarge, OutOfReach: it was not taken in.
@@ -146,14 +201,7 @@ class Desk:
         task = record.task
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
-                held = await self._runs.accept(record)
-                if record.state is RunState.QUEUED:
-                    await self._outbox.publish(
-                        self.subjects.tasks(task.agent),
-                        task.encode(),
-                        msg_id=task.id,
-                        headers={REVISION: str(held.revision)},
-                    )
+                await self._publish(await self._accepted(record))
         except QueueFull as error:
             self.beside(self.withdraw(task))
             raise Full(
@@ -166,14 +214,37 @@ class Desk:
                 "Input and history together are larger than the queue takes.", param="input"
             ) from error
         except (TransportError, TimeoutError) as error:
-            self.beside(self.withdraw(task))
+            if task.response.claim is None:  # else it is asked for again, and may be there by then
+                self.beside(self.withdraw(task))
             raise out_of_reach("the queue does not answer") from error
+
+    async def _accepted(self, record: RunRecord) -> Held:
+        try:
+            return await self._runs.accept(record)
+        except KeyExists:
+            held = await self._runs.get(record.task.agent, record.task.id)
+            if held is None:
+                raise
+            return held
+
+    async def _publish(self, held: Held) -> None:
+        task = held.record.task
+        if held.record.state is not RunState.QUEUED or held.record.attempt > 0:
+            return
+        await self._outbox.publish(
+            self.subjects.tasks(task.agent),
+            task.encode(),
+            msg_id=task.id,
+            headers={REVISION: str(held.revision)},
+        )
 
     async def withdraw(self, task: Task) -> None:
         """Take back a run that nobody was told of, as far as the queue can be reached.
 
         A worker may have it already, since what was not confirmed may be kept all the same.
         """
+        if task.response.claim is not None:  # first, or who asks again would find what is cancelled
+            await self.release(task.response.claim)
         held = await self._runs.get(task.agent, task.id)
         if held is not None and held.record.attempt > 0:
             await self.cancel(task.agent, task.id)
@@ -203,13 +274,10 @@ class Desk:
             BadRequest, Conflict: see `decided`.
             OutOfReach: the queue does not answer.
         """
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                while True:
-                    with contextlib.suppress(RevisionConflict):  # somebody decides beside him
-                        return await self._decide(made, user)
-        except (TransportError, TimeoutError) as error:
-            raise out_of_reach("the queue does not answer") from error
+        async with in_time():
+            while True:
+                with contextlib.suppress(RevisionConflict):  # somebody decides beside him
+                    return await self._decide(made, user)
 
     async def _decide(self, made: Decisions, user: str) -> RunRecord:
         entry = await self._records.find(f"*.*.{made.task}")
@@ -234,13 +302,44 @@ class Desk:
         entry = await self._records.find(f"*.*.{task}")
         return None if entry is None else RunRecord.decode(entry.value)
 
+    async def runs(self, agent: ObjectName | None = None) -> AsyncGenerator[RunRecord]:
+        """The records of all runs of one agent, or of every one, as they stand."""
+        pattern = RUN_RECORDS if agent is None else runs_of(agent)
+        async with contextlib.aclosing(self._records.watch(pattern)) as entries:
+            async for entry in entries:
+                if entry is None:
+                    return
+                if not entry.deleted:
+                    yield RunRecord.decode(entry.value)
+
     async def forget(self, record: RunRecord) -> None:
-        """Delete the record of a run.
+        """Erase a run that has ended, and those of agents that it has asked.
+
+        Its record goes last: until then it can be asked for once more.
 
         Raises:
-            TransportError: the queue does not answer.
+            Conflict: one of those has not ended.
+            TransportError, TimeoutError: the queue does not answer.
         """
-        await self._records.delete(run_key(record.task.agent, record.task.id))
+        task = record.task
+        for asked in await self._asked_by(task):
+            if not asked.state.is_end:
+                raise Conflict(
+                    f"What resp_{task.id} has asked of {asked.task.agent.name} has not ended; ask "
+                    "again in a while.",
+                    param="response_id",
+                )
+            await self.forget(asked)
+        await self._leavings.erase(task.agent, task.id)
+        if task.response.claim is not None:
+            await self.release(task.response.claim)
+        await self._records.delete(run_key(task.agent, task.id))
+
+    async def _asked_by(self, task: Task) -> list[RunRecord]:
+        events = await self.kept.events(task)
+        calls = {event.call for event in events if isinstance(event, AgentCalled)}
+        found = [await self.find(asked_task(call)) for call in calls]
+        return [one for one in found if one and one.task.asked and one.task.asked.task == task.id]
 
     async def cancel(self, agent: ObjectName, task: str) -> None:
         """Ask for the end of a run: its worker writes it, or else the dispatcher.
@@ -264,25 +363,25 @@ class Desk:
             return
 
 
-@contextlib.asynccontextmanager
-async def in_time() -> AsyncIterator[None]:
-    """What the body asks of the queue is answered within `QUEUE_SECONDS`.
-
-    Raises:
-        OutOfReach: it is not.
-    """
-    try:
-        async with asyncio.timeout(QUEUE_SECONDS):
-            yield
-    except (TransportError, TimeoutError) as error:
-        raise out_of_reach("the queue does not answer") from error
-
-
 def out_of_reach(why: str) -> OutOfReach:
     """It cannot be done because of `why`, half a sentence."""
     return OutOfReach(
         f"{why[0].upper()}{why[1:]}; ask again in a while.", retry_after=RETRY_SECONDS
     )
+
+
+@contextlib.asynccontextmanager
+async def in_time(seconds: float = QUEUE_SECONDS) -> AsyncIterator[None]:
+    """What is asked of the queue in the body has an answer in so many seconds.
+
+    Raises:
+        OutOfReach: it has not.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (TransportError, TimeoutError) as error:
+        raise out_of_reach("the queue does not answer") from error
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from runtime.amf.errors import NotDone, NotFound, UnknownModel
+from runtime.amf.errors import NotFound, UnknownModel
 from runtime.amf.known import PREFIX
 
 SHOWN = 20  # names in an error; the rest is counted
@@ -61,14 +61,10 @@ class Elsewhere:
         """The responses of one model.
 
         Raises:
-            NotDone: no model is named, so those of agents would be missing.
+            UnknownModel: nothing here keeps any.
         """
-        if self._builtin is None or request.model is None:
-            raise NotDone(
-                "The responses of agents are not listed. Name a model that is no agent in "
-                "`model`, or ask for a response by its id.",
-                param="model",
-            )
+        if self._builtin is None:
+            raise unknown_model(request.model, (), ())
         return await self._builtin.list_openai_responses(request)
 
     async def shutdown(self) -> None:

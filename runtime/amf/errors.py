@@ -36,6 +36,13 @@ class ApiError(HTTPException):
         return {"error": detail | {"code": self.code}}
 
 
+def foreign_body(status: int, message: str) -> dict[str, Any]:
+    """The JSON of an answer that somebody else has refused."""
+    is_clients = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = "invalid_request_error" if is_clients else "server_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
 class BadRequest(ApiError):
     """The request asks for something that is not done; `param` names it."""
 
@@ -66,20 +73,40 @@ class Conflict(ApiError):
     code = "conflict"
 
 
+class Gone(ApiError):
+    """It was there, and is not kept any more."""
+
+    status = HTTPStatus.GONE
+    kind = "invalid_request_error"
+    code = "events_expired"
+
+
+class WrongType(ApiError):
+    """The body is in a format that is not read here."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
+class KeyReused(ApiError):
+    """The `Idempotency-Key` belongs to another request.
+
+    Source:
+        draft-ietf-httpapi-idempotency-key-header-07, section 2.7.
+    """
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    kind = "invalid_request_error"
+    code = "idempotency_key_reused"
+
+
 class TooLarge(ApiError):
     """The input is larger than the agent or its queue takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     kind = "invalid_request_error"
     code = "payload_too_large"
-
-
-class WrongType(ApiError):
-    """The body is of a kind that is not read here."""
-
-    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    kind = "invalid_request_error"
-    code = "unsupported_media_type"
 
 
 class Full(ApiError):

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from runtime.amf import sdk
@@ -17,11 +18,13 @@ from runtime.amf.chat import Chunks, RunFailed, completion
 from runtime.amf.config import AgentsConfig
 from runtime.amf.conversing import Before
 from runtime.amf.desk import Desk
+from runtime.amf.door import idempotency_key
 from runtime.amf.elsewhere import unknown_model
 from runtime.amf.errors import NotDone
-from runtime.amf.intake import Intake
+from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.known import PREFIX, KnownAgents
+from runtime.amf.relay import Following
 from runtime.amf.reply import frames, response_object, whole
 from runtime.amf.shared import SharedDesk, shared_desk
 from runtime.contract.catalogue import AgentEntry
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 
 PROVIDER = PREFIX.rstrip("/")
 RETRY_SECONDS = 1.0
+
+type Joining = AbstractAsyncContextManager[Following]
 
 
 class AgentsInference:
@@ -78,12 +83,11 @@ class AgentsInference:
         if agent is None:
             raise unknown_model(params.model, desk.agents.by_model, ())
         intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
-        intake.check()
-        record = intake.record(desk, Before())
+        record, joining = await _joining(desk, intake, params)
         if not intake.asked.options.stream:
-            return await _whole(desk, record)
+            return await _whole(desk, record, joining)
         with_usage = bool((params.stream_options or {}).get("include_usage"))
-        return await _streamed(desk, record, with_usage=with_usage)
+        return await _streamed(desk, record, joining, with_usage=with_usage)
 
     async def openai_completion(self, params: Any) -> Any:
         """Agents do not continue texts."""
@@ -132,9 +136,20 @@ def _about(agent: AgentEntry) -> Wire:
     }
 
 
-async def _whole(desk: Desk, record: RunRecord) -> Any:
-    with desk.follow(record.task, whole=True) as following:
-        await desk.accept(record)
+async def _joining(desk: Desk, intake: Intake, params: Any) -> tuple[RunRecord, Joining]:
+    """The run of a request, and how to hear it: a new one, or that of its `Idempotency-Key`."""
+    whole = not intake.asked.options.stream
+    if (key := idempotency_key()) is not None:
+        intake = await intake.claimed(desk, key, digest_of("chat", params))
+        if (earlier := await intake.earlier(desk)) is not None:
+            return earlier, desk.rejoin(earlier, whole=whole)
+    async with intake.refusing(desk):
+        record = intake.record(desk, Before())
+    return record, desk.accepting(record, whole=whole)
+
+
+async def _whole(desk: Desk, record: RunRecord, joining: Joining) -> Any:
+    async with joining as following:
         answer = await whole(record, following, _nothing)
     try:
         return sdk.chat_completion(completion(answer))
@@ -144,10 +159,11 @@ async def _whole(desk: Desk, record: RunRecord) -> Any:
         raise
 
 
-async def _streamed(desk: Desk, record: RunRecord, *, with_usage: bool) -> AsyncIterator[Any]:
-    with contextlib.ExitStack() as stack:
-        following = stack.enter_context(desk.follow(record.task, whole=False))
-        await desk.accept(record)
+async def _streamed(
+    desk: Desk, record: RunRecord, joining: Joining, *, with_usage: bool
+) -> AsyncIterator[Any]:
+    async with contextlib.AsyncExitStack() as stack:
+        following = await stack.enter_async_context(joining)
         kept = stack.pop_all()
     chunks = Chunks(response_object(record), with_usage=with_usage)
 
@@ -160,8 +176,9 @@ async def _streamed(desk: Desk, record: RunRecord, *, with_usage: bool) -> Async
                     yield sdk.chat_chunk(piece)
             ended = True
         finally:
-            kept.close()
-            if not ended:
+            desk.beside(kept.aclose())
+            # Who has given a key may ask again, and waits for the same run.
+            if not ended and record.task.response.claim is None:
                 desk.beside(desk.cancel(record.task.agent, record.task.id))
 
     return pieces()

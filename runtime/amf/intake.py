@@ -1,16 +1,24 @@
 """From what a client asked to the run that is accepted."""
 
+import contextlib
+import hashlib
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
 
 from runtime.amf.asked import Asked
 from runtime.amf.conversing import Before
-from runtime.amf.desk import Desk
-from runtime.amf.errors import Conflict
+from runtime.amf.desk import Desk, in_time
+from runtime.amf.errors import ApiError, Conflict, KeyReused
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import ResponseOptions, Task
 from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.subjects import claim_key
+from runtime.state.claims import Claim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +26,8 @@ class Intake:
     """One request on its way in.
 
     Shape:
-        task  32 hexadecimal digits: a DNS label, and `resp_<task>` for the client.
+        task   32 hexadecimal digits: a DNS label, and `resp_<task>` for the client.
+        claim  key in `runs` of the claim under which the client asks, if he does so.
 
     Units:
         `now` in seconds since the epoch.
@@ -29,6 +38,7 @@ class Intake:
     user: str
     task: str = field(default_factory=lambda: uuid.uuid4().hex)
     now: float = field(default_factory=time.time)
+    claim: str | None = None
 
     def check(self) -> None:
         """Refuse what the agent does not take.
@@ -44,6 +54,49 @@ class Intake:
                 param="model",
             )
         self.asked.check_size(self.agent.max_input_bytes)
+
+    async def claimed(self, desk: Desk, key: str, digest: str) -> "Intake":
+        """This request under its `Idempotency-Key`: with the task of the first one that had it.
+
+        Shape:
+            digest  of the request, see `digest_of`.
+
+        Raises:
+            KeyReused: that one was another request.
+            OutOfReach: the queue does not answer.
+        """
+        name = claim_key(self.user, key)
+        claim = await desk.claim(name, Claim(task=self.task, digest=digest))
+        if claim.digest != digest:
+            raise KeyReused(
+                "This Idempotency-Key belongs to another request; take a new one for each.",
+                param="Idempotency-Key",
+            )
+        return replace(self, task=claim.task, claim=name)
+
+    async def earlier(self, desk: Desk) -> RunRecord | None:
+        """The run that this request has become before, None if it has not come so far.
+
+        Raises:
+            OutOfReach: the queue does not answer.
+        """
+        async with in_time():
+            return await desk.record(self.agent.agent, self.task)
+
+    @contextlib.asynccontextmanager
+    async def refusing(self, desk: Desk) -> AsyncIterator[None]:
+        """Look at what the request needs; one that is refused leaves its `Idempotency-Key` free.
+
+        Raises:
+            Conflict, TooLarge: see `check`.
+        """
+        try:
+            self.check()
+            yield
+        except ApiError:
+            if self.claim is not None:
+                desk.beside(desk.release(self.claim))
+            raise
 
     def record(self, desk: Desk, before: Before) -> RunRecord:
         """The record of the run; nothing is accepted yet."""
@@ -63,6 +116,7 @@ class Intake:
                 store=self.asked.store,
                 metadata=self.asked.metadata,
                 previous=before.previous,
+                claim=self.claim,
             ),
             created=self.now,
             deadline=self.now + self.agent.timeout_seconds,
@@ -71,3 +125,9 @@ class Intake:
             task=task,
             state=RunState.WAITING if before.waits else RunState.QUEUED,
         )
+
+
+def digest_of(api: str, request: Any) -> str:
+    """What tells a request to one of the APIs from any other one, in hexadecimal."""
+    body = request.model_dump(mode="json", exclude_unset=True)
+    return hashlib.sha256(orjson.dumps([api, body], option=orjson.OPT_SORT_KEYS)).hexdigest()

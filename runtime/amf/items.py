@@ -15,7 +15,7 @@ Source:
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from runtime.contract.messages import Message, Role
 from runtime.contract.subjects import effect_callee
@@ -80,6 +80,8 @@ class TextItem:
 class CallItem:
     """One call of a tool or of another agent that the agent made; `call` is its key."""
 
+    CLOSING_EVENTS: ClassVar = 2
+
     id: str
     index: int
     call: str
@@ -131,6 +133,8 @@ class CallItem:
 class ApprovalItem:
     """A call that the agent makes once a person agrees; `number` is its place in the run record."""
 
+    EVENTS: ClassVar = 2
+
     task: str
     number: int
     index: int
@@ -166,11 +170,16 @@ def message_item(task: str, number: int, message: Message) -> Wire:
     kind = "output_text" if message.role is Role.ASSISTANT else "input_text"
     return {
         "type": "message",
-        "id": f"msg_{task}_i{number}",
+        "id": item_id(task, number),
         "role": message.role.value,
         "status": "completed",
         "content": [{"type": kind, "text": message.text}],
     }
+
+
+def item_id(task: str, number: int) -> str:
+    """The id of the item that shows the message `number` of a task."""
+    return f"msg_{task}_i{number}"
 
 
 type Item = TextItem | CallItem | ApprovalItem

@@ -26,11 +26,12 @@ def get_provider_spec() -> list[Any]:
     ]
 
 
-async def get_provider_impl(config: AmfConfig, deps: dict[Any, Any], policy: Any) -> AmfResponses:
+async def get_provider_impl(config: AmfConfig, deps: dict[Any, Any]) -> AmfResponses:
     """The provider of the Responses API."""
-    builtin = await sdk.builtin_responses(config.builtin, deps, policy) if config.builtin else None
+    builtin = await sdk.builtin_responses(config.builtin, deps) if config.builtin else None
     return AmfResponses(
         shared_desk(config.stack),
         sdk.ServerItems(deps),
         Elsewhere(builtin, sdk.server_models(deps)),
+        heartbeat_seconds=config.heartbeat_seconds,
     )

@@ -18,11 +18,12 @@ from runtime.contract.messages import Event, Task, decode_event
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import StackSubjects
 from runtime.state.runs import Runs
-from runtime.transport.port import Outbox, Reader, TransportError
+from runtime.transport.port import OnSignal, Outbox, Reader, TransportError
 
 log = logging.getLogger(__name__)
 
 GAP_SECONDS = 0.3
+TURN_SECONDS = 0.05  # by then the stream keeps what was heard before an event that is out of turn
 SILENCE_SECONDS = 5.0
 READ_SECONDS = 5.0
 # A worker may take its time to write the end of a run that was cut off at its deadline.
@@ -61,8 +62,18 @@ class Kept:
         return events
 
 
+def is_whole(task: Task, published: Iterable[Event]) -> bool:
+    """Whether the first event of a task that was begun is among those that are kept."""
+    first = min(published, key=lambda event: (event.attempt, event.seq), default=None)
+    # An attempt whose client does not read along may have nothing to tell, and another one follows.
+    return first is not None and first.seq == 1 and (first.attempt == 1 or not task.options.stream)
+
+
 class Following:
     """Somebody who waits for the events of one task.
+
+    Whoever follows a run is told the same events in the same order. So an event before which
+    something may have been missed is held back until what the stream keeps has been looked at.
 
     Shape:
         whole  nothing is handed on before the end: nobody reads along.
@@ -74,9 +85,10 @@ class Following:
         self._kept = kept
         self._whole = whole
         self._sequence = Sequence()
+        self._held: list[Event] = []
         self._ready: list[Event] = []
         self._arrived = asyncio.Event()
-        self._gap_since: float | None = None
+        self._missing_since: float | None = None
         self._answered = 0
         self._deadline = task.deadline
         self.is_paused = False
@@ -84,19 +96,20 @@ class Following:
     def recall(self, published: Iterable[Event], *, answered: int) -> None:
         """Begin with what was told before; `answered`: the last attempt that waits for nobody."""
         self._answered = answered
-        for event in published:
-            self.push(event)
-        self._tell(self._sequence.skip())
+        self._take_in(published)
 
     def push(self, event: Event) -> None:
-        """One more event, from wherever."""
+        """One more event, as it is heard."""
         if self.is_paused:
             return
-        self._tell(self._sequence.take(event))
-        if not self._sequence.has_gap:
-            self._gap_since = None
-        elif self._gap_since is None:
-            self._gap_since = time.monotonic()
+        if self._held or self._sequence.is_out_of_turn(event):
+            self._held.append(event)
+        else:
+            self._tell(self._sequence.take(event))
+        if not self._is_missing:
+            self._missing_since = None
+        elif self._missing_since is None:
+            self._missing_since = time.monotonic()
             self._arrived.set()
         if self._is_due:
             self._arrived.set()
@@ -123,8 +136,25 @@ class Following:
         return self._sequence.has_ended or self.is_paused
 
     @property
+    def _is_missing(self) -> bool:
+        return bool(self._held) or self._sequence.has_gap
+
+    @property
     def _is_due(self) -> bool:
         return bool(self._ready) and (self._has_stopped or not self._whole)
+
+    def _take_in(self, published: Iterable[Event]) -> None:
+        """What the stream keeps, and then what was heard beyond it."""
+        held, self._held = self._held, []
+        for event in (*published, *held):
+            self._take(event)
+        if not self.is_paused:
+            self._tell(self._sequence.skip())
+        self._missing_since = None
+
+    def _take(self, event: Event) -> None:
+        if not self.is_paused:
+            self._tell(self._sequence.take(event))
 
     def _tell(self, events: list[Event]) -> None:
         self._ready += events
@@ -142,10 +172,11 @@ class Following:
 
     @property
     def _patience(self) -> float:
-        """For how long nothing may be heard, in seconds; counted from the gap, if there is one."""
-        if self._gap_since is None:
+        """For how long nothing may be heard, in seconds; counted from when something is missing."""
+        if self._missing_since is None:
             return SILENCE_SECONDS
-        return max(0, self._gap_since + GAP_SECONDS - time.monotonic())
+        wait = TURN_SECONDS if self._held else GAP_SECONDS
+        return max(0, self._missing_since + wait - time.monotonic())
 
     async def _look(self) -> None:
         """Find out from what is kept what was missed."""
@@ -153,6 +184,8 @@ class Following:
             await self._catch_up(await self._record())
         except (TransportError, TimeoutError) as error:
             log.warning("cannot look", extra={"task": self._task.id, "error": str(error)})
+            if self._missing_since is not None:
+                self._missing_since = time.monotonic()  # and try once more as long after
         if not self._has_stopped and time.time() > self._deadline + OVERDUE_SECONDS:
             raise Overdue(
                 f"The run {self._task.id} has shown no end, though its deadline has passed."
@@ -169,47 +202,66 @@ class Following:
 
     async def _catch_up(self, record: RunRecord) -> None:
         asks = record.is_asking and record.attempt > self._answered
-        if not (record.state.is_end or self._sequence.has_gap or asks):
+        if not (record.state.is_end or self._is_missing or asks):
             return
-        for event in self._sequence.unknown(await self._kept.events(self._task)):
-            self.push(event)
-        self._tell(self._sequence.skip())
-        self._gap_since = None
+        published = await self._kept.events(self._task)
+        self._take_in(self._sequence.unknown(published))
         if asks and not self.is_paused:
             self._tell(list(record.needs(1)))
         if record.state.is_end:
-            self.push(record.end(1))
+            self._take(record.end(1))
 
 
 class Relay:
     """All who wait in this process, by the task they wait for."""
 
-    def __init__(self) -> None:
-        self._following: dict[str, Following] = {}
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._following: dict[str, list[Following]] = {}
 
     @contextlib.asynccontextmanager
-    async def listening(self, outbox: Outbox, subject: str) -> AsyncIterator[None]:
+    async def listening(self, subject: str) -> AsyncIterator[None]:
         """Take what is published to `subject` for as long as the body runs."""
-        subscription = await outbox.listen(subject, self._on_event)
-        try:
+        async with _heard(self._outbox, subject, self._on_event):
             yield
-        finally:
-            await subscription.close()
 
     @contextlib.contextmanager
     def open(self, task: str, following: Following) -> Iterator[Following]:
         """Let `following` hear the events of `task` for as long as the body runs."""
-        self._following[task] = following
+        waiting = self._following.setdefault(task, [])
+        waiting.append(following)
         try:
             yield following
         finally:
-            self._following.pop(task, None)
+            waiting.remove(following)
+            if not waiting:
+                del self._following[task]
 
-    async def _on_event(self, subject: str, data: bytes) -> None:
-        following = self._following.get(subject.rpartition(".")[2])
-        if following is not None:
+    @contextlib.asynccontextmanager
+    async def joining(self, subject: str, following: Following) -> AsyncIterator[Following]:
+        """Let `following` hear one task that this process need not have accepted."""
+
+        async def on_event(_subject: str, data: bytes) -> None:
             for event in _decoded(data):
                 following.push(event)
+
+        async with _heard(self._outbox, subject, on_event):
+            yield following
+
+    async def _on_event(self, subject: str, data: bytes) -> None:
+        if waiting := self._following.get(subject.rpartition(".")[2]):
+            for event in _decoded(data):
+                for following in waiting:
+                    following.push(event)
+
+
+@contextlib.asynccontextmanager
+async def _heard(outbox: Outbox, subject: str, on_event: OnSignal) -> AsyncIterator[None]:
+    subscription = await outbox.listen(subject, on_event)
+    try:
+        yield
+    finally:
+        await subscription.close()
 
 
 def _decoded(data: bytes) -> list[Event]:

@@ -94,9 +94,21 @@ async def whole(record: RunRecord, following: Following, at_end: AtEnd) -> Wire:
 
 
 async def frames(
+    record: RunRecord, following: Following, at_end: AtEnd, *, after: int = -1
+) -> AsyncGenerator[list[Wire]]:
+    """The response as streaming events, as many at a time as there are; `at_end` as in `whole`.
+
+    Shape:
+        after  the number of the last event that the client has; what comes behind it is told.
+    """
+    async for told in _frames(record, following, at_end):
+        if news := [frame for frame in told if frame["sequence_number"] > after]:
+            yield news
+
+
+async def _frames(
     record: RunRecord, following: Following, at_end: AtEnd
 ) -> AsyncGenerator[list[Wire]]:
-    """The response as streaming events, as many at a time as there are; `at_end` as in `whole`."""
     answer = _answer(record, streaming=True)
     answer.begin("queued" if record.task.response.background else "in_progress")
     yield answer.frames()
@@ -105,8 +117,7 @@ async def frames(
             answer.take(events, now=time.time())
             if is_end(events[-1]):
                 await at_end()
-            if told := answer.frames():
-                yield told
+            yield answer.frames()
         if following.is_paused:
             answer.pause(now=time.time())
             yield answer.frames()

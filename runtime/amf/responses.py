@@ -6,37 +6,53 @@ Source:
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
 from runtime.amf import sdk
-from runtime.amf.asked import asked
+from runtime.amf.asked import Asked, asked
 from runtime.amf.conversing import Conversing
 from runtime.amf.decisions import decides, decisions
 from runtime.amf.desk import Desk
-from runtime.amf.elsewhere import Elsewhere
-from runtime.amf.intake import Intake
+from runtime.amf.door import idempotency_key, starting_after
+from runtime.amf.elsewhere import Elsewhere, unknown_model
+from runtime.amf.errors import BadRequest
+from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import KeptRuns
 from runtime.amf.known import is_agent_name
 from runtime.amf.relay import Following
 from runtime.amf.reply import frames, recalled, response_object, task_of, whole
 from runtime.amf.shared import SharedDesk
-from runtime.amf.stream import EventStream
+from runtime.amf.stream import EventStream, OnLeft
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord
 
-type Begin = Callable[[Following], Awaitable[None]]
+type Joining = AbstractAsyncContextManager[Following]
 
 
 class AmfResponses:
-    """The provider of the Responses API."""
+    """The provider of the Responses API.
 
-    def __init__(self, shared: SharedDesk, items: sdk.ServerItems, elsewhere: Elsewhere) -> None:
+    Units:
+        `heartbeat_seconds`: see `config.AmfConfig`.
+    """
+
+    def __init__(
+        self,
+        shared: SharedDesk,
+        items: sdk.ServerItems,
+        elsewhere: Elsewhere,
+        *,
+        heartbeat_seconds: float,
+    ) -> None:
         self.shared = shared
+        self.heartbeat_seconds = heartbeat_seconds
         self._items = items
         self._elsewhere = elsewhere
 
@@ -56,33 +72,32 @@ class AmfResponses:
         """
         desk = await self.shared.get()
         agent = await desk.agent(request.model) if is_agent_name(request.model) else None
+        key = idempotency_key()
         if agent is None:
+            _refuse(key, "Only agents know an Idempotency-Key; leave it out for other models.")
             return await self._elsewhere.create(request, desk.agents.by_model)
         if decides(request):
+            _refuse(key, "A decision is taken once in any case; leave Idempotency-Key out.")
             return await self._decide(desk, agent, request)
         intake = Intake(asked=asked(request), agent=agent, user=sdk.user_name())
-        intake.check()
-        conversing = Conversing(desk, self._items)
-        before = await conversing.before(
-            intake.asked, agent, user=intake.user, task=intake.task, now=intake.now
-        )
-        record = intake.record(desk, before)
-
-        async def accept(_: Following) -> None:
-            await desk.accept(record)
-
-        answering = Answering(desk, conversing, record, accept)
-        if intake.asked.options.stream:
-            return await answering.streamed()
-        if intake.asked.background:
-            return await answering.later()
-        return await answering.whole()
+        if key is not None:
+            intake = await intake.claimed(desk, key, digest_of("responses", request))
+            if (record := await intake.earlier(desk)) is not None:
+                return await self._again(desk, record, intake.asked)
+        return await self._begin(desk, intake)
 
     async def get_openai_response(self, request: Any) -> Any:
-        """A response as it stands."""
+        """A response as it stands, or its events, from whichever on."""
+        after = starting_after()
         if (task := task_of(request.response_id)) is None:
+            if after is not None:
+                raise BadRequest("Only agents stream a response again.", param="stream")
             return await self._elsewhere.get(request)
-        return json_response(await (await self._kept()).response(task))
+        kept = await self._kept()
+        if after is None:
+            return json_response(await kept.response(task))
+        desk = await self.shared.get()
+        return await self._answering(desk, await kept.record(task)).rejoined(after)
 
     async def cancel_openai_response(self, request: Any) -> Any:
         """Ask for the end of a run, and wait a little for it."""
@@ -91,10 +106,11 @@ class AmfResponses:
         return json_response(await (await self._kept()).cancel(task))
 
     async def delete_openai_response(self, request: Any) -> Any:
-        """Forget a run that has ended."""
+        """Erase a run that has ended."""
         if (task := task_of(request.response_id)) is None:
             return await self._elsewhere.delete(request)
-        return json_response(await (await self._kept()).delete(task))
+        conversing = Conversing(await self.shared.get(), self._items)
+        return json_response(await (await self._kept()).delete(task, conversing))
 
     async def list_openai_response_input_items(self, request: Any) -> Any:
         """What a run was given."""
@@ -103,8 +119,39 @@ class AmfResponses:
         return json_response(await (await self._kept()).input_items(task, request))
 
     async def list_openai_responses(self, request: Any) -> Any:
-        """The responses of a model that is no agent."""
-        return await self._elsewhere.listed(request)
+        """The user's responses of agents, or those of one model, whatever it is."""
+        desk, name = await self.shared.get(), request.model
+        if name is not None and not is_agent_name(name):
+            return await self._elsewhere.listed(request)
+        agent = None if name is None else await desk.agent(name)
+        if name is not None and agent is None:
+            raise unknown_model(name, desk.agents.by_model, ())
+        kept = await self._kept()
+        return json_response(await kept.listed(request, None if agent is None else agent.agent))
+
+    async def _begin(self, desk: Desk, intake: Intake) -> Any:
+        conversing = Conversing(desk, self._items)
+        async with intake.refusing(desk):
+            before = await conversing.before(
+                intake.asked, intake.agent, user=intake.user, task=intake.task, now=intake.now
+            )
+        record = intake.record(desk, before)
+        answering = Answering(desk, conversing, record)
+        if intake.asked.options.stream:
+            return await answering.streamed(desk.accepting(record, whole=False))
+        if intake.asked.background:
+            await desk.accept(record)
+            return json_response(response_object(record))
+        return await answering.whole(desk.accepting(record, whole=True))
+
+    async def _again(self, desk: Desk, record: RunRecord, asked: Asked) -> Any:
+        """Answer a request whose run is there already as if it had come first."""
+        answering = self._answering(desk, record)
+        if asked.options.stream:
+            return await answering.rejoined(-1)
+        if asked.background:
+            return json_response(await KeptRuns(desk, record.task.user).shown(record))
+        return await answering.whole(desk.rejoin(record, whole=True))
 
     async def _decide(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
         """Let a run go on that a person has decided on, and answer as the request wants it."""
@@ -115,58 +162,71 @@ class AmfResponses:
         record = await desk.decide(made, user)
         if not made.stream and (record.is_asking or made.background):
             return json_response(recalled(record, published))
-        answered = record.attempt - 1 if record.is_asking else record.attempt
+        answering = self._answering(desk, record)
+        joining = answering.going_on(published, whole=not made.stream)
+        return await (answering.streamed(joining) if made.stream else answering.whole(joining))
 
-        async def go_on(following: Following) -> None:
-            following.recall(published, answered=answered)
-
-        answering = Answering(desk, Conversing(desk, self._items), record, go_on)
-        return await (answering.streamed() if made.stream else answering.whole())
+    def _answering(self, desk: Desk, record: RunRecord) -> "Answering":
+        return Answering(desk, Conversing(desk, self._items), record)
 
     async def _kept(self) -> KeptRuns:
         return KeptRuns(await self.shared.get(), sdk.user_name())
 
 
 class Answering:
-    """One run, from when it is accepted, or goes on, to the HTTP response.
+    """One run, from when it is accepted, goes on or is joined, to the HTTP response."""
 
-    Shape:
-        begin  accepts it, or lets whoever follows it know how far it has come.
-    """
-
-    def __init__(self, desk: Desk, conversing: Conversing, record: RunRecord, begin: Begin) -> None:
+    def __init__(self, desk: Desk, conversing: Conversing, record: RunRecord) -> None:
         self._desk = desk
         self._conversing = conversing
         self._record = record
-        self._begin = begin
 
-    async def whole(self) -> Response:
+    @contextlib.asynccontextmanager
+    async def going_on(self, published: list[Event], *, whole: bool) -> AsyncIterator[Following]:
+        """The run, with what was `published` before somebody decided on it."""
+        with self._desk.follow(self._record.task, whole=whole) as following:
+            following.recall(published, answered=self._record.answered_attempt)
+            yield following
+
+    async def whole(self, joining: Joining) -> Response:
         """The response, when the run has ended."""
-        with self._desk.follow(self._record.task, whole=True) as following:
-            await self._begin(following)
+        async with joining as following:
             return json_response(await whole(self._record, following, self._at_end))
 
-    async def later(self) -> Response:
-        """The response as it stands; its client asks for it again."""
-        await self._desk.accept(self._record)
-        return json_response(response_object(self._record))
-
-    async def streamed(self) -> EventStream:
+    async def streamed(self, joining: Joining) -> EventStream:
         """The response as it comes; who goes away does not want it any more."""
-        with contextlib.ExitStack() as stack:
-            following = stack.enter_context(self._desk.follow(self._record.task, whole=False))
-            await self._begin(following)
+        return await self._stream(joining, self._left, after=-1)
+
+    async def rejoined(self, after: int) -> EventStream:
+        """The events behind number `after`; the run does not depend on who reads them again."""
+        joining = self._desk.rejoin(self._record, whole=False, after=after)
+        return await self._stream(joining, _nothing, after=after)
+
+    async def _stream(self, joining: Joining, on_left: OnLeft, *, after: int) -> EventStream:
+        async with contextlib.AsyncExitStack() as stack:
+            following = await stack.enter_async_context(joining)
             kept = stack.pop_all()
-        told = frames(self._record, following, self._at_end)
-        return EventStream(told, self._left, kept.close)
+        told = frames(self._record, following, self._at_end, after=after)
+        return EventStream(told, on_left, lambda: self._desk.beside(kept.aclose()))
 
     async def _at_end(self) -> None:
         await self._conversing.leave(self._record)
 
     async def _left(self) -> None:
-        if not self._record.task.response.background:
+        asked = self._record.task.response
+        # Who has given a key may ask again, and waits for the same run.
+        if not asked.background and asked.claim is None:
             task = self._record.task
             self._desk.beside(self._desk.cancel(task.agent, task.id))
+
+
+def _refuse(key: str | None, why: str) -> None:
+    if key is not None:
+        raise BadRequest(why, param="Idempotency-Key")
+
+
+async def _nothing() -> None:
+    """Who reads a response again may go away: it is somebody else's, or kept."""
 
 
 def json_response(body: Wire) -> Response:

@@ -4,10 +4,13 @@ The server is llama-stack 0.7.3. Its successor has the same names in other packa
 flavour is a second branch of the imports here and nothing elsewhere.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from llama_stack.core.access_control.datatypes import AccessRule, Action
+from llama_stack.core.access_control.datatypes import Scope as AccessScope
 from llama_stack.core.datatypes import User
 from llama_stack.core.request_headers import get_authenticated_user
 from llama_stack.core.routing_tables.models import ModelsRoutingTable
@@ -16,6 +19,9 @@ from llama_stack.providers.inline.responses.builtin.config import BuiltinRespons
 from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
     AddItemsRequest,
     Api,
+    ConversationItemNotFoundError,
+    ConversationNotFoundError,
+    DeleteItemRequest,
     InlineProviderSpec,
     ListItemsRequest,
     ModelType,
@@ -42,6 +48,11 @@ BUILTIN_NEEDS = (
     Api.connectors,
 )
 BUILTIN_USES = (*BUILTIN_NEEDS, Api.safety, Api.models)
+# By default the server also lets in who shares a team, role, project or namespace with the owner.
+OWN = [
+    AccessRule(permit=AccessScope(actions=list(Action)), when=[condition])
+    for condition in ("user is owner", "resource is unowned")
+]
 
 
 def user_name() -> str:
@@ -68,8 +79,8 @@ def provider_spec(
     )
 
 
-async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any], policy: Any) -> Any:
-    """The server's own provider of the Responses API.
+async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any]) -> Any:
+    """The server's own provider of the Responses API; each user has his own responses there.
 
     Raises:
         ValueError: the run config has no provider for an API that it needs.
@@ -77,7 +88,7 @@ async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any], 
     missing = [api.value for api in BUILTIN_NEEDS if api not in deps]
     if missing:
         raise ValueError(f"the builtin responses need providers for {', '.join(missing)}")
-    return await build_builtin(BuiltinResponsesImplConfig(**config), dict(deps), policy)
+    return await build_builtin(BuiltinResponsesImplConfig(**config), dict(deps), OWN)
 
 
 class ServerItems:
@@ -99,6 +110,13 @@ class ServerItems:
     async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
         """Add a few; one whose id is there is written over."""
         await self._conversations.add_items(conversation, AddItemsRequest(items=items))
+
+    async def remove(self, conversation: str, items: Iterable[str]) -> None:
+        """Take items away by their ids; one that is not there is no error."""
+        for item in items:
+            request = DeleteItemRequest(conversation_id=conversation, item_id=item)
+            with contextlib.suppress(ConversationItemNotFoundError, ConversationNotFoundError):
+                await self._conversations.openai_delete_conversation_item(request)
 
 
 class ServerModels:
@@ -166,6 +184,7 @@ def create_server(run_config: str, declared: Iterable[str]) -> Any:
     app = create_app()
     # It would write down every chat of every agent with its model, for ever.
     app.stack.impls[Api.inference].store = None
+    app.stack.impls[Api.conversations].sql_store.policy = OWN
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
     return app

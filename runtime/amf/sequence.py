@@ -6,6 +6,9 @@ from runtime.contract.messages import ApprovalNeeded, Cancelled, Completed, Even
 class Sequence:
     """What of the events may be told now, and whether one is missing.
 
+    Whoever takes the same events in the same order tells the same, whenever he does it: what is
+    held back because something before it is missing is told at the latest when the attempt is over.
+
     Shape:
         An attempt that was handed back is begun anew under its number by another worker, so a
         beginning is known by attempt and worker. An end is an end whatever its number says: it is
@@ -21,19 +24,25 @@ class Sequence:
 
     def take(self, event: Event) -> list[Event]:
         """What can be told now that `event` is here."""
-        if self.has_ended or not self._is_current(event):
+        if self.has_ended:
             return []
-        if event.seq > self._next:
-            self._early[event.seq] = event
-            return []
-        if event.seq < self._next:
+        if event.attempt < self._attempt:
             return self._told([event]) if is_end(event) else []
-        self._early[event.seq] = event
-        ready = []
-        while (following := self._early.pop(self._next, None)) is not None:
-            ready.append(following)
-            self._next += 1
-        return self._told(ready)
+        left = self._begin(event) if self._is_another(event) else []
+        return left if left and is_end(left[-1]) else [*left, *self._next_after(event)]
+
+    def is_out_of_turn(self, event: Event) -> bool:
+        """Whether something before `event` may have been missed that no gap in the numbers shows.
+
+        Another attempt begins, or an end comes that does not know what was said before it.
+        """
+        if self.has_ended:
+            return False
+        if event.attempt < self._attempt:
+            return is_end(event)
+        if self._is_another(event):
+            return self._attempt > 0 or event.attempt > 1
+        return is_end(event) and event.seq < self._next
 
     def skip(self) -> list[Event]:
         """What is here beyond what is missing: it will not come any more."""
@@ -56,14 +65,26 @@ class Sequence:
         """Whether later events are here and an earlier one is not."""
         return bool(self._early)
 
-    def _is_current(self, event: Event) -> bool:
-        if event.attempt < self._attempt:
-            return is_end(event)
-        if event.attempt > self._attempt or self._begins_anew(event):
-            self._attempt, self._worker, self._next, self._early = event.attempt, None, 1, {}
+    def _next_after(self, event: Event) -> list[Event]:
         if isinstance(event, Started):
             self._worker = event.worker
-        return True
+        if event.seq < self._next:
+            return self._told([event]) if is_end(event) else []
+        self._early[event.seq] = event
+        ready = []
+        while (following := self._early.pop(self._next, None)) is not None:
+            ready.append(following)
+            self._next += 1
+        return self._told(ready)
+
+    def _begin(self, event: Event) -> list[Event]:
+        """Turn to the attempt of `event`; gives what was held back of the one before."""
+        left = self.skip()
+        self._attempt, self._worker, self._next = event.attempt, None, 1
+        return left
+
+    def _is_another(self, event: Event) -> bool:
+        return event.attempt > self._attempt or self._begins_anew(event)
 
     def _is_told(self, event: Started) -> bool:
         return (event.attempt, event.worker) == (self._attempt, self._worker)

@@ -16,15 +16,22 @@ from typing import Any
 
 import uvicorn
 import yaml
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from sse_starlette.sse import AppStatus
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runtime.amf import discovery, sdk
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.directory import Directory
-from runtime.amf.errors import ApiError
+from runtime.amf.door import Door
+from runtime.amf.errors import ApiError, foreign_body
+from runtime.amf.http_connection import AbortableConnection
+from runtime.amf.malformed import malformed, malformed_query
 from runtime.amf.mcp_server.endpoint import McpEndpoint
+from runtime.amf.pulse import Pulse
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.garbage import spare_what_is_loaded
@@ -64,7 +71,7 @@ def serve(settings: Settings) -> None:
             "host": config.get("server", {}).get("host") or settings.host,
             "port": port(os.environ),
             "loop": "uvloop",
-            "http": "httptools",
+            "http": AbortableConnection,
             "lifespan": "on",
             "access_log": False,  # a line a request costs more than the request
             "log_config": None,  # the server has set it up
@@ -124,8 +131,12 @@ def create_app() -> Any:
         what = "the server cannot be made from spec.models and spec.storage of its Stack"
         raise CannotServe(f"{what}: {error}") from error
     app.add_exception_handler(ApiError, refuse)
+    app.add_exception_handler(RequestValidationError, refuse_form)
+    app.add_exception_handler(HTTPException, refuse_otherwise)
+    app.add_middleware(Door)
     provider = sdk.responses_provider(app)
     if isinstance(provider, AmfResponses):
+        app.add_middleware(Pulse, heartbeat_seconds=provider.heartbeat_seconds)
         serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
         directory = Directory(provider.shared, sdk.listed_models(app))
         app.router.lifespan_context = with_other_apis(app, directory, serving)
@@ -157,6 +168,24 @@ async def refuse(_request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
     return JSONResponse(error.body, error.status_code, dict(error.headers or {}))
+
+
+async def refuse_form(_request: Request, error: Exception) -> Response:
+    """A request that has not the form of its API, in the same shape."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    refused = malformed(error.errors(), error.body)
+    return JSONResponse(refused.body, refused.status_code)
+
+
+async def refuse_otherwise(request: Request, error: Exception) -> Response:
+    """What the server's own routes refuse, in the same shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if isinstance(error.__cause__, ValidationError):
+        return await refuse(request, malformed_query(error.__cause__))
+    body = foreign_body(error.status_code, str(error.detail))
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
 def _with_desk(lifespan: Lifespan, shared: SharedDesk, settings: Settings) -> Lifespan:

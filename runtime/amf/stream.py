@@ -16,8 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from runtime.amf.items import Wire
 
-HEARTBEAT_SECONDS = 15.0
-HEARTBEAT = b": still working\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 type OnLeft = Callable[[], Awaitable[None]]
@@ -32,7 +30,7 @@ def encoded(frames: Iterable[Wire]) -> bytes:
 
 
 class EventStream(Response):
-    """An answer that is sent as it comes.
+    """An answer that is sent as it comes; `pulse` sees to signs of life.
 
     Shape:
         events   as many at a time as there are; closed in the end, whatever happens.
@@ -52,13 +50,12 @@ class EventStream(Response):
         self._events = events
         self._on_left = on_left
         self._at_last = at_last
-        self._sent = True
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all of it, with a sign of life when there is nothing to say for a while."""
+        """Send all of it, unless the client goes away before."""
         sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(self._until_left(receive, send))
+        leaving = asyncio.create_task(_until_left(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -75,21 +72,11 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async with contextlib.aclosing(self._events) as events:
             async for frames in events:
-                await send(_body(encoded(frames)))
-                self._sent = True
+                body = {"type": "http.response.body", "body": encoded(frames), "more_body": True}
+                await send(body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _until_left(self, receive: Receive, send: Send) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    if (await receive())["type"] == "http.disconnect":
-                        return
-            except TimeoutError:
-                if not self._sent:
-                    await send(_body(HEARTBEAT))
-                self._sent = False
 
-
-def _body(chunk: bytes) -> dict[str, object]:
-    return {"type": "http.response.body", "body": chunk, "more_body": True}
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -62,12 +62,14 @@ class ResponseOptions(Value):
         background  the client does not wait for it.
         store       whether the client may retrieve it later.
         previous    the task whose response this one goes on with.
+        claim       key in `runs` of the claim under which it was asked for; null without one.
     """
 
     background: bool = False
     store: bool = True
     metadata: dict[str, str] = Field(default_factory=dict)
     previous: str | None = None
+    claim: str | None = None
 
 
 class Asked(Value):

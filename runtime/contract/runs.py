@@ -133,6 +133,11 @@ class RunRecord(Versioned):
         return self.state is RunState.PARKED and self.waits_until is not None
 
     @property
+    def answered_attempt(self) -> int:
+        """The last attempt that waits for nobody any more, 0 if none ever did."""
+        return self.parked_attempt - 1 if self.is_asking else self.parked_attempt
+
+    @property
     def is_resumed(self) -> bool:
         """Whether it goes on after it was parked, and no worker has begun that."""
         return self.state is RunState.QUEUED and 0 < self.parked_attempt == self.attempt

@@ -23,6 +23,7 @@ ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an obje
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
+RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
 
 
 class Stream(StrEnum):
@@ -215,6 +216,19 @@ class StackSubjects:
         """Tells the workers of `agent` to cancel `task`."""
         return f"{self.root}.cancel.{_pair(agent)}.{token(task)}"
 
+    def cancelled(self, subject: str) -> tuple[ObjectName, str]:
+        """The agent and the task that are told to cancel under `subject`, made by `cancel`.
+
+        Raises:
+            ValueError: it is no such subject.
+        """
+        prefix = f"{self.root}.cancel."
+        match subject.removeprefix(prefix).split("."):
+            case [namespace, name, task] if subject.startswith(prefix):
+                return ObjectName(namespace=token(namespace), name=token(name)), token(task)
+            case _:
+                raise ValueError(f"{subject} cancels no task")
+
     def cancels(self, agent: ObjectName) -> str:
         """All cancellations for `agent`."""
         return f"{self.root}.cancel.{_pair(agent)}.*"
@@ -250,6 +264,14 @@ def run_key(agent: ObjectName, task: str) -> str:
     return f"{_pair(agent)}.{token(task)}"
 
 
+def claim_key(user: str, key: str) -> str:
+    """The key in `runs` of which run a user's request with an `Idempotency-Key` has become.
+
+    It has two tokens, where the key of a run record has three.
+    """
+    return f"claims.{hashlib.sha256(f'{user}\0{key}'.encode()).hexdigest()}"
+
+
 def checkpoint_key(agent: ObjectName, task: str) -> str:
     """The key in `checkpoints` of how far a run has come."""
     return f"{_pair(agent)}.{token(task)}"
@@ -280,6 +302,15 @@ def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: 
     return f"{callee}.{_pair(caller)}.{token(task)}.{step}.{index}"
 
 
+def asked_task(call: str) -> str:
+    """The id of the task that a call of an Agent becomes, however often it is delivered.
+
+    Shape:
+        call  the `ask_key` of the call.
+    """
+    return hashlib.sha256(call.encode()).hexdigest()[:32]
+
+
 def effect_callee(key: str) -> str | None:
     """The name of the Tool or Agent in a key of `effects`, None if it is no such key."""
     parts = key.split(".")
@@ -289,6 +320,22 @@ def effect_callee(key: str) -> str | None:
 def keys_of(owner: ObjectName) -> str:
     """All keys of an Agent in `runs` and `checkpoints`, of a Tool in `effects`."""
     return f"{_pair(owner)}.>"
+
+
+def runs_of(agent: ObjectName) -> str:
+    """The keys in `runs` of all tasks of `agent`."""
+    return f"{_pair(agent)}.*"
+
+
+def checkpoints_of(agent: ObjectName, task: str) -> tuple[str, ...]:
+    """The keys in `checkpoints` of one run, those of parts included."""
+    key = checkpoint_key(agent, task)
+    return key, f"{key}.>"
+
+
+def effects_of(caller: ObjectName, task: str) -> str:
+    """The keys in `effects` of all calls that one run of `caller` made, those of parts included."""
+    return f"*.*.{_pair(caller)}.{token(task)}.>"
 
 
 def effects_for(caller: ObjectName) -> str:

@@ -13,9 +13,9 @@ from runtime.contract.catalogue import AgentEntry
 from runtime.contract.dead_letter import LastWords
 from runtime.contract.messages import Call, CallResult, Failed, FailureReason, Outcome, Task
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Stream, agent_entry, run_key
+from runtime.contract.subjects import Stream, agent_entry, asked_task, run_key
 from runtime.contract.value import ObjectName
-from runtime.dispatch.chains import NotYet, Refuse, Take, genuine_ask, judged, task_of
+from runtime.dispatch.chains import NotYet, Refuse, Take, genuine_ask, judged
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.results import Results
@@ -62,7 +62,7 @@ class Asks:
             return _unusable(delivery, f"malformed: {str(error).partition('\n')[0]}")
         if await self._is_answered(call):
             return delivery.ack
-        child = await self._ends.get(call.tool, task_of(call.id))
+        child = await self._ends.get(call.tool, asked_task(call.id))
         if child is not None:
             again = await self._bring_on(child)
             return delivery.ack if again is None else partial(delivery.nak, again)

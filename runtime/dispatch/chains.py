@@ -1,6 +1,5 @@
 """Runs that wait for each other: what one agent asks of another, judged and remembered. Pure."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import StackSubjects, ask_key
+from runtime.contract.subjects import StackSubjects, ask_key, asked_task
 from runtime.contract.value import ObjectName, Value
 from runtime.tools.calls import step_of
 
@@ -69,11 +68,6 @@ def genuine_ask(subjects: StackSubjects, subject: str, data: bytes) -> Call:
     return call
 
 
-def task_of(call: str) -> str:
-    """The id of the task that a call becomes: however often it is delivered, the same."""
-    return hashlib.sha256(call.encode()).hexdigest()[:32]
-
-
 def judged(call: Call, parent: RunRecord | None, entry: AgentEntry | None, now: float) -> Judgement:
     """What becomes of a genuine call.
 
@@ -116,7 +110,7 @@ def judged(call: Call, parent: RunRecord | None, entry: AgentEntry | None, now: 
     waits = Asked(call=call.id, task=call.task, worker=call.worker, chain=chain, deadline=deadline)
     return Take(
         Task(
-            id=task_of(call.id),
+            id=asked_task(call.id),
             stack=parent.task.stack,
             agent=call.tool,
             origin=ORIGIN,

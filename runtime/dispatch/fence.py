@@ -4,7 +4,7 @@ A leader that was paused between the question and the write does no harm either:
 compare-and-set, carries a message id, or takes away what is taken care of.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import override
 
@@ -39,7 +39,7 @@ class FencedStore(WatchableStore):
         return await self.store.find(pattern)
 
     @override
-    def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
+    def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         return self.store.watch(pattern)
 
     @override
@@ -61,6 +61,11 @@ class FencedStore(WatchableStore):
     async def delete(self, key: str) -> None:
         self.check()
         await self.store.delete(key)
+
+    @override
+    async def purge(self, pattern: str) -> None:
+        self.check()
+        await self.store.purge(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +120,8 @@ class FencedReader(Reader):
     async def remove(self, sequence: int) -> None:
         self.check()
         await self.reader.remove(sequence)
+
+    @override
+    async def purge(self, subject: str) -> None:
+        self.check()
+        await self.reader.purge(subject)

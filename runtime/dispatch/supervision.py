@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from runtime.contract.subjects import AGENT_ENTRIES
+from runtime.contract.subjects import AGENT_ENTRIES, RUN_RECORDS
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     RECHECK_SECONDS,
@@ -56,7 +56,7 @@ class Supervision:
             group.create_task(self._work(), name="look at the runs")
 
     async def _follow(self) -> None:
-        async for entry in self._ports.runs.watch():
+        async for entry in self._ports.runs.watch(RUN_RECORDS):
             if entry is None:
                 self._complete.set()
             else:

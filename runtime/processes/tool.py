@@ -1,5 +1,8 @@
 """The worker of a Tool: everything put together."""
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from runtime.contract.agent_config import ToolConfig
 from runtime.contract.subjects import Bucket, Stream
 from runtime.processes import worker
@@ -29,8 +32,24 @@ async def run_tool(settings: Settings) -> None:
                 ledger = Ledger(on.link.store(Bucket.EFFECTS))
                 handler = CallHandler(config, executor, ledger, on.link.outbox)
                 durables = {config.durable: Slots(config.execution.concurrency)}
-                await on.work(Stream.CALLS, durables, config.execution, handler)
+                async with _cancelling(on, handler):
+                    await on.work(Stream.CALLS, durables, config.execution, handler)
         except BadSpec as error:
             raise CannotStart(str(error)) from error
 
     await worker.host(settings, config.queue, config.execution, work)
+
+
+@contextlib.asynccontextmanager
+async def _cancelling(on: Host, handler: CallHandler) -> AsyncIterator[None]:
+    """Let calls end with their runs, whoever made them."""
+    subjects = on.link.subjects
+
+    async def on_cancel(subject: str, _: bytes) -> None:
+        handler.cancellations.cancel(*subjects.cancelled(subject))
+
+    subscription = await on.link.outbox.listen(subjects.every("cancel"), on_cancel)
+    try:
+        yield
+    finally:
+        await subscription.close()

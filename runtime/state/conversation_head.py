@@ -159,6 +159,10 @@ class Head(Versioned):
             return _promoting(_appending(self, turn))
         return self.change(waiting=tuple(p for p in self.waiting if p.task != task))
 
+    def forgets(self, task: str) -> "Head":
+        """This head once nothing is left of what was said in the turn of `task`, but its place."""
+        return self.change(turns=forgetting(self.turns, task))
+
     def keeps(self, task: str, deadline: float) -> "Head":
         """This head once `task`, whose turn it is, may take until `deadline`, or longer."""
         if self.running is None or self.running.task != task or self.running.deadline >= deadline:
@@ -178,6 +182,11 @@ class Head(Versioned):
     def spilled(self, turns: int) -> Self:
         """This head once its oldest `turns` are in one more chunk."""
         return self.change(turns=self.turns[turns:], chunks=self.chunks + 1)
+
+
+def forgetting(turns: tuple[Turn, ...], task: str) -> tuple[Turn, ...]:
+    """Turns of which that of `task` says nothing any more; their number is the same."""
+    return tuple(Turn(task=task) if turn.task == task else turn for turn in turns)
 
 
 def _admission(head: Head, place: Place, when_busy: WhenBusy) -> Admission:

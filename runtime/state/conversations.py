@@ -17,7 +17,15 @@ from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.value import ObjectName, Value
-from runtime.state.conversation_head import Admission, Admitted, Blob, Head, Place, Turn
+from runtime.state.conversation_head import (
+    Admission,
+    Admitted,
+    Blob,
+    Head,
+    Place,
+    Turn,
+    forgetting,
+)
 from runtime.state.parts import PartMissing, joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store
 
@@ -35,7 +43,7 @@ class NoConversation(LookupError):
 
 
 class Chunk(Value):
-    """Turns that follow each other, oldest first; never changed once written."""
+    """Turns that follow each other, oldest first; once written, they may only be forgotten."""
 
     turns: tuple[Turn, ...]
 
@@ -192,6 +200,30 @@ class Conversations:
     async def abandon(self, conversation: str, task: str) -> Place | None:
         """Take the place of a task away that never got a run record, and give the one now next."""
         return await self._end(conversation, task, None)
+
+    async def forget(self, conversation: str, task: str) -> None:
+        """Erase what was said in the turn of `task`; the other turns keep their places."""
+        try:
+            head, _ = await self._read(conversation)
+            blobs = [turn async for turn in self._backwards(head) if turn.blob]
+            await self._change(conversation, lambda head: (head.forgets(task), None))
+            head, _ = await self._read(conversation)
+        except NoConversation:
+            return
+        for number in range(head.chunks):
+            await self._forget_in_chunk(head, number, task)
+        kept = {turn.blob.digest for turn in blobs if turn.blob and turn.task != task}
+        for turn in blobs:
+            if turn.task == task and turn.blob and turn.blob.digest not in kept:
+                for key in _blob_keys(conversation, turn.blob):
+                    await self._store.delete(key)
+
+    async def _forget_in_chunk(self, head: Head, number: int, task: str) -> None:
+        chunk = await self._chunk(head, number)
+        turns = forgetting(chunk.turns, task)
+        if turns != chunk.turns:
+            key = subjects.conversation_chunk(head.conversation, number)
+            await self._store.put(key, Chunk(turns=turns).encode())
 
     async def released(self, conversation: str, task: str) -> None:
         """The task whose turn it is has been published.

@@ -14,6 +14,7 @@ from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
 from runtime.contract.subjects import StackSubjects, effect_key
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
 from runtime.tools.calls import step_of
+from runtime.tools.cancellations import Cancellations
 from runtime.tools.deadline import CALL_DEADLINE
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES, Executor
@@ -37,6 +38,7 @@ class CallHandler:
     executor: Executor
     ledger: Ledger
     outbox: Outbox
+    cancellations: Cancellations = field(default_factory=Cancellations)
     _suspects: Suspects = field(default_factory=Suspects)
 
     async def handle(self, delivery: Delivery) -> outcomes.Outcome:
@@ -110,12 +112,21 @@ class CallHandler:
             late = f"{call.function} was not run: its deadline had passed before its turn came"
             await self._end(call, noted, _ended(noted, call, Outcome.FAILED, late))
             return
+        if self.cancellations.includes(call):
+            unwanted = f"{call.function} was not run: its run was cancelled before its turn came"
+            await self._end(call, noted, _ended(noted, call, Outcome.FAILED, unwanted))
+            return
         reserved = await self.ledger.reserve(call.id, noted, sequence)
+        executing = asyncio.create_task(self._execute(call, reserved), name=call.id)
         try:
-            end = await self._execute(call, reserved)
+            with self.cancellations.under_way(call, executing):
+                end = await executing
         except asyncio.CancelledError:
-            await self._break_off(call, reserved)
-            raise
+            if _is_stopping():
+                await self._break_off(call, reserved)
+                raise
+            unwanted = f"{call.function} was broken off: its run was cancelled"
+            end = _ended(reserved, call, self._when_begun, unwanted)
         await self._end(call, reserved, end)
 
     async def _execute(self, call: Call, reserved: Noted) -> CallResult:
@@ -165,6 +176,12 @@ class CallHandler:
         subject = StackSubjects(self.config.queue.stack).wake(call.caller, call.worker)
         with contextlib.suppress(TransportError):  # the caller also looks by itself
             await self.outbox.signal(subject, call.id.encode())
+
+
+def _is_stopping() -> bool:
+    """Whether it is the worker that is to end, not the call."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
 
 
 def _check_size(call: Call, value: Any) -> None:

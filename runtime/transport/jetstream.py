@@ -171,6 +171,10 @@ class JetStreamReader:
         with contextlib.suppress(_NotFound):
             await self._ask("MSG.DELETE", {"seq": sequence, "no_erase": True})
 
+    async def purge(self, subject: str) -> None:
+        """Take all messages of `subject`, which may hold wildcards, out of the stream."""
+        await self._ask("PURGE", {"filter": subject})
+
     async def _get(self, query: dict[str, Any]) -> Stored | None:
         try:
             message = (await self._ask("MSG.GET", query))["message"]

@@ -8,7 +8,7 @@ Source:
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from nats.aio.msg import Msg
 
@@ -79,7 +79,15 @@ class KeyValue:
         entry = self._entry(reply)
         return None if entry is None or entry.deleted else entry
 
-    async def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
+    async def purge(self, pattern: str) -> None:
+        """Take away every key that matches, without a trace; who watches is told nothing."""
+        generation = await self._connection.current()
+        query = json.dumps({"filter": self._prefix + pattern}).encode()
+        reply = await generation.request(f"$JS.API.STREAM.PURGE.{self._stream}", query)
+        if error := json.loads(reply.data).get("error"):
+            raise Refused(error.get("err_code", 0), error.get("description", ""))
+
+    async def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change, across reconnects."""
         subject = self._prefix + pattern
         async for step in follow(self._connection, self._stream, subject, start=None):

@@ -346,3 +346,9 @@ class MemoryReader:
     async def remove(self, sequence: int) -> None:
         """Take one message out of the stream."""
         self._queue.drop(self._stream, sequence)
+
+    async def purge(self, subject: str) -> None:
+        """Take all messages of `subject` out of the stream."""
+        found = [one for one in self._messages.values() if matches(subject, one.subject)]
+        for stored in found:
+            self._queue.drop(self._stream, stored.sequence)

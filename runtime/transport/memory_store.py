@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 
 from runtime.transport.port import Entry, KeyExists, RevisionConflict
@@ -77,7 +77,7 @@ class MemoryStore:
         found = [e for key, e in self._entries.items() if matches(pattern, key) and not e.deleted]
         return max(found, key=lambda entry: entry.revision, default=None)
 
-    async def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
+    async def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change."""
         seen, caught_up = 0, False
         while True:
@@ -94,6 +94,11 @@ class MemoryStore:
                     e.revision > seen and matches(pattern, e.key) for e in self._entries.values()
                 ):
                     await self._changed.wait()
+
+    async def purge(self, pattern: str) -> None:
+        """Take away every key that matches, without a trace."""
+        for key in [key for key in self._entries if matches(pattern, key)]:
+            del self._entries[key]
 
     async def _set(self, entry: Entry) -> int:
         self._entries[entry.key] = entry

@@ -1,6 +1,6 @@
 """What the rooms of the runtime may ask of a queue; `jetstream` and `memory` keep the promise."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -235,11 +235,15 @@ class WatchableStore(Store, Protocol):
         """The newest entry whose key matches a pattern with `*` for single tokens."""
         ...
 
-    def watch(self, pattern: str = ">") -> AsyncIterator[Entry | None]:
+    def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change, across reconnects.
 
         Deletions come as entries with `deleted=True`.
         """
+        ...
+
+    async def purge(self, pattern: str) -> None:
+        """Take away every key that matches, without a trace; who watches is told nothing."""
         ...
 
 
@@ -260,4 +264,8 @@ class Reader(Protocol):
 
     async def remove(self, sequence: int) -> None:
         """Take one message out of the stream; one that is not there is no error."""
+        ...
+
+    async def purge(self, subject: str) -> None:
+        """Take all messages of `subject`, which may hold wildcards, out of the stream."""
         ...

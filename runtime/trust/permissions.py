@@ -69,31 +69,16 @@ def _operator(subjects: StackSubjects, own_inbox: str) -> Permissions:
 def _server(subjects: StackSubjects, own_inbox: str) -> Permissions:
     return Permissions(
         Account.WORK,
-        publish=(
-            subjects.every("tasks"),
-            subjects.every("cancel"),
-            *_records(subjects, Bucket.RUNS),
-            *_records(subjects, Bucket.CONVERSATIONS),
-            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.RUNS)}",
-            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.CONVERSATIONS)}",
-            *_followed(_kv_stream(subjects, Bucket.CATALOGUE)),
-            *_followed(subjects.stream(Stream.EVENTS)),
-            *_infos(
-                subjects.stream(Stream.TASKS),
-                _kv_stream(subjects, Bucket.RUNS),
-                _kv_stream(subjects, Bucket.CONVERSATIONS),
-            ),
-        ),
+        publish=(*_runs(subjects), *_erased(subjects)),
         subscribe=(own_inbox, subjects.every("events")),
     )
 
 
 def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
-    server = _server(subjects, own_inbox)
     return Permissions(
         Account.WORK,
         publish=(
-            *server.publish,
+            *_runs(subjects),
             subjects.every("events"),
             subjects.every("dead"),
             subjects.every("wake"),
@@ -102,12 +87,39 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             *_worked_on(subjects, Stream.CALLS, DISPATCHER_DURABLE),
             *_taken_out(subjects.stream(Stream.TASKS)),
             *_taken_out(subjects.stream(Stream.CALLS)),
-            *_followed(_kv_stream(subjects, Bucket.RUNS)),
             *_records(subjects, Bucket.EFFECTS),
             *_records(subjects, Bucket.CHECKPOINTS),
         ),
-        subscribe=server.subscribe,
+        subscribe=(own_inbox, subjects.every("events")),
     )
+
+
+def _runs(subjects: StackSubjects) -> tuple[str, ...]:
+    """Taking runs of any agent in, following and cancelling them."""
+    return (
+        subjects.every("tasks"),
+        subjects.every("cancel"),
+        *_records(subjects, Bucket.RUNS),
+        *_records(subjects, Bucket.CONVERSATIONS),
+        f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.CONVERSATIONS)}",
+        *_followed(_kv_stream(subjects, Bucket.RUNS)),
+        *_followed(_kv_stream(subjects, Bucket.CATALOGUE)),
+        *_followed(subjects.stream(Stream.EVENTS)),
+        *_infos(
+            subjects.stream(Stream.TASKS),
+            _kv_stream(subjects, Bucket.CONVERSATIONS),
+        ),
+    )
+
+
+def _erased(subjects: StackSubjects) -> tuple[str, ...]:
+    """Taking away for good what a run has left; only the request says which subjects."""
+    streams = (
+        subjects.stream(Stream.EVENTS),
+        _kv_stream(subjects, Bucket.CHECKPOINTS),
+        _kv_stream(subjects, Bucket.EFFECTS),
+    )
+    return tuple(f"$JS.API.STREAM.PURGE.{stream}" for stream in streams)
 
 
 def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permissions:
@@ -142,7 +154,7 @@ def _tool(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permis
             *_records(subjects, Bucket.CATALOGUE, functions_entry(tool)),
             subjects.every("wake"),
         ),
-        subscribe=(own_inbox,),
+        subscribe=(own_inbox, subjects.every("cancel")),
     )
 
 

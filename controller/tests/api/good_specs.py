@@ -47,6 +47,7 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
             "server": {
                 "replicas": 1,
                 "workers": 1,
+                "heartbeatSeconds": 20,
                 "flavour": "LlamaStack",
                 "image": "",
                 "resources": {

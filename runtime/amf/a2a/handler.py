@@ -3,7 +3,7 @@
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any, NoReturn, override
 
 from a2a.server.context import ServerCallContext
@@ -52,6 +52,9 @@ class NoItems:
 
     async def add(self, conversation: str, items: list[Wire]) -> None:
         """Nobody reads them there."""
+
+    async def remove(self, conversation: str, items: Iterable[str]) -> None:
+        """There are none."""
 
 
 class Tasks(RequestHandler):

@@ -80,10 +80,11 @@ class Server:
         return await self.process.wait()
 
     async def kill(self) -> None:
-        """End it at once, as a node that dies does."""
+        """Let it end as if its machine had."""
         if self.process is None:
             raise RuntimeError("the server was not started")
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
         await self.process.wait()
 
     async def readiness(self) -> int:
@@ -141,6 +142,12 @@ class Server:
             listed = (await client.get(f"{self.url}/v1/models")).json()["data"]
         return {model["id"]: model["custom_metadata"] for model in listed}
 
+    async def until_known(self, model: str) -> None:
+        """Wait until the server knows an Agent that was written elsewhere."""
+        async with asyncio.timeout(5):
+            while f"agents/{model}" not in await self.models():
+                await asyncio.sleep(0.05)
+
     async def until_listed(self, entry: AgentEntry) -> None:
         """Wait until the server shows an Agent as the catalogue has it."""
         async with asyncio.timeout(5):
@@ -157,13 +164,13 @@ async def running_server(
     folder: Path,
     *,
     model_url: str = "http://127.0.0.1:9/v1",
-    config: Path = RUN_CONFIG,
+    run_config: Path = RUN_CONFIG,
 ) -> AsyncIterator[Server]:
     """The server of the Stack, with this run config, for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
     server = Server(nats, folder, {}, free_port(), free_port())
     server.environment = {
-        "K8GENTAI_CONFIG": str(config),
+        "K8GENTAI_CONFIG": str(run_config),
         "K8GENTAI_HOST": "127.0.0.1",
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),

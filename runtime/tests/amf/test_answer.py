@@ -1,5 +1,6 @@
 """What clients read of a run, whole and as it comes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -54,8 +55,10 @@ def record() -> RunRecord:
     return RunRecord(task=task)
 
 
-def told(events: list[Event], *, one_by_one: bool = True) -> tuple[list[dict[str, Any]], Answer]:
-    answer = Answer(response_object(record()), task=TASK, streaming=True)
+def told(
+    events: list[Event], *, one_by_one: bool = True, decided: Iterable[int] = ()
+) -> tuple[list[dict[str, Any]], Answer]:
+    answer = Answer(response_object(record()), task=TASK, streaming=True, decided=decided)
     answer.begin("in_progress")
     for events_at_once in [[event] for event in events] if one_by_one else [events]:
         answer.take(events_at_once, now=NOW)
@@ -272,12 +275,31 @@ def test_an_event_that_lacks_a_field_is_none_that_clients_know(field: str) -> No
         check({name: value for name, value in part.items() if name != field})
 
 
-def test_pieces_that_come_together_go_out_together() -> None:
-    events = attempts([started(), said("a"), said("b"), said("c"), completed("abc")])
+def test_how_much_comes_at_a_time_makes_no_difference() -> None:
+    events = attempts(
+        [started(), said("a"), said("b"), called(1)],
+        [started("w2"), said("a"), said("b"), called(1), returned(1), said("c"), completed("c")],
+    )
 
-    frames, _ = told(events, one_by_one=False)
+    assert told(events, one_by_one=False)[0] == told(events)[0]
 
-    assert [f["delta"] for f in frames if f["type"] == "response.output_text.delta"] == ["abc"]
+
+def test_a_number_means_the_same_event_before_and_after_people_have_decided() -> None:
+    first = attempts([started(), called(2), said("So:"), needed(0, left=1), needed(1)])
+    second = attempts(
+        [], [started("w2"), called(2), returned(2), said("Still "), said("so."), needed(2)]
+    )
+    third = attempts([], [], [started("w3"), called(2), said("Done."), completed("Done.")])
+
+    at_first, _ = paused(first)
+    later, _ = paused([*first, *second], 0, 1)
+    at_last, answer = told([*first, *second, *third], decided=(0, 1, 2))
+
+    kinds = {frame["sequence_number"]: frame["type"] for frame in at_first}
+    for frame in (*later, *at_last):
+        assert kinds.setdefault(frame["sequence_number"], frame["type"]) == frame["type"]
+    assert sorted(kinds) == list(range(len(kinds)))
+    assert "mcp_approval_request" not in {item["type"] for item in answer.response["output"]}
 
 
 def test_costs_are_those_of_the_run() -> None:

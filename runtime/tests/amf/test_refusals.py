@@ -147,14 +147,6 @@ async def test_without_authentication_nobody_can_say_who_he_is(server: Server) -
     assert [task.user for task in actor.seen] == ["anonymous"]
 
 
-async def test_the_responses_of_agents_are_not_listed_but_it_is_said(server: Server) -> None:
-    async with http_client(server) as client:
-        answer = await client.get("/responses")
-
-    assert answer.status_code == 501
-    assert "by its id" in answer.json()["error"]["message"]
-
-
 @pytest.mark.fault(12)
 async def test_without_a_queue_requests_are_refused_in_time_and_it_comes_back_by_itself(
     server: Server,

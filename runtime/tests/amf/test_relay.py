@@ -8,9 +8,19 @@ import pytest
 
 from runtime.amf import relay
 from runtime.amf.errors import NotFound, Overdue
-from runtime.amf.relay import Following, Kept, Relay
+from runtime.amf.relay import Following, Kept, Relay, is_whole
+from runtime.amf.sequence import Sequence
 from runtime.contract.approval import Approval, Verdict
-from runtime.contract.messages import ApprovalNeeded, Completed, Event, Message, Role, Started, Task
+from runtime.contract.messages import (
+    ApprovalNeeded,
+    Completed,
+    Event,
+    Message,
+    Options,
+    Role,
+    Started,
+    Task,
+)
 from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
@@ -79,9 +89,10 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_what_is_published_is_heard_as_it_comes() -> None:
-    place, hub = Place(), Relay()
+    place = Place()
+    hub = Relay(place.link.outbox)
     await place.accept()
-    async with hub.listening(place.link.outbox, place.queue.subjects.events_for("here")):
+    async with hub.listening(place.queue.subjects.events_for("here")):
         with hub.open(TASK, place.following):
             await place.publish(*EVENTS)
             told = await place.told()
@@ -121,6 +132,74 @@ async def test_a_gap_is_filled_while_others_keep_coming() -> None:
     assert not coming.done()
     coming.cancel()
     await asyncio.gather(coming, return_exceptions=True)
+
+
+TWICE = attempts([started(), said("a"), said("b")], [started("w2"), said("a"), completed("a")])
+
+
+@pytest.mark.parametrize(
+    ("kept", "heard"),
+    [
+        pytest.param(TWICE, TWICE, id="all of it"),
+        pytest.param(TWICE, [*TWICE[:2], *TWICE[3:]], id="not how the first attempt ended"),
+        pytest.param(TWICE, TWICE[3:], id="nothing of the first attempt"),
+        pytest.param(
+            [*TWICE[:1], *TWICE[2:]], [TWICE[0], *TWICE[2:]], id="not what nobody has kept"
+        ),
+        pytest.param(
+            [*TWICE[:3], *attempts([completed("b")])],
+            [*TWICE[:2], *attempts([completed("b")])],
+            id="not what came before an end that somebody else has told",
+        ),
+    ],
+)
+async def test_whatever_was_missed_all_are_told_the_same(
+    kept: list[Event], heard: list[Event]
+) -> None:
+    """So that a number means the same event to whoever streams it."""
+    place, later = Place(), Sequence()
+    await place.accept()
+    await place.publish(*kept)
+    for event in heard:
+        place.following.push(event)
+
+    told = await asyncio.wait_for(place.told(), 2)
+
+    assert told == [one for event in kept for one in later.take(event)]
+
+
+async def test_two_may_follow_one_run_and_one_of_them_may_go() -> None:
+    place, other = Place(), Place()
+    hub = Relay(place.link.outbox)
+    await place.accept()
+    async with hub.listening(place.queue.subjects.events_for("here")):
+        with hub.open(TASK, place.following):
+            with hub.open(TASK, other.following):
+                await place.publish(*EVENTS[:2])
+            await place.publish(*EVENTS[2:])
+            told = await place.told()
+    first = await anext(other.following.batches())
+
+    assert told == EVENTS
+    assert first == EVENTS[:2]
+
+
+@pytest.mark.parametrize(
+    ("published", "stream", "expected"),
+    [
+        pytest.param(EVENTS, True, True, id="all of them"),
+        pytest.param(EVENTS[1:], True, False, id="the first one has expired"),
+        pytest.param([], True, False, id="all have expired"),
+        pytest.param(TWICE[3:], True, False, id="the first attempt has expired"),
+        pytest.param(TWICE[3:], False, True, id="the first attempt had nothing to tell"),
+    ],
+)
+def test_whether_the_events_of_a_run_are_kept_from_its_beginning(
+    published: list[Event], *, stream: bool, expected: bool
+) -> None:
+    task = Place().task.model_copy(update={"options": Options(stream=stream)})
+
+    assert is_whole(task, published) is expected
 
 
 async def test_what_nobody_kept_is_passed_over() -> None:
@@ -239,9 +318,10 @@ async def test_a_run_without_an_end_long_after_its_deadline_is_given_up() -> Non
 
 
 async def test_garbage_on_the_subject_is_passed_over() -> None:
-    place, hub = Place(), Relay()
+    place = Place()
+    hub = Relay(place.link.outbox)
     await place.accept()
-    async with hub.listening(place.link.outbox, place.queue.subjects.events_for("here")):
+    async with hub.listening(place.queue.subjects.events_for("here")):
         with hub.open(TASK, place.following):
             subject = place.queue.subjects.events(MATH, "here", TASK)
             await place.link.outbox.signal(subject, b"not json")

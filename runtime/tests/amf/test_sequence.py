@@ -15,6 +15,9 @@ ANEW = [
 ]
 
 
+TWICE = attempts([started(), said("a"), said("b")], [started("w2"), completed("a")])
+
+
 def taken(events: list[Event]) -> list[Event]:
     sequence = Sequence()
     return [told for event in events for told in sequence.take(event)]
@@ -34,6 +37,11 @@ def taken(events: list[Event]) -> list[Event]:
         ),
         pytest.param(ANEW, ANEW, id="one attempt begun anew"),
         pytest.param([ONE[0], ONE[3]], [ONE[0]], id="the end waits for what is missing"),
+        pytest.param(
+            [TWICE[0], *TWICE[2:]],
+            [TWICE[0], *TWICE[2:]],
+            id="what came after a gap is told before the next attempt",
+        ),
     ],
 )
 def test_order(arriving: list[Event], told: list[Event]) -> None:
@@ -82,3 +90,29 @@ def test_of_what_is_kept_only_the_present_beginning_is_read_again() -> None:
     assert isinstance(ANEW[3], Started)
     assert sequence.unknown(ANEW) == ANEW[3:]
     assert Sequence().unknown(ANEW) == ANEW
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "out_of_turn"),
+    [
+        pytest.param([], ONE[0], False, id="the first event"),
+        pytest.param([], ONE[2], False, id="a gap shows it"),
+        pytest.param(ONE[:1], ONE[1], False, id="the next one"),
+        pytest.param(ONE[:3], ONE[3], False, id="the end"),
+        pytest.param(ONE[:3], attempts([completed("ab")])[0], True, id="an end told by another"),
+        pytest.param([], TWO[2], True, id="not the first attempt"),
+        pytest.param(TWO[:2], TWO[2], True, id="another attempt"),
+        pytest.param(TWO[:3], TWO[1], False, id="an attempt that is over"),
+        pytest.param(TWO[:3], attempts([completed("a")])[0], True, id="the end of it"),
+        pytest.param(ANEW[:3], ANEW[3], True, id="another worker under the same number"),
+        pytest.param(ONE, ONE[3], False, id="nothing is missing after the end"),
+    ],
+)
+def test_what_may_hide_that_something_is_missing(
+    before: list[Event], event: Event, *, out_of_turn: bool
+) -> None:
+    sequence = Sequence()
+    for one in before:
+        sequence.take(one)
+
+    assert sequence.is_out_of_turn(event) is out_of_turn

@@ -19,10 +19,9 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Stream
+from runtime.contract.subjects import Stream, asked_task
 from runtime.dispatch.advisories import Exhausted
 from runtime.dispatch.asks import Asks
-from runtime.dispatch.chains import task_of
 from runtime.dispatch.deadletters import DeadLetters
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.fence import FencedOutbox
@@ -59,7 +58,7 @@ async def asking(scene: Scene, seconds: float = 60, **writer: Any) -> tuple[Task
 
 
 async def child(scene: Scene, call: Call) -> Held | None:
-    return await scene.runs.get(WRITER, task_of(call.id))
+    return await scene.runs.get(WRITER, asked_task(call.id))
 
 
 async def published(scene: Scene, call: Call) -> Task:
@@ -75,7 +74,7 @@ async def published(scene: Scene, call: Call) -> Task:
 
 async def tasks(scene: Scene, call: Call) -> list[Task]:
     found = [Task.decode(one.data) for one in await scene.read(Stream.TASKS)]
-    return [task for task in found if task.id == task_of(call.id)]
+    return [task for task in found if task.id == asked_task(call.id)]
 
 
 async def held_child(scene: Scene, call: Call) -> Held:
@@ -256,7 +255,7 @@ async def test_a_late_second_message_publishes_no_second_task(scene: Scene) -> N
     """By then the queue has forgotten the message id; the first copy is still waiting."""
     _, call = await asking(scene, seconds=600)
     old = new_task().model_copy(
-        update={"id": task_of(call.id), "agent": WRITER, "created": time.time() - 300}
+        update={"id": asked_task(call.id), "agent": WRITER, "created": time.time() - 300}
     )
     await scene.accept(old)
     async with scene.ports() as ports:
@@ -271,7 +270,7 @@ async def test_a_late_second_message_publishes_no_second_task(scene: Scene) -> N
 async def test_a_task_that_a_dead_dispatcher_left_unpublished_is_published(scene: Scene) -> None:
     _, call = await asking(scene)
     old = new_task().model_copy(
-        update={"id": task_of(call.id), "agent": WRITER, "created": time.time() - 300}
+        update={"id": asked_task(call.id), "agent": WRITER, "created": time.time() - 300}
     )
     await scene.accept(old)
     async with scene.dispatching():
@@ -398,7 +397,7 @@ async def test_what_was_asked_for_as_its_run_ended_ends_too(scene: Scene) -> Non
     """Its record was written after the dispatcher had looked whether the run still waits."""
     task = await begun(scene)
     call = new_ask(task)
-    made = new_task().model_copy(update={"id": task_of(call.id), "agent": WRITER})
+    made = new_task().model_copy(update={"id": asked_task(call.id), "agent": WRITER})
     asked = {
         "call": call.id,
         "task": task.id,

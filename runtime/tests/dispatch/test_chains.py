@@ -18,7 +18,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import StackSubjects, ask_key, token
+from runtime.contract.subjects import StackSubjects, ask_key, asked_task, token
 from runtime.contract.value import ObjectName
 from runtime.dispatch.chains import (
     Chains,
@@ -28,7 +28,6 @@ from runtime.dispatch.chains import (
     genuine_ask,
     judged,
     result_of,
-    task_of,
 )
 from runtime.tools.calls import step_of
 
@@ -105,7 +104,7 @@ def test_a_call_becomes_a_task_of_the_same_user() -> None:
     assert (task.created, task.deadline, task.traceparent) == (100, 160, "trace")
     assert task.conversation is None
     key = call().id
-    assert task.id == task_of(key) == token(task.id)
+    assert task.id == asked_task(key) == token(task.id)
     assert task.asked == Asked(call=key, task="t1", worker="w", chain=(A,), deadline=DEADLINE)
 
 

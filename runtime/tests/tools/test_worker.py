@@ -12,6 +12,7 @@ from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.ledger import Ledger, Noted
 from runtime.tests.tools.place import ADD, MATH, Place, adding, call, tool_config
+from runtime.tools.cancellations import MOST_REMEMBERED, Cancellations
 from runtime.tools.errors import EffectUnknown
 from runtime.tools.executor import MAX_RESULT_BYTES
 from runtime.tools.port import ToolFailure
@@ -331,3 +332,64 @@ async def test_the_end_of_a_worker_that_was_overtaken_is_refused() -> None:
     record = await place.record(call())
     assert record is not None
     assert (record.outcome, record.attempt) == (Outcome.RESERVED, 2)
+
+
+def never() -> tuple[Any, asyncio.Event]:
+    """A function that never returns, and an event for when it was begun."""
+    begun = asyncio.Event()
+
+    async def play(_function: str, _arguments: dict[str, Any]) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    return play, begun
+
+
+@pytest.mark.parametrize(
+    ("side_effects", "outcome"),
+    [
+        pytest.param(SideEffects.IDEMPOTENT, Outcome.FAILED, id="idempotent"),
+        pytest.param(ONCE, Outcome.UNKNOWN, id="at most once"),
+    ],
+)
+async def test_a_call_ends_with_its_run(side_effects: SideEffects, outcome: Outcome) -> None:
+    play, begun = never()
+    place = Place(play, tool_config(side_effects))
+    await place.publish(call())
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await begun.wait()
+
+    place.handler.cancellations.cancel(OTHER, "t1")
+    place.handler.cancellations.cancel(MATH, "t2")
+    await asyncio.sleep(0.05)  # for an end that would come, wrongly
+    assert not handling.done()
+    place.handler.cancellations.cancel(MATH, "t1")
+
+    assert await asyncio.wait_for(handling, 1) == Done()
+    record = await place.record(call())
+    assert record is not None
+    assert record.outcome is outcome
+    assert record.error == "add was broken off: its run was cancelled"
+
+
+async def test_a_call_whose_run_was_cancelled_before_is_not_begun() -> None:
+    place = Place()
+    place.handler.cancellations.cancel(MATH, "t1")
+    await place.publish(call())
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    record = await place.record(call())
+    assert record is not None
+    assert record.outcome is Outcome.FAILED
+    assert "was not run" in str(record.error)
+    assert place.executor.asked == []
+
+
+async def test_only_so_many_cancelled_runs_are_remembered() -> None:
+    cancellations = Cancellations()
+    for number in range(MOST_REMEMBERED + 1):
+        cancellations.cancel(MATH, f"t{number}")
+
+    assert not cancellations.includes(call(task="t0"))
+    assert cancellations.includes(call(task="t1"))

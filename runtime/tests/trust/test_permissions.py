@@ -65,7 +65,7 @@ def test_a_tools_lists_hold_just_its_own() -> None:
         FUNCTIONS_OF_ADD,
         "k8gentai.team.default.wake.>",
     }
-    assert allowed.subscribe == (f"{inbox(ACCOUNT)}.>",)
+    assert allowed.subscribe == (f"{inbox(ACCOUNT)}.>", "k8gentai.team.default.cancel.>")
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -85,9 +85,22 @@ def test_nobody_may_say_or_hear_everything(role: Role) -> None:
 @pytest.mark.parametrize("role", [Role.SERVER, Role.DISPATCHER, Role.AGENT, Role.TOOL])
 def test_only_the_operator_makes_streams_durables_and_policy(role: Role) -> None:
     allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
-    for word in ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "PURGE", "DURABLE", "_policy"):
+    for word in ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "DURABLE", "_policy"):
         assert not [subject for subject in allowed.publish if word in subject]
     assert "$JS.API.>" not in allowed.publish
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.DISPATCHER, Role.AGENT, Role.TOOL])
+def test_only_the_server_erases_what_runs_have_left(role: Role) -> None:
+    allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
+    purged = [subject for subject in allowed.publish if "PURGE" in subject]
+
+    expected = [
+        "$JS.API.STREAM.PURGE.team_default_EVENTS",
+        "$JS.API.STREAM.PURGE.KV_team_default_checkpoints",
+        "$JS.API.STREAM.PURGE.KV_team_default_effects",
+    ]
+    assert purged == (expected if role is Role.SERVER else [])
 
 
 @pytest.mark.parametrize("role", [Role.SERVER, Role.AGENT, Role.TOOL])

@@ -1,0 +1,100 @@
+"""What is wrong with a request that has not the form of its API: one sentence, and the field. Pure.
+
+The server's models are checked by pydantic, which names every alternative that a value is none of,
+and those by the names of classes. A client knows its own body, so the field is what can be found in
+that.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from runtime.amf.errors import BadRequest
+
+type Step = str | int
+ALTERNATIVE_STEPS = 2  # the list or the text, and then which kind of item
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error.
+
+    Shape:
+        place        the field, as steps from the outermost one.
+        alternative  what the value was taken for, as names of the server's own.
+    """
+
+    kind: str
+    message: str
+    place: tuple[Step, ...]
+    alternative: tuple[Step, ...]
+
+    @property
+    def is_of_another_kind(self) -> bool:
+        """Whether the value says itself that it is something else."""
+        return self.kind == "literal_error" and self.place[-1:] == ("type",)
+
+
+def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
+    """The refusal of a request whose `body` has these errors.
+
+    Shape:
+        errors  as pydantic gives them: each with `type`, `loc` and `msg`; `loc` begins with where
+                the value stands (`body`, `query`, `path`).
+    """
+    by_alternative: dict[tuple[Step, ...], list[Fault]] = {}
+    for error in errors:
+        fault = _fault(error, body)
+        by_alternative.setdefault(fault.alternative, []).append(fault)
+    faults = max(by_alternative.values(), key=_fit)
+    fault = max(faults, key=lambda fault: len(fault.place))
+    if fault.kind == "json_invalid":
+        return BadRequest("The body is no JSON; send an object.")
+    field, what = _named(fault.place), fault.message.rstrip(".")
+    if not field:
+        return BadRequest(f"The body has not the form of a request: {what}.")
+    return BadRequest(f"{field} is not as it has to be: {what}.", param=field)
+
+
+def _fit(faults: Sequence[Fault]) -> tuple[bool, int, int]:
+    """How much a value looks like one alternative: the more of it was understood, the more so."""
+    return (
+        not any(fault.is_of_another_kind for fault in faults),
+        max(len(fault.place) for fault in faults),
+        -sum(fault.kind == "missing" for fault in faults),
+    )
+
+
+def _fault(error: Mapping[str, Any], body: Any) -> Fault:
+    where, *steps = error["loc"]
+    place: list[Step] = []
+    others: list[Step] = []
+    for step in steps:
+        if where != "body" or _has(body, step):
+            place.append(step)
+            body = body[step] if where == "body" else body
+        else:
+            others.append(step)
+    if error["type"] == "missing" and others:
+        place.append(others.pop())
+    return Fault(error["type"], error["msg"], tuple(place), tuple(others[:ALTERNATIVE_STEPS]))
+
+
+def malformed_query(error: ValidationError) -> BadRequest:
+    """The refusal of a request whose parameters beside the body have these errors."""
+    found = error.errors(include_url=False, include_context=False)
+    return malformed([{**one, "loc": ("query", *one["loc"])} for one in found], None)
+
+
+def _has(value: Any, step: Step) -> bool:
+    if isinstance(step, int):
+        return isinstance(value, list) and step < len(value)
+    return isinstance(value, Mapping) and step in value
+
+
+def _named(place: tuple[Step, ...]) -> str:
+    """The place as clients write it: `input[0].content`."""
+    parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return "".join(parts).removeprefix(".")
