@@ -30,6 +30,7 @@ from a2a.utils.errors import (
 from a2a.utils.task import apply_history_length, validate_history_length
 
 from runtime.amf.a2a.asked import asked, check_context, decisions
+from runtime.amf.a2a.listing import Listing
 from runtime.amf.a2a.tasks import task_of
 from runtime.amf.a2a.updates import Update, Updates
 from runtime.amf.a2a.visit import Visit
@@ -38,7 +39,7 @@ from runtime.amf.desk import in_time
 from runtime.amf.errors import NotFound
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
-from runtime.amf.kept_runs import KeptRuns
+from runtime.amf.kept_runs import LIST_SECONDS, KeptRuns
 from runtime.amf.relay import Following
 from runtime.contract.runs import RunRecord
 
@@ -130,12 +131,17 @@ class Tasks(RequestHandler):
             return task_of(await visit.record(params.id))
 
     @override
+    @validate_request_params
     async def on_list_tasks(
         self, params: ListTasksRequest, context: ServerCallContext
     ) -> ListTasksResponse:
-        raise UnsupportedOperationError(
-            "Tasks are not listed; ask for each by the id that its first message was answered with."
-        )
+        visit = Visit.of(context)
+        listing = Listing(params, visit.user)
+        with visit.refusing():
+            async with in_time(LIST_SECONDS):
+                async for record in visit.desk.runs(visit.agent.agent):
+                    listing.add(record)
+        return listing.response()
 
     @override
     async def on_create_task_push_notification_config(
