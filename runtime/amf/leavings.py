@@ -7,7 +7,7 @@ from runtime.contract.value import ObjectName
 from runtime.transport.port import Reader, WatchableStore
 
 
-class Link(Protocol):
+class Kept(Protocol):
     """Where all of it is; `transport.jetstream` and `.memory` have it."""
 
     def store(self, bucket: Bucket) -> WatchableStore:
@@ -22,7 +22,7 @@ class Link(Protocol):
 class Leavings:
     """The leavings of all runs of a Stack."""
 
-    def __init__(self, subjects: StackSubjects, link: Link) -> None:
+    def __init__(self, subjects: StackSubjects, link: Kept) -> None:
         self._subjects = subjects
         self._events = link.reader(Stream.EVENTS)
         self._checkpoints = link.store(Bucket.CHECKPOINTS)

@@ -264,10 +264,7 @@ def run_key(agent: ObjectName, task: str) -> str:
 
 
 def claim_key(user: str, key: str) -> str:
-    """The key in `runs` of which run a user's request with an `Idempotency-Key` has become.
-
-    It has two tokens, where the key of a run record has three.
-    """
+    """The key in `runs` of a request with an `Idempotency-Key`: one token less than `run_key`."""
     return f"claims.{hashlib.sha256(f'{user}\0{key}'.encode()).hexdigest()}"
 
 
@@ -302,11 +299,7 @@ def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: 
 
 
 def asked_task(call: str) -> str:
-    """The id of the task that a call of an Agent becomes, however often it is delivered.
-
-    Shape:
-        call  the `ask_key` of the call.
-    """
+    """The id of the task that a call of an Agent becomes; `call` is its `ask_key`."""
     return hashlib.sha256(call.encode()).hexdigest()[:32]
 
 
