@@ -8,6 +8,7 @@ from controller.api.stack import Stack
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
+from controller.desired.parts import image_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
@@ -86,7 +87,13 @@ def desired_agent(
         consumers=consumers(view.owner, subjects),
         entries=(
             policy_entry(subjects, worker.name, agent_workload(view)),
-            catalogue_entry(view, subjects, stage=stage, is_ready=is_ready),
+            catalogue_entry(
+                view,
+                subjects,
+                stage=stage,
+                is_ready=is_ready,
+                capabilities=proved(view.owner, image_of(children, "worker"), site),
+            ),
         ),
         revision=revision,
     )
@@ -195,7 +202,12 @@ def is_open(name: ObjectName, subjects: StackSubjects, queue: QueueFacts) -> boo
 
 
 def catalogue_entry(
-    view: AgentView, subjects: StackSubjects, *, stage: Stage, is_ready: bool
+    view: AgentView,
+    subjects: StackSubjects,
+    *,
+    stage: Stage,
+    is_ready: bool,
+    capabilities: tuple[str, ...] = (),
 ) -> KvEntry:
     """What clients and the server are told of the Agent."""
     spec, created = view.owner.spec, view.owner.metadata.creation_timestamp
@@ -204,6 +216,9 @@ def catalogue_entry(
         model=model_name(view),
         framework=RuntimeFramework(spec.framework),
         description=spec.description,
+        version=str(view.owner.metadata.generation),
+        tools=tuple(tool.key.object_name for tool in view.tools),
+        capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend,
         cancelling=stage is Stage.CANCELLING,
         ready=is_ready,

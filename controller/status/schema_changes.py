@@ -6,6 +6,7 @@ Source:
     JSON Schema 2020-12, validation vocabulary.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,12 +24,10 @@ LONGEST_VALUE: Final = 60
 WHOLE: Final = "the arguments object"
 ANYTHING: Final[Node] = MappingProxyType({})
 
-LOWER_BOUNDS: Final = (
-    *("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"),
-)
-UPPER_BOUNDS: Final = (
-    *("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains"),
-)
+LOWER_BOUNDS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+WIDENING: Final = frozenset({"patternProperties", "prefixItems", "minContains", "maxContains"})
+"""What may allow by being there, so that less may fit once it is gone."""
 TYPE_BY_CLASS: Final = MappingProxyType(
     {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 )
@@ -66,7 +65,7 @@ def schema_changes(before: Node, after: Node) -> tuple[SchemaChange, ...]:
     """
     comparison = _Comparison(before, after)
     try:
-        if before == after:
+        if _is_equal(before, after):
             return ()
         found = tuple(dict.fromkeys(comparison.between("", before, after)))
     except (_Untold, RecursionError):
@@ -99,6 +98,12 @@ class _Comparison:
         news = list(self._alternatives(new, self.after))
         if max(len(olds), len(news)) > MOST_ALTERNATIVES:
             raise _Untold
+        if (
+            "oneOf" in new
+            and new["oneOf"] != old.get("oneOf")
+            and any(_overlap(one, other) for one, other in itertools.combinations(news, 2))
+        ):
+            raise _Untold  # what fits two of them fits none
         pairs, lost, gained = _matched(olds, news)
         yield from _kinds(where, pairs, lost, gained)
         for one, other in pairs:
@@ -136,7 +141,7 @@ class _Comparison:
             if was.get(keyword) != now.get(keyword):
                 is_gone = keyword not in now
                 said = f"has no {keyword} any more" if is_gone else f"has another {keyword}"
-                yield _said(where, said, is_breaking=not is_gone)
+                yield _said(where, said, is_breaking=not is_gone or keyword in WIDENING)
             elif "'$ref'" in str(was[keyword]):
                 raise _Untold  # what it refers to may have changed
 
@@ -151,6 +156,8 @@ class _Comparison:
             elif name not in olds and name not in needed:
                 said = "is new and required" if is_required else "is new"
                 yield _said(path, said, is_breaking=is_required)
+                if isinstance(unnamed := _open(was), Mapping) and name in news:
+                    yield from self.between(path, unnamed, news[name])
             elif is_required:
                 yield _said(path, "is required now", is_breaking=True)
             elif name in needed and name not in needs:
@@ -237,8 +244,30 @@ def _matched(
     return pairs, olds, left
 
 
+def _overlap(one: Node, other: Node) -> bool:
+    """Whether a value may fit both, as far as their types and the tags of objects tell."""
+    kinds = {_type(one), _type(other)}
+    if len(kinds) > 1 and None not in kinds and kinds != {"integer", "number"}:
+        return False
+    tags, others = _tags(one), _tags(other)
+    return not any(tags[name].isdisjoint(others[name]) for name in tags.keys() & others.keys())
+
+
+def _tags(schema: Node) -> dict[str, frozenset[str]]:
+    """The values that a schema and its required arguments are bound to, by path."""
+    named = {name: _mapping(schema, "properties").get(name) for name in _names(schema, "required")}
+    bound = {path: _allowed(one) for path, one in named.items() if isinstance(one, Mapping)}
+    values = {"": _allowed(schema), **bound}
+    return {
+        path: frozenset(map(json.dumps, found))
+        for path, found in values.items()
+        if found is not None
+    }
+
+
 def _is_equal(old: Node, new: Node) -> bool:
-    return old == new
+    """By their text, since 1 equals True."""
+    return json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
 
 
 def _is_like(old: Node, new: Node) -> bool:

@@ -30,7 +30,7 @@ from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
 from runtime.worker.slots import Places
-from runtime.worker.suspects import Busy, Suspects
+from runtime.worker.suspects import Busy
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,6 @@ class TaskHandler:
     places: Places
     _taken: set[str] = field(default_factory=set)
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
-    _suspects: Suspects = field(default_factory=Suspects)
 
     async def handle(self, delivery: Delivery) -> Outcome:
         """Bring one task to its end, unless it has one or is not ours."""
@@ -129,7 +128,8 @@ class TaskHandler:
                 return GivenUp(end.message)
             case Start():
                 lost = held.record.spent if held.record.state is RunState.RUNNING else 0
-                async with self._suspects.apart(lost, self.config.retry.max_attempts):
+                most = self.config.retry.max_attempts
+                async with self.places.suspects.apart(task.id, lost, most):
                     return await self._attempt(task, await self.runs.begin(held, self.worker))
 
     async def _attempt(self, task: Task, held: Held) -> Outcome:

@@ -12,19 +12,18 @@ from typing import Any, Protocol
 
 from runtime.amf import leavings
 from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import Conflict, Full, Gone, NotFound, OutOfReach, TooLarge
-from runtime.amf.known import KnownAgents
+from runtime.amf.errors import Full, Gone, NotFound, OutOfReach, TooLarge
+from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import AgentCalled, Cancelled, Task
+from runtime.contract.messages import Cancelled, Task
 from runtime.contract.runs import REVISION, RunRecord, RunState
 from runtime.contract.subjects import (
     RUN_RECORDS,
     Bucket,
     StackSubjects,
     Stream,
-    asked_task,
     run_key,
     runs_of,
 )
@@ -48,7 +47,7 @@ CATALOGUE_SECONDS = 2.0
 RETRY_SECONDS = 2
 
 
-class Link(leavings.Kept, Protocol):
+class Link(leavings.Link, Protocol):
     """What the desk does with the queue; `transport.jetstream` and `.memory` have it."""
 
     @property
@@ -69,6 +68,7 @@ class Desk:
         self.subjects = StackSubjects(self.stack)
         self.origin = secrets.token_hex(6)
         self.agents = KnownAgents()
+        self.tools = KnownTools()
         self.conversations = Conversations(link.store(Bucket.CONVERSATIONS))
         self._catalogue = link.store(Bucket.CATALOGUE)
         self._records = link.store(Bucket.RUNS)
@@ -77,14 +77,15 @@ class Desk:
         self._outbox = link.outbox
         self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
-        self._leavings = leavings.Leavings(self.subjects, link)
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
+        self._leavings = leavings.Leavings(self.subjects, link, self.kept)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Desk"]:
         """Follow catalogue and events for as long as the body runs."""
         async with self._relay.listening(self.subjects.events_for(self.origin)):
             self.beside(self.agents.watch(self._catalogue))
+            self.beside(self.tools.watch(self._catalogue))
             try:
                 yield self
             finally:
@@ -321,33 +322,8 @@ class Desk:
                     yield RunRecord.decode(entry.value)
 
     async def forget(self, record: RunRecord) -> None:
-        """Erase a run that has ended, and those of agents that it has asked.
-
-        Its record goes last: until then it can be asked for once more.
-
-        Raises:
-            Conflict: one of those has not ended.
-            TransportError, TimeoutError: the queue does not answer.
-        """
-        task = record.task
-        for asked in await self._asked_by(task):
-            if not asked.state.is_end:
-                raise Conflict(
-                    f"What resp_{task.id} has asked of {asked.task.agent.name} has not ended; ask "
-                    "again in a while.",
-                    param="response_id",
-                )
-            await self.forget(asked)
-        await self._leavings.erase(task.agent, task.id)
-        if task.response.claim is not None:
-            await self.release(task.response.claim)
-        await self._records.delete(run_key(task.agent, task.id))
-
-    async def _asked_by(self, task: Task) -> list[RunRecord]:
-        events = await self.kept.events(task)
-        calls = {event.call for event in events if isinstance(event, AgentCalled)}
-        found = [await self.find(asked_task(call)) for call in calls]
-        return [one for one in found if one and one.task.asked and one.task.asked.task == task.id]
+        """Erase a run that has ended, and those of agents that it has asked; see `Leavings`."""
+        await self._leavings.forget(record)
 
     async def cancel(self, agent: ObjectName, task: str) -> None:
         """Ask for the end of a run: its worker writes it, or else the dispatcher.

@@ -1,44 +1,43 @@
-"""The agents of the Stack as the catalogue tells them."""
+"""The agents and tools of the Stack as the catalogue tells them."""
 
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import override
 
-from runtime.contract.catalogue import AgentEntry
+from runtime.contract.catalogue import AgentEntry, ToolEntry
+from runtime.contract.subjects import AGENT_ENTRIES, TOOL_ENTRIES
 from runtime.transport.port import Entry, WatchableStore
 
 log = logging.getLogger(__name__)
 
 PREFIX = "agents/"  # the server's list of models puts the provider before each name
-PATTERN = "agents.*.*"
 
 
-class KnownAgents:
-    """Every Agent by the name of its model; kept up to date by `watch`.
+class Known[Told: (AgentEntry, ToolEntry)]:
+    """Every entry of one kind; kept up to date by `watch`.
 
     Shape:
+        pattern  the keys of the kind.
         read     set once all that stood in the catalogue has been seen.
         changed  set at each change; whoever waits for it clears it.
     """
 
-    def __init__(self) -> None:
-        self._by_key: dict[str, AgentEntry] = {}
-        self._by_model: dict[str, AgentEntry] = {}
+    def __init__(self, kind: type[Told], pattern: str) -> None:
+        self._kind: type[Told] = kind
+        self._pattern = pattern
+        self._by_key: dict[str, Told] = {}
         self.read = asyncio.Event()
         self.changed = asyncio.Event()
 
-    def find(self, model: str) -> AgentEntry | None:
-        """The agent that a client means by `math` or `agents/math`."""
-        return self._by_model.get(model.removeprefix(PREFIX))
-
     @property
-    def by_model(self) -> Mapping[str, AgentEntry]:
-        """All of them."""
-        return self._by_model
+    def all(self) -> tuple[Told, ...]:
+        """All of them, by their keys in order."""
+        return tuple(self._by_key[key] for key in sorted(self._by_key))
 
     async def watch(self, store: WatchableStore) -> None:
         """Follow the catalogue, for ever."""
-        async for entry in store.watch(PATTERN):
+        async for entry in store.watch(self._pattern):
             if entry is None:
                 self.read.set()
                 self.changed.set()
@@ -50,11 +49,40 @@ class KnownAgents:
         self._by_key.pop(entry.key, None)
         if not entry.deleted:
             try:
-                self._by_key[entry.key] = AgentEntry.decode(entry.value)
+                self._by_key[entry.key] = self._kind.decode(entry.value)
             except ValueError as error:
-                log.warning("no agent", extra={"key": entry.key, "error": str(error)})
-        self._by_model = {agent.model: agent for agent in self._by_key.values()}
+                why = {"key": entry.key, "error": str(error)}
+                log.warning("no entry of the catalogue", extra=why)
         self.changed.set()
+
+
+class KnownAgents(Known[AgentEntry]):
+    """Every Agent, also by the name of its model."""
+
+    def __init__(self) -> None:
+        super().__init__(AgentEntry, AGENT_ENTRIES)
+        self._by_model: dict[str, AgentEntry] = {}
+
+    def find(self, model: str) -> AgentEntry | None:
+        """The agent that a client means by `math` or `agents/math`."""
+        return self._by_model.get(model.removeprefix(PREFIX))
+
+    @property
+    def by_model(self) -> Mapping[str, AgentEntry]:
+        """All of them."""
+        return self._by_model
+
+    @override
+    def take(self, entry: Entry) -> None:
+        super().take(entry)
+        self._by_model = {agent.model: agent for agent in self._by_key.values()}
+
+
+class KnownTools(Known[ToolEntry]):
+    """Every Tool."""
+
+    def __init__(self) -> None:
+        super().__init__(ToolEntry, TOOL_ENTRIES)
 
 
 def is_agent_name(model: str) -> bool:

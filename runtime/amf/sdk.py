@@ -202,3 +202,12 @@ def _place(route: Any) -> int:
 def responses_provider(server: Any) -> Any:
     """The provider of the Responses API in a server."""
     return server.stack.impls[Api.responses]
+
+
+def listed_models(server: Any) -> ServerModels:
+    """The list of models of a server.
+
+    Raises:
+        KeyError: it has none.
+    """
+    return ServerModels(server.stack.impls[Api.models])

@@ -18,15 +18,19 @@ import uvicorn
 import yaml
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sse_starlette.sse import AppStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from runtime.amf import sdk
+from runtime.amf import discovery, sdk
+from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.directory import Directory
 from runtime.amf.door import Door
 from runtime.amf.errors import ApiError, foreign_body
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.malformed import malformed, malformed_query
+from runtime.amf.mcp_server.endpoint import McpEndpoint
 from runtime.amf.pulse import Pulse
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
@@ -133,10 +137,30 @@ def create_app() -> Any:
     provider = sdk.responses_provider(app)
     if isinstance(provider, AmfResponses):
         app.add_middleware(Pulse, heartbeat_seconds=provider.heartbeat_seconds)
-        app.router.lifespan_context = _with_desk(
-            app.router.lifespan_context, provider.shared, settings
-        )
+        serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
+        directory = Directory(provider.shared, sdk.listed_models(app))
+        app.router.lifespan_context = with_other_apis(app, directory, serving)
     return app
+
+
+def with_other_apis(app: Any, directory: Directory, lifespan: Lifespan) -> Lifespan:
+    """Serve agents by A2A and MCP, and what there is of them; gives the lifespan with that.
+
+    They are plain routes of the server: its authentication stands before every path, as before that
+    of an external API, which would have to be listed in the run config besides.
+    """
+    # Streams may come to their ends while the server stops, within its grace; these would not.
+    AppStatus.enable_automatic_graceful_drain = False
+    mcp = McpEndpoint(directory)
+    app.include_router(discovery.router(directory))
+    app.router.routes.extend([*A2aRoutes(directory).all(), mcp.route()])
+
+    @contextlib.asynccontextmanager
+    async def with_sessions(app: Any) -> AsyncIterator[None]:
+        async with lifespan(app), mcp.running():
+            yield
+
+    return with_sessions
 
 
 async def refuse(_request: Request, error: Exception) -> Response:

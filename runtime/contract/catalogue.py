@@ -26,12 +26,19 @@ class AgentEntry(Versioned):
         cancelling every task of it that has not ended is to end as Cancelled: it is deleted, by
                    `deletionPolicy: Cancel` or because `drainSeconds` are about to pass.
         ready      the status of its Ready condition.
+        version    of its spec: the generation, as text.
+        tools      the Tools that it may call.
+        capabilities   what tests of the platform have proved of its framework, in words; empty
+                   for an image of a user's own.
     """
 
     agent: ObjectName
     model: str
     framework: Framework
     description: str = ""
+    version: str = "0"
+    tools: tuple[ObjectName, ...] = ()
+    capabilities: tuple[str, ...] = ()
     accepting: bool = True
     cancelling: bool = False
     ready: bool = False

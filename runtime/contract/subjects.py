@@ -23,6 +23,7 @@ ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an obje
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
+TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
 
 
 class Stream(StrEnum):

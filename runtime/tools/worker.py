@@ -89,7 +89,7 @@ class CallHandler:
             max_attempts=most,
         ):
             case Next.RUN:
-                async with self._suspects.apart(_attempt(noted), most):
+                async with self._suspects.apart(call.id, _attempt(noted), most):
                     await self._run(call, noted, sequence)
             case Next.REPLAY:
                 await self._wake(call)

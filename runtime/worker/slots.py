@@ -3,11 +3,11 @@
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from runtime.contract.messages import LONGEST_CHAIN, Task
+from runtime.worker.suspects import Suspects
 
 MOST_LENT = 32
 """Runs of either kind that may wait for another agent beside those that work: a waiting one costs
@@ -104,6 +104,7 @@ class Places:
 
     clients: Slots
     asked: Slots
+    suspects: Suspects = field(default_factory=Suspects)
 
     @classmethod
     def with_own(cls, own: int) -> Self:
@@ -119,6 +120,8 @@ class Places:
         """Those that the run of `task` has one of."""
         return self.clients if task.asked is None else self.asked
 
-    def lent(self, task: Task) -> AbstractAsyncContextManager[None]:
+    @contextlib.asynccontextmanager
+    async def lent(self, task: Task) -> AsyncIterator[None]:
         """For as long as the body runs, the worker takes one more of the kind of `task`."""
-        return self.of(task).lent(task.id)
+        async with self.suspects.waiting(task.id), self.of(task).lent(task.id):
+            yield

@@ -278,6 +278,21 @@ async def test_agents_of_one_name_in_two_namespaces_share_nothing(scene: Scene) 
     assert scene.cluster.objects[away]["status"]["model"] == "guests.math"
 
 
+async def test_clients_are_told_what_an_agent_is_and_can(scene: Scene) -> None:
+    stack, _, agent = await running(scene)
+    entry = entry_of(scene)
+    assert entry.version == "1"
+    assert entry.tools == (ObjectName(namespace="team", name="add"),)
+    assert "Streaming" in entry.capabilities
+    worker = {"name": "worker", "image": "example/mine:1"}
+    scene.cluster.put(samples.agent(podTemplate={"spec": {"containers": [worker]}}))
+
+    await scene.rest(stack, agent)
+
+    entry = entry_of(scene)
+    assert (entry.version, entry.capabilities) == ("2", ())  # of another image nobody knows
+
+
 async def test_the_image_shown_is_the_one_that_runs(scene: Scene) -> None:
     stack, _, agent = await running(scene)
     assert scene.cluster.objects[agent]["status"]["image"].endswith("/worker-langgraph:dev")

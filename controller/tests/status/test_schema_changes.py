@@ -80,6 +80,21 @@ ARGUMENTS = [
         id="closed",
     ),
     pytest.param(
+        {"type": "object", "additionalProperties": STRING},
+        takes(b=INTEGER) | {"additionalProperties": STRING},
+        (
+            fits("argument b is new"),
+            breaks("argument b takes integer instead of string"),
+        ),
+        id="named, and another kind than before",
+    ),
+    pytest.param(
+        {"type": "object", "patternProperties": {"^x": {}}, "additionalProperties": False},
+        {"type": "object", "additionalProperties": False},
+        (breaks("the arguments object has no patternProperties any more"),),
+        id="a pattern allowed some",
+    ),
+    pytest.param(
         takes(a=takes("b", b=INTEGER)),
         takes(a=takes("b", "c", b=STRING, c=INTEGER)),
         (
@@ -121,6 +136,30 @@ ARGUMENTS = [
 ]
 
 VALUES = [
+    pytest.param(
+        {"enum": [1]},
+        {"enum": [True]},
+        (breaks("takes boolean instead of integer"),),
+        id="one is not true",
+    ),
+    pytest.param(
+        {"type": "array", "contains": STRING, "minContains": 0},
+        {"type": "array", "contains": STRING},
+        (breaks("has no minContains any more"),),
+        id="what may be missing may not",
+    ),
+    pytest.param(
+        {"oneOf": [INTEGER, STRING]},
+        {"oneOf": [INTEGER, STRING, NULL]},
+        (fits("takes null as well"),),
+        id="one more alternative that is apart",
+    ),
+    pytest.param(
+        {"oneOf": [takes("k", k={"const": "a"})]},
+        {"oneOf": [takes("k", k={"const": "a"}), takes("k", k={"const": "b"})]},
+        (fits("takes object as well"),),
+        id="one more alternative with a tag of its own",
+    ),
     pytest.param(INTEGER, STRING, (breaks("takes string instead of integer"),), id="another type"),
     pytest.param(INTEGER, NUMBER, (fits("takes number instead of integer"),), id="a wider type"),
     pytest.param(NUMBER, INTEGER, (breaks("takes integer instead of number"),), id="a narrower"),
@@ -220,6 +259,11 @@ def nested(depth: int, innermost: Any) -> dict[str, Any]:
 
 
 HOSTILE = [
+    pytest.param(
+        takes(a={"oneOf": [INTEGER, STRING]}),
+        takes(a={"oneOf": [INTEGER, NUMBER, STRING]}),
+        id="alternatives of which some values fit two",
+    ),
     pytest.param(nested(2000, INTEGER), nested(2000, STRING), id="nested too deep"),
     pytest.param(
         takes(**{f"a{number}": INTEGER for number in range(10_000)}),

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -6,10 +7,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
+from runtime.dispatch.ends import Ends
+from runtime.dispatch.ports import Ports
+from runtime.dispatch.supervision import Supervision
 from runtime.tests.amf.server import Server, running_server
 from runtime.tests.amf.wire import TAP, Tapped, taken
 from runtime.tests.nats import running_stack
+from runtime.transport.port import Inbox
 
 
 @contextlib.contextmanager
@@ -58,3 +64,21 @@ async def other(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Asy
     """A second server of the same Stack."""
     async with running_server(server.nats, tmp_path_factory.mktemp("other")) as running:
         yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(server: Server) -> AsyncIterator[Server]:
+    """The server, and somebody who brings parked runs on."""
+
+    async def nothing() -> Inbox:
+        raise NotImplementedError
+
+    workload = await server.nats.serving(Role.DISPATCHER)
+    async with server.nats.link_as(workload) as link:
+        ports = Ports.of(link, nothing, nothing)
+        work = asyncio.create_task(Supervision(ports, Ends(ports), event_seconds=3600).run())
+        try:
+            yield server
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)

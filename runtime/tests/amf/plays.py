@@ -77,6 +77,20 @@ async def echo(play: Play) -> None:
     await play.perform([started(), *texts, completed(play.said, 7, 3)])
 
 
+async def until_cancelled(play: Play) -> None:
+    """Work until somebody wants it to end, as a worker does."""
+    await play.begin()
+    await play.tell(*play.events([started(), said("It")]))
+    while not play.held.record.cancel_requested:
+        await asyncio.sleep(0.02)
+        found = await play.runs.get(play.task.agent, play.task.id)
+        if found is not None:
+            play.held = found
+    end = Cancelled(task=play.task.id, attempt=1, seq=3)
+    await play.write(end)
+    await play.tell(end)
+
+
 @dataclass
 class Actor:
     """The worker; `script` may be changed between tasks, `seen` are the tasks it was given."""

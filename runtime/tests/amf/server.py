@@ -5,15 +5,15 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from runtime.contract.agent_config import Framework
-from runtime.contract.catalogue import AgentEntry, WhenBusy
-from runtime.contract.subjects import Bucket, agent_entry
+from runtime.contract.catalogue import AgentEntry, ToolEntry, WhenBusy
+from runtime.contract.subjects import Bucket, agent_entry, tool_entry
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
@@ -106,6 +106,7 @@ class Server:
         timeout_seconds: int = 60,
         max_input_bytes: int = 524288,
         description: str = "",
+        tools: Sequence[ObjectName] = (),
     ) -> AgentEntry:
         """Write an Agent into the catalogue, as the operator does."""
         model = name if namespace == self.nats.stack.namespace else f"{namespace}.{name}"
@@ -118,11 +119,17 @@ class Server:
             when_busy=when_busy,
             timeout_seconds=timeout_seconds,
             max_input_bytes=max_input_bytes,
+            tools=tuple(tools),
         )
         async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
             await link.store(Bucket.CATALOGUE).put(agent_entry(entry.agent), entry.encode())
         await self.until_listed(entry)
         return entry
+
+    async def add_tool(self, tool: ToolEntry) -> None:
+        """Write a Tool into the catalogue, as the operator does."""
+        async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
+            await link.store(Bucket.CATALOGUE).put(tool_entry(tool.tool), tool.encode())
 
     async def remove_agent(self, entry: AgentEntry) -> None:
         """Take an Agent out of the catalogue, as the operator does."""
@@ -157,13 +164,13 @@ async def running_server(
     folder: Path,
     *,
     model_url: str = "http://127.0.0.1:9/v1",
-    run_config: Path = RUN_CONFIG,
+    config: Path = RUN_CONFIG,
 ) -> AsyncIterator[Server]:
-    """The server of the Stack for as long as the body runs."""
+    """The server of the Stack, with this run config, for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
     server = Server(nats, folder, {}, free_port(), free_port())
     server.environment = {
-        "K8GENTAI_CONFIG": str(run_config),
+        "K8GENTAI_CONFIG": str(config),
         "K8GENTAI_HOST": "127.0.0.1",
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),

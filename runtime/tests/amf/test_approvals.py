@@ -3,90 +3,23 @@
 import asyncio
 import contextlib
 import json
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import pytest
-import pytest_asyncio
 from openai.types.responses import Response
 
 from controller.local.decide import Word, decide
-from runtime.contract.approval import Approval, Verdict
-from runtime.contract.messages import Outcome
+from runtime.contract.approval import Verdict
 from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
-from runtime.dispatch.ends import Ends
-from runtime.dispatch.ports import Ports
-from runtime.dispatch.supervision import Supervision
 from runtime.state.runs import Runs
+from runtime.tests.amf.approvals import ARGUMENTS, adding
 from runtime.tests.amf.clients import agent, http_client, openai_client, stack_client
-from runtime.tests.amf.events import call_key, called, completed, returned, said, started
-from runtime.tests.amf.plays import Actor, Play
+from runtime.tests.amf.plays import Actor
 from runtime.tests.amf.server import Server
-from runtime.transport.port import Inbox
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
-
-ARGUMENTS = '{"a":2,"b":3}'
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def people(server: Server) -> AsyncIterator[Server]:
-    """The server, and somebody who brings parked runs on."""
-
-    async def nothing() -> Inbox:
-        raise NotImplementedError
-
-    workload = await server.nats.serving(Role.DISPATCHER)
-    async with server.nats.link_as(workload) as link:
-        ports = Ports.of(link, nothing, nothing)
-        work = asyncio.create_task(Supervision(ports, Ends(ports), event_seconds=3600).run())
-        try:
-            yield server
-        finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-
-def approval(number: int, seconds: float = 60) -> Approval:
-    return Approval(
-        call=call_key(number),
-        function="plus",
-        arguments=ARGUMENTS,
-        expires=time.time() + seconds,
-    )
-
-
-async def parks(play: Play, calls: int, seconds: float = 60) -> None:
-    """What a worker does in its first attempt."""
-    await play.begin()
-    steps = [started(), said("Let me see.")] if play.task.options.stream else []
-    await play.tell(*play.events(steps))
-    needed = tuple(approval(number, seconds) for number in range(calls))
-    play.held = await play.runs.park(play.held, needed)
-    await play.tell(*play.held.record.needs(len(steps) + 1))
-
-
-async def goes_on(play: Play) -> None:
-    """What a worker does in its second one: make the calls that were approved."""
-    await play.begin("w2")
-    steps = [started("w2")] if play.task.options.stream else []
-    for number, one in enumerate(play.held.record.approvals):
-        outcome = Outcome.FAILED if one.refusal else Outcome.SUCCEEDED
-        steps += [called(number, ARGUMENTS), returned(number, one.refusal or "5", outcome)]
-    await play.finish(*play.events([], [*steps, completed("Done.")]))
-
-
-def adding(calls: int = 1, seconds: float = 60) -> Any:
-    async def script(play: Play) -> None:
-        if play.held.record.approvals:
-            await goes_on(play)
-        else:
-            await parks(play, calls, seconds)
-
-    return script
 
 
 def requests(response: Any) -> list[Any]:

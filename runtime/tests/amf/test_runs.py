@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types.responses import Response
 
-from runtime.contract.messages import Cancelled, Completed, Message, Role
+from runtime.contract.messages import Completed, Message, Role
 from runtime.contract.runs import REVISION, RunRecord
 from runtime.state.runs import Held
 from runtime.tests.amf.clients import (
@@ -21,7 +21,7 @@ from runtime.tests.amf.clients import (
     stack_client,
 )
 from runtime.tests.amf.events import called, completed, failed, returned, said, started
-from runtime.tests.amf.plays import Play, acting, echo
+from runtime.tests.amf.plays import Play, acting, echo, until_cancelled
 from runtime.tests.amf.server import Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -41,20 +41,6 @@ async def with_a_tool(play: Play) -> None:
     await play.perform(
         [started(), said("Hm."), called(1), returned(1), said("5"), completed("5", 11, 4)]
     )
-
-
-async def until_cancelled(play: Play) -> None:
-    """Work until somebody wants it to end, as a worker does."""
-    await play.begin()
-    await play.tell(*play.events([started(), said("It")]))
-    while not play.held.record.cancel_requested:
-        await asyncio.sleep(0.02)
-        found = await play.runs.get(play.task.agent, play.task.id)
-        if found is not None:
-            play.held = found
-    end = Cancelled(task=play.task.id, attempt=1, seq=3)
-    await play.write(end)
-    await play.tell(end)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from runtime.adapters.ag2_model import connections
-from runtime.contract.agent_config import Framework
+from runtime.contract.agent_config import Framework, Retry
 from runtime.contract.messages import LONGEST_CHAIN
 from runtime.contract.runs import RunRecord, RunState
 from runtime.tests.agents import model_url
@@ -248,6 +248,35 @@ def nested(names: tuple[str, ...]) -> str:
 async def chain_of(made: Crew, agents: int) -> None:
     for number, name in enumerate(NAMES[:agents]):
         await made.add(name, NAMES[number + 1 : number + 2] if number + 1 < agents else ())
+
+
+async def test_agents_that_ask_each_other_do_not_block_after_their_workers_were_lost(
+    made: Crew,
+) -> None:
+    """Each has lost as many workers as it may before it has to be alone of its kind."""
+    await made.dispatcher()
+    for one, other in (("planner", "editor"), ("editor", "planner")):
+        await made.add(one, [other])
+        config = made.configs[one]
+        model = config.model.model_copy(update={"id": "slow-2000"})
+        update = {"model": model, "retry": Retry(max_attempts=2)}
+        made.configs[one] = config.model_copy(update=update)
+    lost = [await made.start("planner"), await made.start("editor")]
+    asked = [
+        await made.ask("planner", 'Ask editor "x"'),
+        await made.ask("editor", 'Ask planner "y"'),
+    ]
+
+    async def all_are_under_way() -> bool:
+        runs = [*await made.runs("planner"), *await made.runs("editor")]
+        return [run.state for run in runs] == [RunState.RUNNING] * 4
+
+    await until(all_are_under_way, 30)
+    for process in lost:
+        await process.kill()
+    async with made.working():
+        ended = [await made.ended(task) for task in asked]
+    assert [run.state for run in ended] == [RunState.COMPLETED] * 2, ended
 
 
 async def test_as_many_as_may_wait_for_each_other_do_not_block(made: Crew) -> None:

@@ -1,0 +1,43 @@
+"""The body of a request: JSON, up to a limit."""
+
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from runtime.amf.errors import TooLarge, WrongType
+
+JSON = "application/json"
+ENVELOPE_BYTES = 65536
+ESCAPING = 3  # at most, of texts that people write: `é` as `\u00e9` in JSON
+
+
+def body_limit(max_input_bytes: int) -> int:
+    """How many bytes a request may have whose input has at most so many."""
+    return ESCAPING * max_input_bytes + ENVELOPE_BYTES
+
+
+async def body_of(request: Request, limit: int) -> bytes:
+    """The body of a request that brings JSON; nothing beyond `limit`, in bytes, is kept.
+
+    Raises:
+        TooLarge: it has more.
+        WrongType: it says that it is something else.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise WrongType(f"The body has to be {JSON}. Send Content-Type: {JSON}.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge(f"The request has more than {limit} bytes; send less.")
+    return bytes(body)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """`receive` of a request whose body was read, for somebody who reads it once more."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replaying() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replaying

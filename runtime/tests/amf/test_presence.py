@@ -1,0 +1,70 @@
+"""Work for clients who stay, and for those who go."""
+
+import asyncio
+
+import pytest
+from starlette.responses import Response
+from starlette.types import Message
+
+from runtime.amf.presence import while_there
+
+
+async def never() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_who_stays_is_answered() -> None:
+    async def work() -> Response:
+        return Response("done")
+
+    assert (await while_there(work(), never)).body == b"done"
+
+
+async def test_what_goes_wrong_is_told() -> None:
+    async def work() -> Response:
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        await while_there(work(), never)
+
+
+async def test_nothing_is_done_for_who_has_gone() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    async def leaving() -> Message:
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async with asyncio.timeout(5):
+        await while_there(work(), leaving)
+
+    assert ended.is_set()
+
+
+async def test_work_ends_with_whoever_has_asked_for_it() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    asking = asyncio.create_task(while_there(work(), never))
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert ended.is_set()
