@@ -81,6 +81,14 @@ class Gone(ApiError):
     code = "events_expired"
 
 
+class WrongType(ApiError):
+    """The body is in a format that is not read here."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
 class KeyReused(ApiError):
     """The `Idempotency-Key` belongs to another request.
 
@@ -99,14 +107,6 @@ class TooLarge(ApiError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     kind = "invalid_request_error"
     code = "payload_too_large"
-
-
-class WrongType(ApiError):
-    """The body is of a kind that is not read here."""
-
-    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    kind = "invalid_request_error"
-    code = "unsupported_media_type"
 
 
 class Full(ApiError):

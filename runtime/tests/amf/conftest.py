@@ -59,13 +59,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
             yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def other(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    """A second server of the same Stack."""
-    async with running_server(server.nats, tmp_path_factory.mktemp("other")) as running:
-        yield running
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(server: Server) -> AsyncIterator[Server]:
     """The server, and somebody who brings parked runs on."""
@@ -82,3 +75,10 @@ async def people(server: Server) -> AsyncIterator[Server]:
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def other(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A second server of the same Stack."""
+    async with running_server(server.nats, tmp_path_factory.mktemp("other")) as running:
+        yield running

@@ -164,13 +164,13 @@ async def running_server(
     folder: Path,
     *,
     model_url: str = "http://127.0.0.1:9/v1",
-    config: Path = RUN_CONFIG,
+    run_config: Path = RUN_CONFIG,
 ) -> AsyncIterator[Server]:
     """The server of the Stack, with this run config, for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
     server = Server(nats, folder, {}, free_port(), free_port())
     server.environment = {
-        "K8GENTAI_CONFIG": str(config),
+        "K8GENTAI_CONFIG": str(run_config),
         "K8GENTAI_HOST": "127.0.0.1",
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),

@@ -110,7 +110,7 @@ async def guarded(
         config["server"]["auth"] = {"provider_config": provider, "access_policy": policy}
         file = folder / "run.yaml"
         file.write_text(yaml.safe_dump(config))
-        async with running_server(server.nats, folder, config=file) as running:
+        async with running_server(server.nats, folder, run_config=file) as running:
             yield running
 
 

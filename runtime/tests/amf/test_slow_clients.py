@@ -32,7 +32,7 @@ async def lively(server: Server, tmp_path_factory: pytest.TempPathFactory) -> As
     config = yaml.safe_load(RUN_CONFIG.read_text())
     config["providers"]["responses"][0]["config"]["heartbeat_seconds"] = 0.2
     (folder / "run.yaml").write_text(yaml.safe_dump(config))
-    async with running_server(server.nats, folder, config=folder / "run.yaml") as running:
+    async with running_server(server.nats, folder, run_config=folder / "run.yaml") as running:
         yield running
 
 

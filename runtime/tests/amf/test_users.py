@@ -57,7 +57,7 @@ async def users(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Asy
         config["server"]["auth"] = {"provider_config": {"type": "custom", "endpoint": endpoint}}
         (folder / "run.yaml").write_text(yaml.safe_dump(config))
         async with (
-            running_server(server.nats, folder, config=folder / "run.yaml") as guarded,
+            running_server(server.nats, folder, run_config=folder / "run.yaml") as guarded,
             agent(server) as (model, _),
             client(guarded, "ann") as ann,
             client(guarded, "bob") as bob,

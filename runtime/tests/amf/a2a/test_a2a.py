@@ -45,6 +45,7 @@ from runtime.tests.amf.events import called, completed, failed, returned, said, 
 from runtime.tests.amf.plays import Play, acting, until_cancelled
 from runtime.tests.amf.records import record
 from runtime.tests.amf.server import Server, running_server
+from runtime.tests.dispatch.scene import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -167,6 +168,12 @@ async def test_a_task_can_be_cancelled_once(server: Server, version: str) -> Non
         a2a_client(server, model, version=version) as client,
     ):
         task = task_in(await read(polling.send_message(saying("Work"))))
+
+        async def is_begun() -> bool:
+            seen = await client.get_task(GetTaskRequest(id=task.id))
+            return name_of(seen.status.state) == "WORKING"
+
+        await until(is_begun)
         ended = await client.cancel_task(CancelTaskRequest(id=task.id))
         with pytest.raises(TaskNotCancelableError):
             await client.cancel_task(CancelTaskRequest(id=task.id))
