@@ -154,7 +154,7 @@ async def _joining(desk: Desk, intake: Intake, params: Any) -> tuple[RunRecord, 
     whole = not intake.asked.options.stream
     if (key := idempotency_key()) is not None:
         intake = await intake.claimed(desk, key, digest_of("chat", params))
-        if (earlier := await intake.earlier(desk)) is not None:
+        if (earlier := await desk.earlier(intake.agent.agent, intake.task)) is not None:
             return earlier, desk.rejoin(earlier, whole=whole)
     async with intake.refusing(desk):
         record = intake.record(desk, Before())

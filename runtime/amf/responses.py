@@ -82,7 +82,7 @@ class AmfResponses:
         intake = Intake(asked=asked(request), agent=agent, user=sdk.user_name())
         if key is not None:
             intake = await intake.claimed(desk, key, digest_of("responses", request))
-            if (record := await intake.earlier(desk)) is not None:
+            if (record := await desk.earlier(agent.agent, intake.task)) is not None:
                 return await self._again(desk, record, intake.asked)
         return await self._begin(desk, intake)
 

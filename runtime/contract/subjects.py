@@ -22,8 +22,8 @@ ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no n
 ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an object has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
-TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
 RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
+TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
 
 
 class Stream(StrEnum):
@@ -265,10 +265,7 @@ def run_key(agent: ObjectName, task: str) -> str:
 
 
 def claim_key(user: str, key: str) -> str:
-    """The key in `runs` of which run a user's request with an `Idempotency-Key` has become.
-
-    It has two tokens, where the key of a run record has three.
-    """
+    """The key in `runs` of a request with an `Idempotency-Key`: one token less than `run_key`."""
     return f"claims.{hashlib.sha256(f'{user}\0{key}'.encode()).hexdigest()}"
 
 
@@ -303,11 +300,7 @@ def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: 
 
 
 def asked_task(call: str) -> str:
-    """The id of the task that a call of an Agent becomes, however often it is delivered.
-
-    Shape:
-        call  the `ask_key` of the call.
-    """
+    """The id of the task that a call of an Agent becomes; `call` is its `ask_key`."""
     return hashlib.sha256(call.encode()).hexdigest()[:32]
 
 

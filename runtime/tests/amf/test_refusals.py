@@ -123,13 +123,25 @@ async def test_a_full_queue_is_a_429_that_says_when_to_ask_again(server: Server)
         try:
             first = await post(server, model=model, input="?", background=True)
             second = await post(server, model=model, input="?", background=True)
+            said_to = [{"role": "user", "content": "?"}]
+            chats = [
+                await post(
+                    server,
+                    "/chat/completions",
+                    model=f"agents/{model}",
+                    messages=said_to,
+                    stream=stream,
+                )
+                for stream in (False, True)
+            ]
         finally:
             await client.jsm().update_stream(config, max_msgs=-1)
 
     assert first.status_code == 200
-    assert second.status_code == 429
-    assert int(second.headers["retry-after"]) > 0
-    assert second.json()["error"]["code"] == "queue_full"
+    for refused in (second, *chats):
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        assert refused.json()["error"]["code"] == "queue_full"
     assert await waiting(server) == held + 1
     # What was accepted before is still there.
     assert (await _get(server, first.json()["id"])).json()["status"] == "queued"

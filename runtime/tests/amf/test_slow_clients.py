@@ -124,26 +124,29 @@ async def test_who_vanishes_is_let_go(server: Server) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_many_who_do_not_read_cost_little(server: Server) -> None:
-    """Each is worth what the kernel and one buffer hold, not what his answer is long."""
-    gone = [asyncio.Event() for _ in range(8)]
-    left = iter(gone)
+async def test_who_does_not_read_leaves_nothing_behind(server: Server) -> None:
+    ends: asyncio.Queue[asyncio.Event] = asyncio.Queue()
 
     async def script(play: Play) -> None:
-        await until_cancelled(play, next(left), pieces=60)  # 3 MB each
+        await until_cancelled(play, await ends.get(), pieces=20)  # 1 MB, as the longest answers
 
-    async with agent(server, script) as (model, _):
-        # What the first one costs, they all share.
-        connections = [await _asked(server, "responses", model)]
-        await asyncio.wait_for(gone[0].wait(), 30)
-        before = _resident(server)
-        connections += [await _asked(server, "responses", model) for _ in gone[1:]]
-        await asyncio.gather(*(asyncio.wait_for(one.wait(), 30) for one in gone[1:]))
-        grown = _resident(server) - before
+    async def some(model: str) -> None:
+        gone = [asyncio.Event() for _ in range(4)]
+        for one in gone:
+            ends.put_nowait(one)
+        connections = [await _asked(server, "responses", model) for _ in gone]
+        await asyncio.gather(*(asyncio.wait_for(one.wait(), 30) for one in gone))
         for _, writer in connections:
             writer.transport.abort()
 
-    assert grown < 16 * 1024, f"{grown} KiB"
+    async with agent(server, script) as (model, _):
+        await some(model)  # what the first ones cost, they all share
+        before = _resident(server)
+        for _ in range(3):
+            await some(model)
+        grown = _resident(server) - before
+
+    assert grown < 6 * 1024, f"{grown} KiB"
 
 
 def _user(words: str) -> dict[str, str]:
