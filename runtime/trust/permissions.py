@@ -105,6 +105,7 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             *_followed(_kv_stream(subjects, Bucket.RUNS)),
             *_records(subjects, Bucket.EFFECTS),
             *_records(subjects, Bucket.CHECKPOINTS),
+            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.CHECKPOINTS)}",
         ),
         subscribe=server.subscribe,
     )
