@@ -1,6 +1,7 @@
 """A scenario of a run that goes on after its worker was lost."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,9 +26,9 @@ class Kept:
         """What was saved last."""
         return self.data
 
-    async def save(self, data: bytes) -> None:
-        """Keep `data` in place of what was saved before."""
-        self.data = data
+    async def save(self, write: Callable[[], bytes]) -> None:
+        """Keep what `write` gives in place of what was saved before."""
+        self.data = write()
 
 
 async def resume(trial: Trial) -> None:

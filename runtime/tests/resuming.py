@@ -114,7 +114,7 @@ class Attempts:
 
     async def put(self, data: bytes) -> None:
         """Keep something else in the place of what was kept."""
-        await self._checkpoint.save(data)
+        await self._checkpoint.save(lambda: data)
 
     def change(self, what: str) -> None:
         """Let the next attempt be one of another version of the agent."""
