@@ -27,7 +27,8 @@ USER 65532:65532
 RUN = """
 export PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
 [ -e /data/db/PG_VERSION ] ||
-  initdb -D /data/db -U app --auth scram-sha-256 --encoding UTF8 --pwfile <(echo "$PASSWORD")
+  { initdb -D /data/db -U app --auth scram-sha-256 --encoding UTF8 --pwfile <(echo "$PASSWORD") &&
+    echo "host all all all scram-sha-256" >>/data/db/pg_hba.conf; }
 exec postgres -D /data/db -c listen_addresses='*' -c unix_socket_directories= -c jit=off
 """
 TIMES = 20

@@ -91,8 +91,15 @@ class Checkpoint(Protocol):
         """
         ...
 
-    async def save(self, data: bytes) -> None:
-        """Keep `data` in place of what was saved before; a failure is logged and no more."""
+    async def save(self, write: Callable[[], bytes]) -> None:
+        """Keep what `write` gives in place of what was saved before; a failure is logged only.
+
+        Saves that are asked for while another is under way take one together, of what the last of
+        them writes when it is their turn; the others are not called.
+
+        Raises:
+            Exception: whatever `write` raises.
+        """
         ...
 
 

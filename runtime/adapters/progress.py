@@ -118,13 +118,15 @@ class Keeper:
         if self.run.checkpoint is None or self._is_over:
             return
         try:
-            calls = tuple(self.run.numbering.taken(behind))
-            progress = Progress(made_for=self.made_for, calls=calls, spent=self.spent, said=write())
-            data = progress.encode()
+            # Of now, as `write` is: what begins while the save waits is not behind it.
+            calls, spent = tuple(self.run.numbering.taken(behind)), self.spent
+            await self.run.checkpoint.save(
+                lambda: Progress(
+                    made_for=self.made_for, calls=calls, spent=spent, said=write()
+                ).encode()
+            )
         except UNREADABLE as error:
             self.end(error)
-            return
-        await self.run.checkpoint.save(data)
 
     def end(self, error: Exception) -> None:
         """Keep nothing from here on, as `error` says; what was kept before stays."""

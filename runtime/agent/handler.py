@@ -194,13 +194,15 @@ class TaskHandler:
         To wait for a person is no crash, nor is a worker that stops afterwards: whatever `onCrash`
         says, such a run goes on, and makes the very call that was agreed to.
         """
-        checkpoint = self.checkpoints.of(record.task.agent, record.task.id, record.attempt)
+        names = (record.task.agent, record.task.id, record.attempt)
+        checkpoint = self.checkpoints.of(*names)
         if self.config.retry.on_crash is OnCrash.RESUME:
             return checkpoint
         if not record.goes_on:  # what was kept before a crash, or while the Agent still said Resume
             with contextlib.suppress(BadCheckpoint):
                 await checkpoint.load()
             await checkpoint.drop()
+            checkpoint = self.checkpoints.of(*names)
         may_park = any(tool.approval_required for tool in self.config.tools)
         return checkpoint if may_park else None
 

@@ -89,6 +89,7 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             *_taken_out(subjects.stream(Stream.CALLS)),
             *_records(subjects, Bucket.EFFECTS),
             *_records(subjects, Bucket.CHECKPOINTS),
+            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.CHECKPOINTS)}",
         ),
         subscribe=(own_inbox, subjects.every("events")),
     )
