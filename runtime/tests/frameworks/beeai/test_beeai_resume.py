@@ -235,7 +235,7 @@ async def test_what_a_model_says_in_words_is_kept_before_a_tool_is_called(config
 @pytest.mark.parametrize(
     ("entrypoint", "said", "form"),
     [
-        ("react", acting(*ADD), "%Y-%m-%d %H:%M:%S"),
+        ("react", acting(*ADD), "%Y-%m-%dT%H:%M:%S"),
         ("requirement", calling(ADD), "%Y-%m-%d"),
         ("calls_tools", calling(ADD), "%Y-%m-%dT%H:%M:%SZ"),
     ],
@@ -289,7 +289,13 @@ async def test_a_kept_answer_that_cannot_be_read_is_asked_for_again(
 async def test_an_answer_of_no_use_does_not_come_back(config: Config) -> None:
     """The model failed before it answered something of no use, and then something good."""
     busy = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    said: list[Reply] = [busy, saying(""), calling(ADD), calling(("add", '{"a": 5, "b": 6}')), ending("3")]
+    said: list[Reply] = [
+        busy,
+        saying(""),
+        calling(ADD),
+        calling(("add", '{"a": 5, "b": 6}')),
+        ending("3"),
+    ]
     async with tools(config, "retrying", *said) as place:
         await place.cut(calls=2)
         assert answer(await place.whole()) == "3"
