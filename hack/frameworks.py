@@ -129,9 +129,10 @@ platform's tools find their recorded results in any case. Beside them:
   what a Flow asks models for that it awaits itself, what a tool gives whose class has a `run` of
   its own that does not call `super().run`, and the cache of a crew's tools.
 
-In these two, agents that write down the date or the time write down when their run began. What JSON
-would change is not kept, which the log tells, and only that is done again; in AG2 and LlamaStack it
-ends the keeping, and a crash behind it goes back to before it. A tool or callback of your own that
+In these two, agents that write down the date or the time write down when their run began; where
+code of your own writes the time of day into a question, that is another question each time, and
+asked again. What JSON would change is not kept, which the log tells, and only that is done again;
+in AG2 and LlamaStack it ends the keeping, and a crash behind it goes back to before it. A tool or callback of your own that
 was under way when its worker was lost is called again; if that must not happen, let it be a Tool,
 whose `sideEffects` decide.
 

@@ -117,11 +117,6 @@ TOOLS = """
             llm=context.model, tools=[*context.tools], memory=UnconstrainedMemory()
         )
 
-    def retrying(context):
-        model = context.model
-        model.retry_on_empty_response = True
-        return RequirementAgent(llm=model, tools=[*context.tools])
-
     def catching(context):
         (add,) = context.tools
 
@@ -284,20 +279,3 @@ async def test_a_kept_answer_that_cannot_be_read_is_asked_for_again(
         assert "a piece of a run is done again" in caplog.messages
         assert len(place.questions) == 3
     assert len(place.effects) == 1
-
-
-async def test_an_answer_of_no_use_does_not_come_back(config: Config) -> None:
-    """The model failed before it answered something of no use, and then something good."""
-    busy = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    said: list[Reply] = [
-        busy,
-        saying(""),
-        calling(ADD),
-        calling(("add", '{"a": 5, "b": 6}')),
-        ending("3"),
-    ]
-    async with tools(config, "retrying", *said) as place:
-        await place.cut(calls=2)
-        assert answer(await place.whole()) == "3"
-        assert len(place.questions) == len(said)
-    assert place.effects == [{"a": 1, "b": 2}, {"a": 5, "b": 6}]
