@@ -132,9 +132,9 @@ platform's tools find their recorded results in any case. Beside them:
 In these two, agents that write down the date or the time write down when their run began; where
 code of your own writes the time of day into a question, that is another question each time, and
 asked again. What JSON would change is not kept, which the log tells, and only that is done again;
-in AG2 and LlamaStack it ends the keeping, and a crash behind it goes back to before it. A tool or callback of your own that
-was under way when its worker was lost is called again; if that must not happen, let it be a Tool,
-whose `sideEffects` decide.
+in AG2 and LlamaStack it ends the keeping, and a crash behind it goes back to before it. A tool or
+callback of your own that was under way when its worker was lost is called again; if that must not
+happen, let it be a Tool, whose `sideEffects` decide.
 
 An agent with other instructions, other code, another model or other tools begins anew. Other code
 is another content of its ConfigMap or another reference to its image. What was said in a run, and
