@@ -75,7 +75,8 @@ async def leaves_everything(play: Play) -> None:
     """Say what was said, in every place where a run may leave it."""
     agent, task, words = play.task.agent, play.task.id, play.said
     await play.begin()
-    await Checkpoints(play.link.store(Bucket.CHECKPOINTS)).of(agent, task, 1).save(words.encode())
+    checkpoints = Checkpoints(play.link.store(Bucket.CHECKPOINTS))
+    await checkpoints.of(agent, task, 1).save(words.encode)
     events = [started(), said(words), called(1, f'"{words}"'), returned(1, words)]
     await play.finish(*play.events([*events, completed(words, 7, 3)]))
 
