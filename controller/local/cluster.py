@@ -18,6 +18,7 @@ from controller.local.environments import Environments
 from controller.local.issuer import LocalIssuer
 from controller.local.manifests import Manifests
 from controller.local.site import EmbeddedSite
+from controller.local.stopping import Turn
 from controller.local.workloads import Workload
 from controller.model import Child, ChildRef, Key, KubeEvent, Manifest, Pod
 from runtime.contract.value import ObjectName
@@ -194,12 +195,11 @@ class LocalCluster:
             for account in (self._site.operator, *accounts):
                 await asyncio.to_thread(self.write_token, account)
 
-    async def stop(self, *, last: Callable[[ChildRef], bool]) -> None:
-        """End all workloads; those for which `last` holds go when the others have ended."""
-        first = [w.stop() for ref, w in self._workloads.items() if not last(ref)]
-        await asyncio.gather(*first, *self._going)
-        await asyncio.gather(*(w.stop() for ref, w in self._workloads.items() if last(ref)))
-        self._workloads.clear()
+    async def stop(self, turn: Turn) -> None:
+        """End the workloads of one turn, and whatever was to go before."""
+        now = {ref: one for ref, one in self._workloads.items() if turn.has(one.component)}
+        await asyncio.gather(*(one.stop(turn.seconds) for one in now.values()), *self._going)
+        self._workloads = {ref: w for ref, w in self._workloads.items() if ref not in now}
 
     @property
     def _now(self) -> Manifests:

@@ -33,8 +33,9 @@ from controller.local.site import (
     is_free,
     server_port,
 )
+from controller.local.stopping import TURNS, tell_unfinished
 from controller.logs import JsonLines
-from controller.model import Child, ChildRef, Image, Key, Manifest, Progress
+from controller.model import Child, Image, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
 from controller.reconcile.identity_policy import reconcile_identity_policy
 from controller.reconcile.stack import reconcile_stack
@@ -170,7 +171,7 @@ class _Platform:
                     task.cancel()
                 await asyncio.gather(*keeping, *making, return_exceptions=True)
                 await self._keeping.stop()
-                await self._cluster.stop(last=_goes_last)
+                await self._stop_in_turns(self._world)
 
     async def until_ready(self) -> None:
         """Wait until every object is Ready.
@@ -227,6 +228,17 @@ class _Platform:
             self._screen.say("the model is a stand-in, no language model (see MODEL_BASE_URL)")
             stand_in = stand_in_model(self._site, self._model_port)
             await self._cluster.apply(Child(stand_in), force=True)
+
+    async def _stop_in_turns(self, world: World) -> None:
+        agents = [key for key in self._manifests.objects if key.kind is Kind.AGENT]
+        telling = asyncio.create_task(tell_unfinished(world, agents, self._screen.say))
+        try:
+            for turn in TURNS:
+                await self._cluster.stop(turn)
+                telling.cancel()  # the workers, which are what takes long, are the first to go
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
     def _images(self) -> list[Image]:
         """What will be needed, so that nothing waits for the other's environment."""
@@ -309,8 +321,3 @@ def _log_to(folder: Path) -> None:
     file = logging.FileHandler(folder / "up.log")
     file.setFormatter(JsonLines())
     logging.basicConfig(handlers=[file], level=logging.INFO, force=True)
-
-
-def _goes_last(ref: ChildRef) -> bool:
-    """The queue and whoever lets workloads in to it outlive the workloads."""
-    return ref.kind == "StatefulSet" or ref.name == "k8gentai-trust"

@@ -23,6 +23,7 @@ from runtime.amf import sdk
 from runtime.amf.errors import ApiError
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
+from runtime.amf.stopping import LastWord
 from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
 from runtime.settings import Settings
@@ -65,7 +66,7 @@ def serve(settings: Settings) -> None:
             "access_log": False,  # a line a request costs more than the request
             "log_config": None,  # the server has set it up
             "log_level": "warning",
-            "timeout_graceful_shutdown": GRACE_SECONDS,
+            "timeout_graceful_shutdown": min(GRACE_SECONDS, int(settings.drain_seconds)),
         }
         if workers > 1:
             uvicorn.run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
@@ -120,6 +121,7 @@ def create_app() -> Any:
         what = "the server cannot be made from spec.models and spec.storage of its Stack"
         raise CannotServe(f"{what}: {error}") from error
     app.add_exception_handler(ApiError, refuse)
+    app.add_middleware(LastWord)
     provider = sdk.responses_provider(app)
     if isinstance(provider, AmfResponses):
         app.router.lifespan_context = _with_desk(

@@ -272,7 +272,7 @@ async def test_a_busy_model_is_tried_again_until_the_attempts_are_used_up() -> N
 
 async def away(run: Run) -> AsyncIterator[Step]:
     yield Text("")
-    raise ModelAway("the model m cannot be reached: refused")
+    raise ModelAway(f"nobody to ask for {run.task}")
 
 
 async def test_a_server_that_is_started_again_costs_no_attempt() -> None:
@@ -297,7 +297,7 @@ async def test_a_server_that_does_not_come_back_ends_the_run_with_its_sentence()
 
     record = await place.record(task)
     assert record.reason is FailureReason.MODEL_ERROR
-    assert record.message == "the model m cannot be reached: refused"
+    assert record.message == f"nobody to ask for {task.id}"
 
 
 @pytest.mark.fault(5)
