@@ -205,6 +205,7 @@ def catalogue_entry(
         framework=RuntimeFramework(spec.framework),
         description=spec.description,
         accepting=stage is Stage.STAYING and not spec.suspend,
+        leaving=stage is not Stage.STAYING,
         cancelling=stage is Stage.CANCELLING,
         ready=is_ready,
         when_busy=WhenBusy(spec.execution.when_busy),

@@ -101,7 +101,7 @@ class Stopping(ApiError):
     """This server stops before it knows the answer; another one, or a later one, does."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    code = "server_stopping"
+    code: str = "server_stopping"
     retry_seconds = 5
 
     def __init__(self, message: str) -> None:

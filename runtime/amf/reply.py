@@ -120,8 +120,8 @@ async def frames(
         yield answer.frames()
     except asyncio.CancelledError:
         # The client has gone, or is to know that the server goes and the run does not.
-        error = _stopping(record)
-        answer.error(error.code or error.kind, error.message)
+        stopping = _stopping(record)
+        answer.error(stopping.code, stopping.message)
         yield answer.frames()
 
 

@@ -110,12 +110,11 @@ async def test_an_agent_that_names_itself_is_told_that_and_nothing_else(
     poet = scene.cluster.put(samples.agent("poet", modelRef={"name": "none"}))
     await scene.rest(stack, selfish, poet)
 
-    assert told(scene, selfish, "Ready") == (
-        "False",
-        "Invalid",
+    message = (
         f"spec.agents[{len(others)}].agentRef: it names the Agent itself, which cannot call "
-        "itself; remove it",
+        "itself; remove it"
     )
+    assert told(scene, selfish, "Ready") == ("False", "Invalid", message)
 
 
 async def test_an_agent_that_is_not_there_is_named_with_the_way_out(scene: Scene) -> None:

@@ -1,5 +1,7 @@
 """What an exception out of a framework means for the run."""
 
+from typing import Any
+
 import httpx
 import openai
 import pytest
@@ -40,12 +42,12 @@ REFUSED, RESET = httpx.ConnectError("refused"), httpx.ReadError("reset")
 
 
 def unreached(url: str, cause: Exception) -> Exception:
-    request = httpx.Request("POST", f"{url}/chat/completions")
+    request: Any = httpx.Request("POST", f"{url}/chat/completions")
     return wrapped(openai.APIConnectionError(request=request), cause=cause)
 
 
 def refused_with(status: int) -> Exception:
-    response = httpx.Response(status, request=httpx.Request("POST", HERE))
+    response: Any = httpx.Response(status, request=httpx.Request("POST", HERE))
     return openai.APIStatusError("no", response=response, body=None)
 
 

@@ -19,7 +19,7 @@ PLAIN, STREAM = (
 def playing(*messages: Message) -> ASGIApp:
     """Sends these and never comes to an end."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         for message in messages:
             await send(message)
         await asyncio.Event().wait()
