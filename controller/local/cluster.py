@@ -52,6 +52,7 @@ class LocalCluster:
         self._objects: dict[Key, Manifest] = {}
         self._generations: dict[Key, int] = {}
         self._manifests: Manifests | None = None
+        self._left_config_maps: dict[ObjectName, Mapping[str, str]] = {}
         self._children: dict[ChildRef, Manifest] = {}
         self._workloads: dict[ChildRef, Workload] = {}
         self._statuses: dict[Key, Manifest] = {}
@@ -61,6 +62,8 @@ class LocalCluster:
 
     def take(self, manifests: Manifests) -> Mapping[Key, Manifest]:
         """Be as the folder says; gives every object there is, those on their way out included."""
+        if self._manifests is not None:
+            self._left_config_maps |= self._manifests.config_maps
         before, self._manifests = self._objects, manifests
         self._objects = {
             key: self._with_generation(key, body, before.get(key))
@@ -76,6 +79,8 @@ class LocalCluster:
         """Nothing of a deleted object is left; it is gone."""
         self._objects.pop(key, None)
         self._statuses.pop(key, None)
+        if not self._is_any_deleted:
+            self._left_config_maps.clear()
 
     def _with_generation(self, key: Key, body: Manifest, before: Manifest | None) -> Manifest:
         if before is None or before.get("spec") != body.get("spec"):
@@ -124,7 +129,12 @@ class LocalCluster:
         ours = self._children.get(ChildRef("v1", "ConfigMap", namespace, name))
         if ours is not None:
             return dict(ours.get("data", {}))
-        return self._now.config_maps.get(ObjectName(namespace=namespace, name=name))
+        name_of = ObjectName(namespace=namespace, name=name)
+        found = self._now.config_maps.get(name_of)
+        if found is None and self._is_any_deleted:
+            # Who went together with his code still drains with it.
+            return self._left_config_maps.get(name_of)
+        return found
 
     async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
         """The keys of a user's Secret."""
@@ -200,6 +210,10 @@ class LocalCluster:
         now = {ref: one for ref, one in self._workloads.items() if turn.has(one.component)}
         await asyncio.gather(*(one.stop(turn.seconds) for one in now.values()), *self._going)
         self._workloads = {ref: w for ref, w in self._workloads.items() if ref not in now}
+
+    @property
+    def _is_any_deleted(self) -> bool:
+        return any("deletionTimestamp" in body["metadata"] for body in self._objects.values())
 
     @property
     def _now(self) -> Manifests:

@@ -250,6 +250,11 @@ class _Platform:
             raise Failed(f"the answer is wrong, {expected} would be right")
 
     async def _start(self) -> None:
+        if not any(key.kind is Kind.STACK for key in self._manifests.objects):
+            self._screen.say(
+                f"there is no Stack in {self._options.folder}, so nobody can be asked; add one, as "
+                "in config/samples/quickstart/stack.yaml"
+            )
         self._keeping.take(self._cluster.take(self._manifests))
         await self._cluster.apply(Child(trust_plane(self._site)), force=True)
         if self._options.model is None:

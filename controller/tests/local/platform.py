@@ -69,9 +69,7 @@ class Platform:
 
 
 @contextlib.contextmanager
-def running(
-    folder: Path, place: Path, *options: str, until: str = "ready"
-) -> Iterator[Platform]:
+def running(folder: Path, place: Path, *options: str, until: str = "ready") -> Iterator[Platform]:
     """`k8gentai up` on `folder`, ready; stopped by Ctrl-C, and nothing of it may be left.
 
     Args:
