@@ -56,7 +56,7 @@ class LocalCluster:
         self._children: dict[ChildRef, Manifest] = {}
         self._workloads: dict[ChildRef, Workload] = {}
         self._statuses: dict[Key, Manifest] = {}
-        self._going: set[asyncio.Task[None]] = set()
+        self._going: dict[asyncio.Task[None], Workload] = {}
 
     # What the folder says
 
@@ -170,8 +170,8 @@ class LocalCluster:
         workload = self._workloads.pop(ref, None)
         if workload is not None:
             going = asyncio.create_task(workload.stop())
-            self._going.add(going)
-            going.add_done_callback(self._going.discard)
+            self._going[going] = workload
+            going.add_done_callback(self._going.pop)
 
     async def report(self, key: Key, uid: str, status: Manifest) -> None:
         """Keep the status and show it."""
@@ -206,9 +206,10 @@ class LocalCluster:
                 await asyncio.to_thread(self.write_token, account)
 
     async def stop(self, turn: Turn) -> None:
-        """End the workloads of one turn, and whatever was to go before."""
+        """End the workloads of one turn, and whatever is going already, which may take long."""
         now = {ref: one for ref, one in self._workloads.items() if turn.has(one.component)}
-        await asyncio.gather(*(one.stop(turn.seconds) for one in now.values()), *self._going)
+        ending = (*now.values(), *self._going.values())
+        await asyncio.gather(*(one.stop(turn.seconds) for one in ending))
         self._workloads = {ref: w for ref, w in self._workloads.items() if ref not in now}
 
     @property
