@@ -1,5 +1,6 @@
 """What is under way when `up` is stopped: it ends, or goes on later, and its client is told."""
 
+import contextlib
 import json
 import signal
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from controller.api.names import Component, Kind
 from controller.local.stopping import TURNS, waiting_for
 from controller.model import Key
 from controller.tests.local.platform import ROOT, Platform, running
-from controller.tests.local.test_up import ended, module
+from controller.tests.local.test_up import ended, in_background, module
 
 STACK = ROOT / "config" / "samples" / "quickstart" / "stack.yaml"
 SLOW = """
@@ -146,3 +147,30 @@ def test_what_does_not_is_told_and_goes_on_later(
         openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0) as client,
     ):
         assert all("heliotrope" in ended(client, f"resp_{one}").output_text for one in ids)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(200)
+def test_a_server_that_is_started_again_costs_no_run(folder: Path, tmp_path: Path) -> None:
+    """Models are asked by way of it, and for some seconds it takes no connections."""
+    with (folder / "slow.yaml").open("a") as agent:
+        agent.write("  retryPolicy: {maxAttempts: 1}\n")
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    with (
+        running(folder, tmp_path) as up,
+        openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        response = in_background(client, "slow", f"{begun} {go}")
+        up.until(begun.exists)
+        up.kill("runtime serve stack/")
+        begun.unlink()
+        go.touch()
+        up.until(begun.exists)  # it was handed back, and is tried again
+
+        def is_serving() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{up.url}/v1/models").is_success
+            return False
+
+        up.until(is_serving)
+        assert "heliotrope" in ended(client, response).output_text
