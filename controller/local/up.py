@@ -220,8 +220,8 @@ class _Platform:
             self._screen.say(f"what went on in detail: {self._site.root / 'logs'}, first up.log")
             self._screen.say("Ctrl-C stops everything")
         if self._said_where and not self._said_whom:
-            ready = (key for key in objects if key.kind is Kind.AGENT)
-            agent = next((key for key in ready if self._screen.is_ready(key)), None)
+            agents = (key for key in objects if key.kind is Kind.AGENT)
+            agent = next((key for key in agents if self._screen.is_ready(key)), None)
             if agent is not None:
                 self._said_whom = True
                 annotations = objects[agent]["metadata"].get("annotations") or {}
