@@ -220,6 +220,7 @@ def catalogue_entry(
         tools=tuple(tool.key.object_name for tool in view.tools),
         capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend,
+        leaving=stage is not Stage.STAYING,
         cancelling=stage is Stage.CANCELLING,
         ready=is_ready,
         when_busy=WhenBusy(spec.execution.when_busy),

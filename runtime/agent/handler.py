@@ -42,6 +42,9 @@ WATCH_SECONDS = 5.0
 GATHER_SECONDS = 0.1
 # How often a task without a record is looked at again before it is let go.
 LOOKS = 3
+# How often a run is handed back because the Stack's server takes no connections. Between two times
+# a second passes, later more: a minute or so, in which a server that was stopped is there again.
+TIMES_AWAY = 30
 
 
 @dataclass(slots=True)
@@ -153,6 +156,10 @@ class TaskHandler:
                 await self.runs.hand_back(held, counts=False)
             raise
         except AgentFailure as failure:
+            if not failure.counts and held.record.returned < TIMES_AWAY:
+                await self.runs.hand_back(held, counts=False)
+                log.warning("model away", extra={"task": task.id, "error": str(failure)})
+                return Later(held.record.returned + 1)
             if failure.retryable and held.record.spent < self.config.retry.max_attempts:
                 await self.runs.hand_back(held, counts=True)
                 return Again(held.record.spent)

@@ -154,6 +154,17 @@ class DatabaseAway(ApiError):
     code = "database_unavailable"
 
 
+class Stopping(ApiError):
+    """This server stops before it knows the answer; another one, or a later one, does."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code: str = "server_stopping"
+    retry_seconds = 5
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=self.retry_seconds)
+
+
 class Overdue(ApiError):
     """The run has shown no end long after its deadline."""
 

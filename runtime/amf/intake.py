@@ -48,11 +48,9 @@ class Intake:
             TooLarge: the input is over its limit.
         """
         if not self.agent.accepting:
-            raise Conflict(
-                f"The agent {self.agent.model} takes no new work: it is suspended or being "
-                "deleted (spec.suspend of its Agent).",
-                param="model",
-            )
+            why = "being deleted" if self.agent.leaving else "suspended (spec.suspend of its Agent)"
+            message = f"The agent {self.agent.model} takes no new work: it is {why}."
+            raise Conflict(message, param="model")
         self.asked.check_size(self.agent.max_input_bytes)
 
     async def claimed(self, desk: Desk, key: str, digest: str) -> "Intake":

@@ -39,6 +39,7 @@ from runtime.amf.pulse import Pulse
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
+from runtime.amf.stopping import LastWord
 from runtime.amf.stores import KvStore, SqlStore
 from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
@@ -84,7 +85,7 @@ def serve(settings: Settings) -> None:
             "access_log": False,  # a line a request costs more than the request
             "log_config": None,  # the server has set it up
             "log_level": "warning",
-            "timeout_graceful_shutdown": GRACE_SECONDS,
+            "timeout_graceful_shutdown": min(GRACE_SECONDS, int(settings.drain_seconds)),
         }
         if workers > 1:
             run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
@@ -155,6 +156,7 @@ def create_app() -> Any:
     if URL in os.environ:
         sdk.show_health_of(app, PROVIDER)
     app.add_exception_handler(ApiError, refuse)
+    app.add_middleware(LastWord)
     app.add_exception_handler(RequestValidationError, refuse_form)
     app.add_exception_handler(HTTPException, refuse_otherwise)
     app.add_middleware(Door)

@@ -545,6 +545,15 @@ def test_a_removed_agent_is_not_found_and_leaves_no_process(
     up.until(refused, 15)
 
 
+def test_a_tool_that_goes_together_with_its_code_does_not_miss_it(up: Platform) -> None:
+    other = COUNT.replace("name: count", "name: other").format(log="/dev/null")
+    up.write(other=other.replace("counting", "othercode"))
+    up.until_said("✓ Tool other  Ready")
+    up.remove("other")
+    up.until_said("- Tool other  gone")
+    assert "there is no ConfigMap othercode" not in up.said
+
+
 def test_an_agent_that_was_edited_and_removed_may_come_back(
     up: Platform, client: openai.OpenAI
 ) -> None:

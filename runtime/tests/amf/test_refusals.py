@@ -94,13 +94,19 @@ async def test_what_nats_does_not_take_is_too_large_whatever_the_limit_says(
     assert actor.seen == []
 
 
-async def test_an_agent_that_takes_no_new_work_says_so(server: Server) -> None:
-    model = await agent_without_worker(server, accepting=False)
+@pytest.mark.parametrize(
+    ("leaving", "why"),
+    [(False, "it is suspended (spec.suspend of its Agent)."), (True, "it is being deleted.")],
+)
+async def test_an_agent_that_takes_no_new_work_says_why(
+    server: Server, leaving: bool, why: str
+) -> None:
+    model = await agent_without_worker(server, accepting=False, leaving=leaving)
 
     answer = await post(server, model=model, input="?")
 
     assert answer.status_code == 409
-    assert "takes no new work" in answer.json()["error"]["message"]
+    assert answer.json()["error"]["message"].endswith(f"takes no new work: {why}")
 
 
 async def test_a_field_that_is_not_done_is_named(server: Server) -> None:
