@@ -42,7 +42,8 @@ from runtime.contract.agent_config import (
 )
 from runtime.contract.agent_config import Framework as RuntimeFramework
 from runtime.contract.catalogue import AgentEntry, WhenBusy
-from runtime.contract.subjects import Bucket, StackSubjects, agent_entry
+from runtime.contract.keys import agent_entry
+from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName

@@ -45,15 +45,8 @@ from controller.model import (
 )
 from controller.reconcile.claims import read_claims
 from controller.reconcile.world import RunsPlace, World
-from runtime.contract.subjects import (
-    Bucket,
-    StackSubjects,
-    Stream,
-    agent_entry,
-    functions_entry,
-    tool_entry,
-    workload_entry,
-)
+from runtime.contract.keys import agent_entry, functions_entry, tool_entry, workload_entry
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 
 
 async def observe[R: Resource](world: World, key: Key, model: type[R]) -> R | UnreadableView | None:

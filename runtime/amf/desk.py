@@ -17,16 +17,10 @@ from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import RUN_RECORDS, run_key, runs_of
 from runtime.contract.messages import Cancelled, Task
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import (
-    RUN_RECORDS,
-    Bucket,
-    StackSubjects,
-    Stream,
-    run_key,
-    runs_of,
-)
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.claims import Claim, Claims
 from runtime.state.conversations import Conversations

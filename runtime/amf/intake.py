@@ -15,9 +15,9 @@ from runtime.amf.conversing import Before
 from runtime.amf.desk import QUEUE_SECONDS, Desk
 from runtime.amf.errors import ApiError, Conflict, KeyReused
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import claim_key
 from runtime.contract.messages import ResponseOptions, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import claim_key
 from runtime.state.claims import Claim
 
 

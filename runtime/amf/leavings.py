@@ -4,17 +4,10 @@ from typing import Protocol
 
 from runtime.amf import relay
 from runtime.amf.errors import Conflict
+from runtime.contract.keys import asked_task, checkpoints_of, effects_of, run_key
 from runtime.contract.messages import AgentCalled, Task
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import (
-    Bucket,
-    StackSubjects,
-    Stream,
-    asked_task,
-    checkpoints_of,
-    effects_of,
-    run_key,
-)
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 from runtime.transport.port import Reader, WatchableStore
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from runtime.contract.subjects import AGENT_ENTRIES, RUN_RECORDS
+from runtime.contract.keys import AGENT_ENTRIES, RUN_RECORDS
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     RECHECK_SECONDS,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from runtime.contract import subjects
+from runtime.contract import keys
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
@@ -81,7 +81,7 @@ class Conversations:
     """The conversations of one Stack, in its bucket `conversations`.
 
     Shape:
-        Keys are `subjects.conversation_head`, `_chunk` and `_blob`. No value is larger than a few
+        Keys are `keys.conversation_head`, `_chunk` and `_blob`. No value is larger than a few
         hundred kilobytes, and a turn rewrites no more than `INLINE_BYTES` of the ones before.
 
     Raises:
@@ -215,7 +215,7 @@ class Conversations:
             for key in _blob_keys(conversation, turn.blob) if turn.blob else ():
                 await self._store.delete(key)
         for number in range(head.chunks):
-            await self._store.delete(subjects.conversation_chunk(conversation, number))
+            await self._store.delete(keys.conversation_chunk(conversation, number))
         await self._store.delete(_head_key(conversation))
 
     async def forget(self, conversation: str, task: str) -> None:
@@ -239,7 +239,7 @@ class Conversations:
         chunk = await self._chunk(head, number)
         turns = forgetting(chunk.turns, task)
         if turns != chunk.turns:
-            key = subjects.conversation_chunk(head.conversation, number)
+            key = keys.conversation_chunk(head.conversation, number)
             await self._store.put(key, Chunk(turns=turns).encode())
 
     async def released(self, conversation: str, task: str) -> None:
@@ -336,7 +336,7 @@ class Conversations:
         if not head.turns or sum(turn.size for turn in changed.turns) <= INLINE_BYTES:
             return changed
         chunk = Chunk(turns=head.turns)
-        key = subjects.conversation_chunk(head.conversation, head.chunks)
+        key = keys.conversation_chunk(head.conversation, head.chunks)
         try:
             await self._store.create(key, chunk.encode())
         except KeyExists:
@@ -382,7 +382,7 @@ class Conversations:
                 yield turn
 
     async def _chunk(self, head: Head, number: int) -> Chunk:
-        entry = await self._store.get(subjects.conversation_chunk(head.conversation, number))
+        entry = await self._store.get(keys.conversation_chunk(head.conversation, number))
         return Chunk.decode(entry.value) if entry else Chunk(turns=())
 
     async def _find(self, conversation: str) -> tuple[Head, int] | None:
@@ -398,7 +398,7 @@ class Conversations:
 
 def _blob_keys(conversation: str, blob: Blob) -> list[str]:
     names = (conversation, blob.digest)
-    return [subjects.conversation_blob(*names, part) for part in range(blob.parts)]
+    return [keys.conversation_blob(*names, part) for part in range(blob.parts)]
 
 
 def _belonging(head: Head, user: str) -> Head:
@@ -409,6 +409,6 @@ def _belonging(head: Head, user: str) -> Head:
 
 def _head_key(conversation: str) -> str:
     try:
-        return subjects.conversation_head(conversation)
+        return keys.conversation_head(conversation)
     except ValueError as error:
         raise NoConversation(str(error)) from error

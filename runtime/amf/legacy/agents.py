@@ -25,7 +25,8 @@ from runtime.amf.legacy.turns import Turns, agent_of
 from runtime.amf.legacy.vectors import Embeddings, Vectors
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
-from runtime.contract.subjects import Bucket, legacy_conversation
+from runtime.contract.keys import legacy_conversation
+from runtime.contract.subjects import Bucket
 
 
 class LegacyAgents:

@@ -21,8 +21,8 @@ from runtime.amf.legacy.values import (
     with_child,
     without_child,
 )
+from runtime.contract.keys import legacy_key
 from runtime.contract.messages import Versioned
-from runtime.contract.subjects import legacy_key
 from runtime.transport.port import Store
 
 WHAT: Final = ("agent", "session", "turn")

@@ -41,8 +41,9 @@ from runtime.amf.reply import recalled
 from runtime.amf.responses import AmfResponses, json_response
 from runtime.amf.stream import EventStream
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import legacy_conversation
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import Bucket, legacy_conversation
+from runtime.contract.subjects import Bucket
 from runtime.state.conversations import HISTORY_BYTES
 from runtime.transport.port import TransportError
 

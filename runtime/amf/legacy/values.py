@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.contract.keys import legacy_part
 from runtime.contract.messages import Versioned
-from runtime.contract.subjects import legacy_part
 from runtime.contract.value import Value
 from runtime.state.parts import joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store

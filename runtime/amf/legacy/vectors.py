@@ -28,8 +28,8 @@ from runtime.amf.legacy.values import (
     with_child,
     without_child,
 )
+from runtime.contract.keys import vectors_key
 from runtime.contract.messages import Versioned
-from runtime.contract.subjects import vectors_key
 from runtime.transport.port import KeyExists, Store
 
 MOST_PIECES: Final = 5_000

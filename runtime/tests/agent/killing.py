@@ -20,8 +20,9 @@ from runtime.contract.agent_config import (
     OnCrash,
     Retry,
 )
+from runtime.contract.keys import checkpoint_key
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Bucket, checkpoint_key
+from runtime.contract.subjects import Bucket
 from runtime.tests.dispatch.processes import start
 from runtime.tests.dispatch.scene import Scene, nats_scene, new_task, until
 

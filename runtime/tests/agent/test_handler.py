@@ -29,6 +29,7 @@ from runtime.contract.agent_config import (
     Queue,
     Retry,
 )
+from runtime.contract.keys import run_key
 from runtime.contract.messages import (
     Asked,
     Cancelled,
@@ -45,7 +46,7 @@ from runtime.contract.messages import (
     decode_event,
 )
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Bucket, Stream, run_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt

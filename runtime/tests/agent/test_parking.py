@@ -10,9 +10,10 @@ import pytest
 from runtime.adapters.port import Answer, Run, Step, Text
 from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
 from runtime.contract.approval import Verdict
+from runtime.contract.keys import run_key
 from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
 from runtime.contract.runs import RESUMPTION, RunState
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.subjects import Bucket
 from runtime.state.checkpoints import Checkpoints
 from runtime.tests.agent.test_handler import MATH, Place
 from runtime.tests.agents import ADD, SPEC

@@ -13,7 +13,8 @@ import httpx
 
 from runtime.contract.agent_config import Framework, Queue
 from runtime.contract.catalogue import AgentEntry, ToolEntry, WhenBusy
-from runtime.contract.subjects import Bucket, agent_entry, tool_entry
+from runtime.contract.keys import agent_entry, tool_entry
+from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack

@@ -10,6 +10,7 @@ from nats.js.errors import NotFoundError
 from runtime.amf.desk import Desk
 from runtime.amf.errors import Conflict
 from runtime.contract.agent_config import Queue, StackConfig
+from runtime.contract.keys import ask_key, asked_task, checkpoint_key, effect_key, effect_part
 from runtime.contract.messages import (
     AgentCalled,
     Asked,
@@ -20,15 +21,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import (
-    Bucket,
-    Stream,
-    ask_key,
-    asked_task,
-    checkpoint_key,
-    effect_key,
-    effect_part,
-)
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoints
 from runtime.state.conversations import LARGE_BYTES

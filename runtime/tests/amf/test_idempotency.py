@@ -12,9 +12,10 @@ import pytest
 from llama_stack_api import CreateResponseRequest  # type: ignore[import-untyped]  # no py.typed
 
 from runtime.amf.intake import digest_of
+from runtime.contract.keys import claim_key
 from runtime.contract.messages import Message, ResponseOptions, Role, Task
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import Bucket, Stream, claim_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.trust_config import Role as Workloads
 from runtime.contract.value import ObjectName
 from runtime.state.claims import Claim, Claims

@@ -11,6 +11,7 @@ from typing import override
 import pytest
 
 from runtime.contract.catalogue import WhenBusy
+from runtime.contract.keys import checkpoint_key, checkpoint_part
 from runtime.contract.messages import (
     Cancelled,
     Completed,
@@ -21,7 +22,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Bucket, Stream, checkpoint_key, checkpoint_part
+from runtime.contract.subjects import Bucket, Stream
 from runtime.dispatch import supervision
 from runtime.dispatch.decide import CANCEL_SECONDS, GRACE_SECONDS, PHANTOM_SECONDS
 from runtime.dispatch.ends import Ends

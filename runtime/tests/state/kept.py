@@ -10,7 +10,8 @@ from typing import Literal
 
 import pytest
 
-from runtime.contract.subjects import Bucket, checkpoint_key, checkpoint_part
+from runtime.contract.keys import checkpoint_key, checkpoint_part
+from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoint, Checkpoints

@@ -7,7 +7,8 @@ from typing import override
 
 import pytest
 
-from runtime.contract.subjects import Bucket, checkpoint_key, checkpoint_part
+from runtime.contract.keys import checkpoint_key, checkpoint_part
+from runtime.contract.subjects import Bucket
 from runtime.state.checkpoints import (
     MOST_BYTES,
     MOST_UNPACKED_BYTES,

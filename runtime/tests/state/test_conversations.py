@@ -10,9 +10,10 @@ from typing import override
 import pytest
 
 from runtime.contract.catalogue import WhenBusy
+from runtime.contract.keys import conversation_chunk, conversation_head
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import Bucket, conversation_chunk, conversation_head
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits
 from runtime.state.conversations import (

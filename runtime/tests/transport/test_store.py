@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.keys import run_key
+from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import running_stack

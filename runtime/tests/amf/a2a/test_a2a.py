@@ -21,9 +21,10 @@ from a2a.utils.errors import (
     UnsupportedOperationError,
 )
 
+from runtime.contract.keys import run_key
 from runtime.contract.messages import Role
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.value import ObjectName
 from runtime.state.conversations import Conversations

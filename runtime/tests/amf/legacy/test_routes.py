@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from runtime.amf.items import Wire
+from runtime.contract.keys import conversation_head, legacy_conversation
 from runtime.contract.messages import Message, Role
-from runtime.contract.subjects import Bucket, Stream, conversation_head, legacy_conversation
+from runtime.contract.subjects import Bucket, Stream
 from runtime.tests.amf.clients import agent, random_words
 from runtime.tests.amf.events import called, completed, failed, needed, returned, said, started
 from runtime.tests.amf.plays import Play, echo
