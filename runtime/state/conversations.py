@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from runtime.contract import keys
 from runtime.contract.catalogue import WhenBusy
-from runtime.contract.messages import Message, Role
-from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.messages import Message
+from runtime.contract.runs import RunRecord
 from runtime.contract.value import ObjectName, Value
 from runtime.state.conversation_head import (
     Admission,
@@ -25,6 +25,7 @@ from runtime.state.conversation_head import (
     Place,
     Turn,
     forgetting,
+    turn_of,
 )
 from runtime.state.parts import PartMissing, joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store
@@ -59,22 +60,6 @@ class Unsynced:
 
     turns: tuple[Turn, ...]
     length: int
-
-
-def turn_of(record: RunRecord) -> Turn | None:
-    """What a run that has ended leaves in its conversation: its input and its answer.
-
-    A run that failed or was cancelled leaves nothing, so the client may say the same again and it
-    stands there once.
-
-    Source:
-        OpenAI API reference, Create a model response, `conversation`: items are added to the
-        conversation after the response completes.
-    """
-    if record.state is not RunState.COMPLETED:
-        return None
-    answer = Message(role=Role.ASSISTANT, text=record.text or "")
-    return Turn(task=record.task.id, messages=(*record.task.input, answer))
 
 
 class Conversations:

@@ -15,14 +15,13 @@ from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
-from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits
+from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits, turn_of
 from runtime.state.conversations import (
     INLINE_BYTES,
     LARGE_BYTES,
     PART_BYTES,
     Conversations,
     NoConversation,
-    turn_of,
 )
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.memory_store import MemoryStore
