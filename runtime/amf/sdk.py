@@ -380,24 +380,20 @@ def _place(route: Any) -> int:
 
 
 def responses_of(deps: Mapping[Any, Any]) -> Any:
-    """The provider of the Responses API that another provider may use."""
+    """The provider of the Responses API."""
     return deps[Api.responses]
 
 
 def models_of(deps: Mapping[Any, Any]) -> ServerModels:
-    """The server's list of models that another provider may read."""
-    return ServerModels(deps[Api.models])
-
-
-def responses_provider(server: Any) -> Any:
-    """The provider of the Responses API in a server."""
-    return server.stack.impls[Api.responses]
-
-
-def listed_models(server: Any) -> ServerModels:
-    """The list of models of a server.
+    """The server's list of models.
 
     Raises:
         KeyError: it has none.
     """
-    return ServerModels(server.stack.impls[Api.models])
+    return ServerModels(deps[Api.models])
+
+
+def deps_of(server: Any) -> Mapping[Any, Any]:
+    """What the providers of a server are given of each other."""
+    found: Mapping[Any, Any] = server.stack.impls
+    return found

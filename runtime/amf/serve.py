@@ -160,11 +160,12 @@ def create_app() -> Any:
     app.add_exception_handler(RequestValidationError, refuse_form)
     app.add_exception_handler(HTTPException, refuse_otherwise)
     app.add_middleware(Door)
-    provider = sdk.responses_provider(app)
+    deps = sdk.deps_of(app)
+    provider = sdk.responses_of(deps)
     if isinstance(provider, AmfResponses):
         app.add_middleware(Pulse, heartbeat_seconds=provider.heartbeat_seconds)
         serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
-        directory = Directory(provider.shared, sdk.listed_models(app))
+        directory = Directory(provider.shared, sdk.models_of(deps))
         app.router.lifespan_context = with_other_apis(app, directory, serving)
     return app
 
