@@ -19,7 +19,6 @@ from a2a.types import (
     SendMessageRequest,
     SubscribeToTaskRequest,
     Task,
-    TaskPushNotificationConfig,
 )
 from a2a.utils.errors import (
     ExtendedAgentCardNotConfiguredError,
@@ -143,29 +142,15 @@ class Tasks(RequestHandler):
                     listing.add(record)
         return listing.response()
 
-    @override
-    async def on_create_task_push_notification_config(
-        self, params: Any, context: ServerCallContext
-    ) -> TaskPushNotificationConfig:
-        _no_push()
+    async def _no_push(self, params: Any, context: Any) -> NoReturn:  # noqa: ARG002 - the SDK's names
+        raise PushNotificationNotSupportedError(
+            "Push notifications are not supported; read along, or ask for the task."
+        )
 
-    @override
-    async def on_get_task_push_notification_config(
-        self, params: Any, context: ServerCallContext
-    ) -> TaskPushNotificationConfig:
-        _no_push()
-
-    @override
-    async def on_list_task_push_notification_configs(
-        self, params: Any, context: ServerCallContext
-    ) -> Any:
-        _no_push()
-
-    @override
-    async def on_delete_task_push_notification_config(
-        self, params: Any, context: ServerCallContext
-    ) -> None:
-        _no_push()
+    on_create_task_push_notification_config = _no_push
+    on_get_task_push_notification_config = _no_push
+    on_list_task_push_notification_configs = _no_push
+    on_delete_task_push_notification_config = _no_push
 
     @override
     async def on_get_extended_agent_card(
@@ -174,12 +159,6 @@ class Tasks(RequestHandler):
         raise ExtendedAgentCardNotConfiguredError(
             "There is one card of each agent, the public one; see its capabilities."
         )
-
-
-def _no_push() -> NoReturn:
-    raise PushNotificationNotSupportedError(
-        "Push notifications are not supported; read along, or ask for the task."
-    )
 
 
 @contextlib.asynccontextmanager
