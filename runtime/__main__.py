@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> int:
 
 def _serve(settings: Settings) -> int:
     # uvicorn has signals and an event loop of its own.
-    from runtime.amf.serve import serve  # noqa: PLC0415
-    from runtime.amf.start import CannotServe, DatabaseSilent  # noqa: PLC0415
+    from runtime.amf.serve import serve  # noqa: PLC0415 - as below
+    from runtime.amf.start import CannotServe, DatabaseSilent  # noqa: PLC0415 - as below
 
     try:
         serve(settings)
