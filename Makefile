@@ -9,9 +9,11 @@ NAMESPACE ?= default
 # Where everything for the cluster goes: hack/cluster/cluster.sh prints the kubeconfig of its own.
 CLUSTER ?= auto
 export CLUSTER
+# Where it is set, each of the many processes below compiles the same two thousand modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 dev = python=$$(hack/env.sh dev)
-controller = python=$$(hack/env.sh controller controller) && PYTHONDONTWRITEBYTECODE= PYTHONPATH=$(CURDIR) exec "$$python" -P
+controller = python=$$(hack/env.sh controller controller) && PYTHONPATH=$(CURDIR) exec "$$python" -P
 cli = $(controller) -m controller.cli
 cluster = hack/cluster/cluster.sh
 kube = export KUBECONFIG=$$($(cluster) kubeconfig) PATH="$$($(cluster) path):$$PATH"

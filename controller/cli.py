@@ -1,62 +1,87 @@
-"""The `k8gentai` command: a second front door beside the cluster's. It decides nothing."""
+"""The `k8gentai` command: a second front door beside the cluster's. It decides nothing.
+
+Each verb imports what it needs when it is run: who approves a call need not wait for the platform.
+"""
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from controller.api.agent import Framework
-from controller.dead import DeadOptions, NoLetter, dead
-from controller.errors import ReconcileError
-from controller.local.ask import NoAnswer
-from controller.local.check import CannotCheck, CheckOptions, check
-from controller.local.decide import NotDecided, Word, decide
-from controller.local.environments import NoEnvironment
-from controller.local.manifests import BadManifest
-from controller.local.site import ModelEndpoint
-from controller.local.up import Failed, Options, up
 from runtime.contract.check_arguments import add_check_arguments
 from runtime.contract.subjects import token
 from runtime.contract.value import ObjectName
 
+if TYPE_CHECKING:
+    from controller.dead import DeadOptions
+    from controller.local.check import CheckOptions
+    from controller.local.decide import Word
+    from controller.local.site import ModelEndpoint
+    from controller.local.up import Options
+
 LAST_PORT: Final = 65535
-PROBLEMS: Final = (
-    BadManifest,
-    CannotCheck,
-    Failed,
-    NoAnswer,
-    NoEnvironment,
-    NoLetter,
-    NotDecided,
-    ReconcileError,
-)
-"""What the messages of say all that a user needs to know."""
 
 
 def main() -> None:
     """Run the command line; exits with 0, 1 if it did not work out, 2 for a wrong command."""
     arguments = parser().parse_args()
+    run = {"check": _check, "dead": _dead, "approve": _decide, "deny": _decide, "up": _up}
     try:
-        if arguments.verb == "check":
-            sys.exit(asyncio.run(check(check_options(arguments), say)))
-        if arguments.verb == "dead":
-            asyncio.run(dead(dead_options(arguments), say, print))
-        elif arguments.verb in {"approve", "deny"}:
-            asyncio.run(decide(word(arguments), show))
-        else:
-            asyncio.run(up(options(arguments)))
-    except PROBLEMS as error:
-        sys.exit(f"error: {error}")
+        run[arguments.verb](arguments)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
+@contextlib.contextmanager
+def _telling(*problems: type[Exception]) -> Iterator[None]:
+    """End with the message of one of these problems: it says all that a user needs to know."""
+    try:
+        yield
+    except problems as error:
+        sys.exit(f"error: {error}")
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    from controller.errors import ReconcileError  # noqa: PLC0415 - as the module says
+    from controller.local.environments import NoEnvironment  # noqa: PLC0415 - as above
+    from controller.local.manifests import BadManifest  # noqa: PLC0415 - as above
+    from controller.local.up import Failed, up  # noqa: PLC0415 - as above
+
+    with _telling(BadManifest, Failed, NoEnvironment, ReconcileError):
+        asyncio.run(up(options(arguments)))
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from controller.local.check import CannotCheck, check  # noqa: PLC0415 - as the module says
+    from controller.local.environments import NoEnvironment  # noqa: PLC0415 - as above
+
+    with _telling(CannotCheck, NoEnvironment):
+        sys.exit(asyncio.run(check(check_options(arguments), say)))
+
+
+def _dead(arguments: argparse.Namespace) -> None:
+    from controller.dead import NoLetter, dead  # noqa: PLC0415 - as the module says
+    from controller.errors import ReconcileError  # noqa: PLC0415 - as above
+
+    with _telling(NoLetter, ReconcileError):
+        asyncio.run(dead(dead_options(arguments), say, print))
+
+
+def _decide(arguments: argparse.Namespace) -> None:
+    from controller.local.ask import NoAnswer  # noqa: PLC0415 - as the module says
+    from controller.local.decide import NotDecided, decide  # noqa: PLC0415 - as above
+
+    with _telling(NoAnswer, NotDecided):
+        asyncio.run(decide(word(arguments), show))
+
+
 def parser() -> argparse.ArgumentParser:
     """What can be said on the command line."""
-    top = argparse.ArgumentParser(prog="k8gentai", description=__doc__)
+    top = argparse.ArgumentParser(prog="k8gentai", description=(__doc__ or "").partition("\n")[0])
     verbs = top.add_subparsers(dest="verb", required=True)
     _add_up(verbs.add_parser("up", help="run the manifests of a folder on this machine"))
     add_check_arguments(
@@ -114,8 +139,10 @@ def _add_decide(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--token", help="yours, where the server asks for one")
 
 
-def word(arguments: argparse.Namespace) -> Word:
+def word(arguments: argparse.Namespace) -> "Word":
     """What `approve` or `deny` says."""
+    from controller.local.decide import Word  # noqa: PLC0415 - as the module says
+
     return Word(
         id=arguments.id,
         approve=arguments.verb == "approve",
@@ -125,8 +152,10 @@ def word(arguments: argparse.Namespace) -> Word:
     )
 
 
-def options(arguments: argparse.Namespace) -> Options:
+def options(arguments: argparse.Namespace) -> "Options":
     """What `up` is to do."""
+    from controller.local.up import Options  # noqa: PLC0415 - as the module says
+
     return Options(
         folder=arguments.folder,
         port=arguments.port,
@@ -136,8 +165,11 @@ def options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def check_options(arguments: argparse.Namespace) -> CheckOptions:
+def check_options(arguments: argparse.Namespace) -> "CheckOptions":
     """What `check` is to do; what makes no sense of it, the kit itself refuses."""
+    from controller.api.agent import Framework  # noqa: PLC0415 - as the module says
+    from controller.local.check import CheckOptions  # noqa: PLC0415 - as above
+
     return CheckOptions(
         framework=Framework(arguments.framework),
         entrypoint=arguments.entrypoint,
@@ -148,8 +180,10 @@ def check_options(arguments: argparse.Namespace) -> CheckOptions:
     )
 
 
-def dead_options(arguments: argparse.Namespace) -> DeadOptions:
+def dead_options(arguments: argparse.Namespace) -> "DeadOptions":
     """What `dead` is to do."""
+    from controller.dead import DeadOptions  # noqa: PLC0415 - as the module says
+
     showing = arguments.act == "show"
     return DeadOptions(
         letter=arguments.letter if showing else None,
@@ -193,8 +227,10 @@ def _object_name(text: str) -> ObjectName:
         ) from error
 
 
-def model(environment: Mapping[str, str]) -> ModelEndpoint | None:
+def model(environment: Mapping[str, str]) -> "ModelEndpoint | None":
     """The user's own model endpoint, if there is one: MODEL_BASE_URL, and MODEL for its name."""
+    from controller.local.site import ModelEndpoint  # noqa: PLC0415 - as the module says
+
     url = environment.get("MODEL_BASE_URL")
     return ModelEndpoint(url, environment.get("MODEL")) if url else None
 

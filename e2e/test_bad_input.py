@@ -98,7 +98,7 @@ async def test_an_unknown_model_leaves_the_running_agent_as_it_was(
 
     home = shared.namespace.name
     assert told["message"] == (
-        f"spec.modelRef: Stack {home}/shared has no model gpt; "
+        f"spec.modelRef: Stack {home}/shared has no language model gpt; "
         "it has small, slow, refusing, garbage, down"
     )
     words, right, _ = sum_of_two()

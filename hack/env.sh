@@ -2,6 +2,7 @@
 # Prints the Python of one environment of this project, made from uv.lock on its first use.
 #   hack/env.sh dev                everything, for tests and tools, in .venv
 #   hack/env.sh NAME EXTRA...      just these extras, in a cache that all checkouts share; +GROUP adds a group
+#   hack/env.sh client VERSION     llama-stack-client of that version, from hack/clients/VERSION.txt, and nothing of ours
 # Needs any Python 3 with venv, or uv. Python 3.12 or 3.13 itself is looked for on PATH and in
 # pyenv's versions, and fetched by uv if there is none; K8GENTAI_PYTHON names one to take.
 set -euo pipefail
@@ -49,7 +50,12 @@ uv=$(find_uv)
 python=$(find_python "$uv")
 export UV_PYTHON_DOWNLOADS=never UV_PYTHON=$python
 
-if [ "$name" = dev ]; then
+files=(uv.lock pyproject.toml)
+if [ "$name" = client ]; then
+  files=("hack/clients/${1:?which version}.txt")
+  name=client-$1
+  environment=$CACHE/envs/$name-$({ cat "${files[@]}"; "$python" --version; } | sha256sum | cut -c1-12)
+elif [ "$name" = dev ]; then
   environment=$PWD/.venv
   # What cannot stand beside the rest (tool.uv.conflicts) has an environment of its own.
   options=(--all-extras --no-extra crewai --no-extra beeai --no-extra ogx --all-groups)
@@ -68,10 +74,15 @@ fi
 mkdir -p "$CACHE/envs"
 exec 9>"$CACHE/envs/$name.lock"
 flock 9
-stamp=$({ cat uv.lock pyproject.toml; "$python" --version; } | sha256sum)
+stamp=$({ cat "${files[@]}"; "$python" --version; } | sha256sum)
 if [ "$(cat "$environment/.complete" 2>/dev/null)" != "$stamp" ]; then
   say "installing the environment '$name' from the lock"
-  UV_PROJECT_ENVIRONMENT=$environment "$uv" sync --quiet --frozen "${options[@]}" >&2
+  if [[ $name = client-* ]]; then
+    "$uv" venv --quiet --clear "$environment" >&2
+    "$uv" pip install --quiet --require-hashes --python "$environment/bin/python" -r "${files[0]}" >&2
+  else
+    UV_PROJECT_ENVIRONMENT=$environment "$uv" sync --quiet --frozen "${options[@]}" >&2
+  fi
   printf '%s\n' "$stamp" >"$environment/.complete"
 fi
 printf '%s\n' "$environment/bin/python"

@@ -116,21 +116,25 @@ platform's tools find their recorded results in any case. Beside them:
 - **LlamaStack** does the same with an agent from instructions and an `AsyncAgent`; a blocking
   `Agent` begins anew.
 - **BeeAI** begins at the start, with the answers that its models gave before, and with what tools
-  of your own gave or failed with. A result that is neither a `StringToolOutput` nor a
-  `JSONToolOutput` ends the keeping.
+  of your own gave, a `StringToolOutput` or a `JSONToolOutput`, or failed with where an agent tells
+  its model of that.
 - **CrewAI** does not do again what tasks have done, in crews of every process and in those that a
   Flow kicks off: their outputs and files are there again, with their objects, and no callback or
   guardrail of theirs is called. The task that was cut off, an Agent or a Flow begins at its start,
   with answers of models and results of tools as in BeeAI; these have to be JSON, a `ToolFailure` or
-  of the class that the tool declares. What is called again are callbacks of the kickoff, conditions
-  of tasks and the methods of a Flow; listeners hear nothing of what is not done again. Of models of
-  another provider than OpenAI, tool calls in a class of that provider's are asked for again. Not
-  kept is what blocks an event loop, what a Flow asks models for that it awaits itself, and the
-  cache of a crew's tools.
+  of the class that the tool declares, and errors nothing but a class and its arguments. What is
+  called again are callbacks of the kickoff, conditions of tasks and the methods of a Flow;
+  listeners hear nothing of what is not done again. Of models of another provider than OpenAI, tool
+  calls in a class of that provider's are asked for again. Not kept is what blocks an event loop,
+  what a Flow asks models for that it awaits itself, what a tool gives whose class has a `run` of
+  its own that does not call `super().run`, and the cache of a crew's tools.
 
-What JSON would change ends the keeping, which the log tells: a crash behind it goes back to before
-it. A tool or callback of your own that was under way when its worker was lost is called again; if
-that must not happen, let it be a Tool, whose `sideEffects` decide.
+In these two, agents that write down the date or the time write down when their run began; where
+code of your own writes the time of day into a question, that is another question each time, and
+asked again. What JSON would change is not kept, which the log tells, and only that is done again;
+in AG2 and LlamaStack it ends the keeping, and a crash behind it goes back to before it. A tool or
+callback of your own that was under way when its worker was lost is called again; if that must not
+happen, let it be a Tool, whose `sideEffects` decide.
 
 An agent with other instructions, other code, another model or other tools begins anew. Other code
 is another content of its ConfigMap or another reference to its image. What was said in a run, and

@@ -12,16 +12,27 @@ at K8GENTAI_CONFIG; `check` alone is a person's, and takes options. Imports are 
 image has only what its processes need.
 """
 
-import logging
 import os
 import signal
+
+
+def _stop_before_it_starts(_number: int, _frame: object) -> None:
+    os._exit(0)  # nothing is held yet; later on the event loop has the signal
+
+
+# The first process of a container ignores a signal that it does not handle, and would be waited for
+# in vain until its grace is over; so this comes before the imports, which take a while.
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop_before_it_starts)
+
+import logging
 import sys
 from collections.abc import Coroutine
 
 import uvloop
 
 from runtime.garbage import look_seldom
-from runtime.processes.process import BAD_CONFIGURATION, CannotStart, last_words
+from runtime.processes.process import BAD_CONFIGURATION, TRY_AGAIN, CannotStart, last_words
 from runtime.settings import Settings
 from runtime.telemetry import log_as_json
 
@@ -34,8 +45,7 @@ def main(arguments: list[str]) -> int:
         from runtime.kit.command import main as check  # noqa: PLC0415 - as below
 
         return check(arguments[1:])
-    # As the first process of a container it would ignore the signal, and be waited for in vain.
-    signal.signal(signal.SIGTERM, _stop_before_it_starts)
+    signal.signal(signal.SIGTERM, _stop_before_it_starts)  # for who calls this from elsewhere
     log_as_json()
     look_seldom()
     try:
@@ -52,25 +62,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _stop_before_it_starts(_number: int, _frame: object) -> None:
-    os._exit(0)  # nothing is held yet; later on the event loop has the signal
-
-
 def _serve(settings: Settings) -> int:
     # uvicorn has signals and an event loop of its own.
-    from runtime.amf.serve import CannotServe, serve  # noqa: PLC0415
+    from runtime.amf.serve import serve  # noqa: PLC0415 - as below
+    from runtime.amf.start import CannotServe, DatabaseSilent  # noqa: PLC0415 - as below
 
     try:
         serve(settings)
+    except DatabaseSilent as error:
+        return _cannot_start(settings, str(error), TRY_AGAIN)
     except CannotServe as error:
         return _cannot_start(settings, str(error))
     return 0
 
 
-def _cannot_start(settings: Settings, sentence: str) -> int:
+def _cannot_start(settings: Settings, sentence: str, code: int = BAD_CONFIGURATION) -> int:
     log.error("cannot start: %s", sentence)
     last_words(settings, sentence)
-    return BAD_CONFIGURATION
+    return code
 
 
 def _process(arguments: list[str], settings: Settings) -> Coroutine[object, object, None]:

@@ -25,6 +25,10 @@ MODEL_BY_KIND: Final[Mapping[Kind, type[Resource]]] = MappingProxyType(
 )
 
 
+MOST_TOLD: Final = 4
+"""How many further mistakes are named beside the first."""
+
+
 class InvalidSpec(ValueError):
     """What a user wrote breaks the schema.
 
@@ -34,7 +38,8 @@ class InvalidSpec(ValueError):
     """
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}" if field else message)
+        is_named = not field or message.startswith(f"{field} ")
+        super().__init__(message if is_named else f"{field}: {message}")
         self.field = field
         self.message = message
 
@@ -101,8 +106,9 @@ def _unknown(known: object, given: Any, path: str) -> Iterator[str]:
 
 def _invalid(error: ValidationError) -> InvalidSpec:
     first, *rest = error.errors(include_url=False)
-    more = f" (and {len(rest)} more)" if rest else ""
-    return InvalidSpec(_path(first), f"{_sentence(first)}{more}")
+    told = [_sentence(first), *(f"{_path(one)}: {_sentence(one)}" for one in rest[:MOST_TOLD])]
+    left = f"; and {len(rest) - MOST_TOLD} more" if len(rest) > MOST_TOLD else ""
+    return InvalidSpec(_path(first), f"{'; '.join(told)}{left}")
 
 
 def _path(error: ErrorDetails) -> str:

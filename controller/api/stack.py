@@ -94,6 +94,12 @@ class Server(Fields):
     )
 
 
+class Embedding(Fields):
+    """What is known of a model that makes vectors of texts."""
+
+    dimensions: Integer = Field(ge=1, le=65536, description="Numbers in each of its vectors.")
+
+
 class Model(Fields):
     """A model the Stack offers to clients and to agents."""
 
@@ -111,6 +117,9 @@ class Model(Fields):
         None,
         description="Where the provider's key is kept. Only the server reads it; no agent does.",
     )
+    embedding: Embedding | None = Field(
+        None, description="Makes vectors of texts, and no answers. Absent: a language model."
+    )
 
 
 class Sqlite(Fields):
@@ -120,15 +129,25 @@ class Sqlite(Fields):
 
 
 class Postgres(Fields):
-    """A PostgreSQL database, shared by all servers."""
+    """A PostgreSQL database, shared by all servers of the Stack and by nothing else."""
 
     url_secret_ref: SecretKeyRef = Field(
-        description="Where the database's address (postgresql://…) is kept."
+        description="Where the database's address is kept: "
+        "postgresql://user:password@host:port/database, with ?sslmode=… as libpq has it. "
+        "It is read when a server starts. Give each Stack a database of its own."
+    )
+    ca_secret_ref: SecretKeyRef | None = Field(
+        None,
+        description="Where the certificate (PEM) of the authority is kept that vouches for the "
+        "database; for sslmode=verify-ca and verify-full.",
     )
 
 
 class Storage(Fields):
-    """Where the server keeps conversations, files and its registry."""
+    """Where the server keeps conversations, files, prompts and vector stores.
+
+    The runs of agents are not among them: those are in the queue.
+    """
 
     rules = (exactly_one("sqlite", "postgres"),)
 
@@ -230,12 +249,16 @@ class StackSpec(Fields):
 
     server: Server = Field(Server(), description="The API server.")
     models: Annotated[tuple[Model, ...], Keyed(("name",))] = Field(
-        (), max_length=64, description="Models it offers; the first is the agents' default."
+        (),
+        max_length=64,
+        description="Models it offers; the first language model is the agents' default.",
     )
     storage: Storage = Field(
         Storage(sqlite=Sqlite()),
         json_schema_extra={IMPLIED: "sqlite of 1Gi"},
-        description="Where the server keeps its data; exactly one of sqlite and postgres.",
+        description="Where the server keeps its data; exactly one of sqlite and postgres. "
+        "A change from one to the other begins with nothing: no data is moved, and sqlite's volume "
+        "goes with it.",
     )
     messaging: Messaging = Field(
         Messaging(managed=ManagedMessaging()),
@@ -249,6 +272,25 @@ class StackSpec(Fields):
     allowed_namespaces: AllowedNamespaces = Field(
         AllowedNamespaces(), description=ALLOWED_DESCRIPTION
     )
+
+    @property
+    def language_models(self) -> tuple[Model, ...]:
+        """Those that answer: an Agent can have no other."""
+        return tuple(model for model in self.models if model.embedding is None)
+
+    @property
+    def is_one_process(self) -> bool:
+        """Whether the server is never more than one process at a time."""
+        return self.server.replicas <= 1 and self.server.workers == 1
+
+    @property
+    def vectors_by(self) -> Model | None:
+        """The model that vector stores use; None if the server has no vector stores.
+
+        Their index is in the memory of the process, so there must be just one.
+        """
+        embedding = (model for model in self.models if model.embedding is not None)
+        return next(embedding, None) if self.is_one_process else None
 
 
 class Versions(Fields):

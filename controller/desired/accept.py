@@ -75,8 +75,6 @@ def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
 
 def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
     spec = stack.spec
-    if spec.storage.postgres is not None:
-        yield _not_yet("spec.storage.postgres", "PostgreSQL", "use spec.storage.sqlite")
     if spec.auth is not None:
         # Ignoring it would let everybody in where the user asked for the opposite.
         yield _not_yet("spec.auth", "authentication", "remove it to let everybody in")
@@ -203,15 +201,18 @@ def _model_problems(view: WorkloadView[Agent]) -> Iterator[Problem]:
     stack, wanted = view.stack.usable, view.owner.spec.model_ref
     if stack is None:
         return
-    names = [model.name for model in stack.spec.models]
+    names = [model.name for model in stack.spec.language_models]
     if not names and wanted is None and module_of(view.owner) is not None:
         return  # code of the user's own may do without a model
     if not names:
-        message = f"spec.modelRef: {view.stack.key} has no models; add one to its spec.models"
+        message = (
+            f"spec.modelRef: {view.stack.key} has no language model; add one to its spec.models"
+        )
         yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
     elif wanted is not None and wanted.name not in names:
         message = (
-            f"spec.modelRef: {view.stack.key} has no model {wanted.name}; it has {', '.join(names)}"
+            f"spec.modelRef: {view.stack.key} has no language model {wanted.name}; it has "
+            f"{', '.join(names)}"
         )
         yield Problem(ResolvedRefsReason.REF_NOT_FOUND, message)
 

@@ -42,7 +42,8 @@ from runtime.contract.agent_config import (
 )
 from runtime.contract.agent_config import Framework as RuntimeFramework
 from runtime.contract.catalogue import AgentEntry, WhenBusy
-from runtime.contract.subjects import Bucket, StackSubjects, agent_entry
+from runtime.contract.keys import agent_entry
+from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
@@ -157,7 +158,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
 def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
     """The model of the agent, reached through the server of its Stack."""
     base_url = f"{site.server_url(key_of(stack).object_name)}/v1"
-    if not stack.spec.models:
+    if not stack.spec.language_models:
         return Model(id="", base_url=base_url)
     chosen = chosen_model(agent, stack)
     _, provided = site.model_endpoint(chosen.base_url or "", chosen.model)
@@ -165,9 +166,9 @@ def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
 
 
 def chosen_model(agent: Agent, stack: Stack) -> StackModel:
-    """The entry of the Stack's models that the agent names, or the first."""
+    """The entry of the Stack's language models that the agent names, or the first."""
     ref = agent.spec.model_ref
-    models = stack.spec.models
+    models = stack.spec.language_models
     return models[0] if ref is None else next(one for one in models if one.name == ref.name)
 
 
@@ -220,6 +221,7 @@ def catalogue_entry(
         tools=tuple(tool.key.object_name for tool in view.tools),
         capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend,
+        leaving=stage is not Stage.STAYING,
         cancelling=stage is Stage.CANCELLING,
         ready=is_ready,
         when_busy=WhenBusy(spec.execution.when_busy),

@@ -4,7 +4,8 @@ from controller.api.stack import Stack
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.model import Key, KvEntry, Site
 from runtime.contract.agent_config import Queue
-from runtime.contract.subjects import Bucket, StackSubjects, workload_entry
+from runtime.contract.keys import workload_entry
+from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
 

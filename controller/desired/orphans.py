@@ -10,14 +10,8 @@ from dataclasses import replace
 from controller.api.names import Kind
 from controller.desired.metadata import Role, workload_name
 from controller.model import EntryRef, Member, QueueState, StackView, Unavailable
-from runtime.contract.subjects import (
-    Bucket,
-    StackSubjects,
-    agent_entry,
-    functions_entry,
-    tool_entry,
-    workload_entry,
-)
+from runtime.contract.keys import agent_entry, functions_entry, tool_entry, workload_entry
+from runtime.contract.subjects import Bucket, StackSubjects
 
 
 def own_parts(view: StackView) -> QueueState:

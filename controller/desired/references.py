@@ -12,6 +12,7 @@ from controller.api.fields import (
     NamespacesFrom,
     PythonModule,
     Ref,
+    SecretKeyRef,
     SelectorOperator,
 )
 from controller.api.identity_policy import IdentityPolicy
@@ -86,12 +87,23 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
         external = resource.spec.messaging.external
         for server in servers(external.url) if external else ():
             yield ChildRef("", NATS_SERVER, "", server)
-        for model in resource.spec.models:
-            if model.api_key_secret_ref is not None:
-                yield ChildRef("v1", "Secret", namespace, model.api_key_secret_ref.name)
+        for _, secret in secrets_of(resource):
+            yield ChildRef("v1", "Secret", namespace, secret.name)
     if isinstance(resource, IdentityPolicy):
         for target in resource.spec.target_refs:
             yield Key(Kind(target.kind.value), namespace, target.name).ref
+
+
+def secrets_of(stack: Stack) -> Iterator[tuple[str, SecretKeyRef]]:
+    """The keys of Secrets that `stack` names, each with the field that does."""
+    for place, model in enumerate(stack.spec.models):
+        if model.api_key_secret_ref is not None:
+            yield f"spec.models[{place}].apiKeySecretRef", model.api_key_secret_ref
+    postgres = stack.spec.storage.postgres
+    if postgres is not None:
+        yield "spec.storage.postgres.urlSecretRef", postgres.url_secret_ref
+        if postgres.ca_secret_ref is not None:
+            yield "spec.storage.postgres.caSecretRef", postgres.ca_secret_ref
 
 
 def found[R: (Agent, Stack, Tool)](

@@ -18,7 +18,8 @@ from controller.model import (
     Unavailable,
     WorkloadView,
 )
-from runtime.contract.subjects import Bucket, StackSubjects, Stream, effects_for, keys_of
+from runtime.contract.keys import effects_for, keys_of
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 
 CANCEL_SECONDS: Final = 10
 """How long before the end of `drainSeconds` what is left is cancelled, so that it can still end."""

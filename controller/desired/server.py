@@ -93,7 +93,8 @@ def run_config(stack: Stack, site: Site) -> str:
         is_ogx=stack.spec.server.flavour is Flavour.OGX,
         stack=config.model_dump(mode="json", by_alias=True, exclude_none=True),
         models=[_provider(model, place, site) for place, model in enumerate(stack.spec.models)],
-        data_dir=site.data_dir(workload_name(Role.SERVER, key)),
+        vectors_by=_default_of_vectors(stack, site),
+        data_dir=_data_dir(stack, site),
         host=listen.host,
         port=listen.port,
         workers=stack.spec.server.workers,
@@ -113,7 +114,28 @@ def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
         "provider": model.provider,
         "model": provided,
         "config": config,
+        "dimensions": model.embedding and model.embedding.dimensions,
     }
+
+
+def _default_of_vectors(stack: Stack, site: Site) -> dict[str, Any] | None:
+    """The model of vector stores for which none is named; None if there are no vector stores."""
+    model = stack.spec.vectors_by
+    if model is None or model.embedding is None:
+        return None
+    _, provided = site.model_endpoint(model.base_url or "", model.model)
+    return {
+        "provider_id": model.name,
+        "model_id": provided,
+        "embedding_dimensions": model.embedding.dimensions,
+    }
+
+
+def _data_dir(stack: Stack, site: Site) -> str | None:
+    """The folder of the server's volume; None if all it keeps is in a database."""
+    if stack.spec.storage.sqlite is None:
+        return None
+    return site.data_dir(workload_name(Role.SERVER, key_of(stack)))
 
 
 def _key_name(place: int) -> str:
@@ -125,6 +147,21 @@ def _keys(stack: Stack) -> Iterator[dict[str, str]]:
         ref = model.api_key_secret_ref
         if ref is not None:
             yield {"env": _key_name(place), "secret": ref.name, "key": ref.key}
+    postgres = stack.spec.storage.postgres
+    if postgres is not None:
+        url, ca = postgres.url_secret_ref, postgres.ca_secret_ref
+        yield {"env": "K8GENTAI_DATABASE_URL", "secret": url.name, "key": url.key}
+        if ca is not None:
+            yield {"env": "K8GENTAI_DATABASE_CA", "secret": ca.name, "key": ca.key}
+
+
+def _database(stack: Stack) -> str | None:
+    """What the server calls its database in errors, since it does not show the address."""
+    postgres = stack.spec.storage.postgres
+    if postgres is None:
+        return None
+    ref = postgres.url_secret_ref
+    return f"spec.storage.postgres.urlSecretRef (key {ref.key} of the Secret {ref.name})"
 
 
 def _volume(stack: Stack, name: str) -> tuple[Child, ...]:
@@ -161,7 +198,9 @@ def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
         command=["python", "-m", "runtime", "serve", f"stack/{key.namespace}/{key.name}"],
         config_dir=site.config_dir(name),
         token_dir=folder(site.token_file(name)),
-        data_dir=site.data_dir(name),
+        data_dir=_data_dir(stack, site),
+        is_alone=stack.spec.storage.sqlite is not None or stack.spec.vectors_by is not None,
+        database=_database(stack),
         health_port=HEALTH_PORT,
         port=site.server_listen(key.object_name).port,
         keys=list(_keys(stack)),

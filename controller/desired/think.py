@@ -40,17 +40,9 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     """What to make of an Agent."""
     stage, problems = stage_of(view, now), agent_problems(view)
     workers = _workers(view, Role.AGENT)
-    health = replace(
-        worst(
-            workers,
-            *_waiting(ConditionType.READY, view.stack, *view.tools),
-            # Its workers need not run, since a call waits in the queue. Nor could each of two
-            # agents that ask each other become Ready if it had to wait for the other one.
-            *_waiting(ConditionType.PROGRAMMED, *view.agents),
-        ),
-        replicas=workers.replicas,
-        ready=workers.ready,
-    )
+    # What its own spec has wrong keeps an object from Ready, whatever else does.
+    waits = () if problems else _dependencies(view)
+    health = replace(worst(workers, *waits), replicas=workers.replicas, ready=workers.ready)
     desired = _desired_agent(view, site, stage, health, is_good=not problems)
     image = image_of(desired.children, "worker") if desired else ""
     return Thought(
@@ -158,6 +150,15 @@ def _workload(
 ) -> Manifest | None:
     name = workload_name(role, view.key)
     return view.children.get(ChildRef("apps/v1", kind, name.namespace, name.name))
+
+
+def _dependencies(view: AgentView) -> tuple[Health, ...]:
+    return (
+        *_waiting(ConditionType.READY, view.stack, *view.tools),
+        # Its workers need not run, since a call waits in the queue. Nor could each of two agents
+        # that ask each other become Ready if it had to wait for the other one.
+        *_waiting(ConditionType.PROGRAMMED, *view.agents),
+    )
 
 
 def _waiting(needed: ConditionType, *references: Reference[Any]) -> Iterator[Health]:

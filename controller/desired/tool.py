@@ -21,7 +21,8 @@ from controller.desired.workload import (
 from controller.model import Desired, EntryRef, Image, KvEntry, QueueFacts, Site, Stage, ToolView
 from runtime.contract.agent_config import HttpApi, McpServer, SideEffects, ToolConfig
 from runtime.contract.catalogue import ToolEntry, ToolFunctions
-from runtime.contract.subjects import Bucket, StackSubjects, functions_entry, tool_entry
+from runtime.contract.keys import functions_entry, tool_entry
+from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName

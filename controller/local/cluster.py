@@ -18,6 +18,7 @@ from controller.local.environments import Environments
 from controller.local.issuer import LocalIssuer
 from controller.local.manifests import Manifests
 from controller.local.site import EmbeddedSite
+from controller.local.stopping import Turn
 from controller.local.workloads import Workload
 from controller.model import Child, ChildRef, Key, KubeEvent, Manifest, Pod
 from runtime.contract.value import ObjectName
@@ -51,15 +52,18 @@ class LocalCluster:
         self._objects: dict[Key, Manifest] = {}
         self._generations: dict[Key, int] = {}
         self._manifests: Manifests | None = None
+        self._left_config_maps: dict[ObjectName, Mapping[str, str]] = {}
         self._children: dict[ChildRef, Manifest] = {}
         self._workloads: dict[ChildRef, Workload] = {}
         self._statuses: dict[Key, Manifest] = {}
-        self._going: set[asyncio.Task[None]] = set()
+        self._going: dict[asyncio.Task[None], Workload] = {}
 
     # What the folder says
 
     def take(self, manifests: Manifests) -> Mapping[Key, Manifest]:
         """Be as the folder says; gives every object there is, those on their way out included."""
+        if self._manifests is not None:
+            self._left_config_maps |= self._manifests.config_maps
         before, self._manifests = self._objects, manifests
         self._objects = {
             key: self._with_generation(key, body, before.get(key))
@@ -75,6 +79,8 @@ class LocalCluster:
         """Nothing of a deleted object is left; it is gone."""
         self._objects.pop(key, None)
         self._statuses.pop(key, None)
+        if not self._is_any_deleted:
+            self._left_config_maps.clear()
 
     def _with_generation(self, key: Key, body: Manifest, before: Manifest | None) -> Manifest:
         if before is None or before.get("spec") != body.get("spec"):
@@ -123,7 +129,12 @@ class LocalCluster:
         ours = self._children.get(ChildRef("v1", "ConfigMap", namespace, name))
         if ours is not None:
             return dict(ours.get("data", {}))
-        return self._now.config_maps.get(ObjectName(namespace=namespace, name=name))
+        name_of = ObjectName(namespace=namespace, name=name)
+        found = self._now.config_maps.get(name_of)
+        if found is None and self._is_any_deleted:
+            # Who went together with his code still drains with it.
+            return self._left_config_maps.get(name_of)
+        return found
 
     async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
         """The keys of a user's Secret."""
@@ -159,8 +170,8 @@ class LocalCluster:
         workload = self._workloads.pop(ref, None)
         if workload is not None:
             going = asyncio.create_task(workload.stop())
-            self._going.add(going)
-            going.add_done_callback(self._going.discard)
+            self._going[going] = workload
+            going.add_done_callback(self._going.pop)
 
     async def report(self, key: Key, uid: str, status: Manifest) -> None:
         """Keep the status and show it."""
@@ -194,12 +205,16 @@ class LocalCluster:
             for account in (self._site.operator, *accounts):
                 await asyncio.to_thread(self.write_token, account)
 
-    async def stop(self, *, last: Callable[[ChildRef], bool]) -> None:
-        """End all workloads; those for which `last` holds go when the others have ended."""
-        first = [w.stop() for ref, w in self._workloads.items() if not last(ref)]
-        await asyncio.gather(*first, *self._going)
-        await asyncio.gather(*(w.stop() for ref, w in self._workloads.items() if last(ref)))
-        self._workloads.clear()
+    async def stop(self, turn: Turn) -> None:
+        """End the workloads of one turn, and whatever is going already, which may take long."""
+        now = {ref: one for ref, one in self._workloads.items() if turn.has(one.component)}
+        ending = (*now.values(), *self._going.values())
+        await asyncio.gather(*(one.stop(turn.seconds) for one in ending))
+        self._workloads = {ref: w for ref, w in self._workloads.items() if ref not in now}
+
+    @property
+    def _is_any_deleted(self) -> bool:
+        return any("deletionTimestamp" in body["metadata"] for body in self._objects.values())
 
     @property
     def _now(self) -> Manifests:

@@ -68,8 +68,9 @@ def _response_of(name: str) -> str:
     match = ID.fullmatch(name)
     if match is None:
         raise NotDecided(
-            f"{name!r} is no id of an approval (mcpr_…) or of a response (resp_…); both stand in "
-            "the answer that asks for it"
+            f"{name!r} is no whole id: that of an approval is mcpr_, 32 hexadecimal digits, _ and "
+            "a number, that of a response is resp_ and 32 digits; both stand in the answer that "
+            "asks for it"
         )
     return f"resp_{match[1] or match[2]}"
 

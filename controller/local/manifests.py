@@ -13,13 +13,16 @@ import yaml
 
 from controller.api.names import Kind
 from controller.api.parse import InvalidSpec, model_of, parse, unknown_fields
+from controller.local.kustomization import BadGenerator, generated
 from controller.model import Key, Manifest
 from runtime.contract.value import ObjectName
 
 DEFAULT_NAMESPACE: Final = "default"
 PLAIN_KINDS: Final = ("ConfigMap", "Secret", "Namespace")
 KUSTOMIZATION: Final = ("kustomization.yaml", "kustomization.yml")
-UNDERSTOOD: Final = frozenset({"apiVersion", "kind", "metadata", "resources"})
+UNDERSTOOD: Final = frozenset(
+    {"apiVersion", "kind", "metadata", "resources", "configMapGenerator", "generatorOptions"}
+)
 """What embedded mode honours of a kustomization; overlays are kubectl's business."""
 _NAMES: Final = uuid.UUID("6f1c5a0e-97f2-4a2b-9d0a-3f1b2c4d5e6f")
 
@@ -51,12 +54,16 @@ def read_manifests(folder: Path, now: datetime | None = None) -> Manifests:
     Raises:
         BadManifest: a file is not readable, no YAML, or not what an API server would take.
     """
-    files = _files(folder)
+    files, plans = _files(folder)
     texts = {file: _text(file) for file in files}
     found = _Found(now or datetime.now(UTC))
     for file, text in texts.items():
         for document in _documents(file, text):
             found.take(file, document)
+    for plan in plans:
+        for document in _generated(plan):
+            found.take(plan, document)
+            texts[plan] = texts.get(plan, "") + repr(document)
     return Manifests(
         objects=found.objects,
         config_maps=found.config_maps,
@@ -118,7 +125,8 @@ class _Found:
         except InvalidSpec as error:
             raise BadManifest(f"{where}: {error}") from error
         if unknown:
-            raise BadManifest(f"{where}: {unknown[0]}: there is no such field")
+            fields = "field" if len(unknown) == 1 else "fields"
+            raise BadManifest(f"{where}: {', '.join(unknown)}: there is no such {fields}")
         key = Key(Kind(document["kind"]), namespace, name)
         given = document.get("metadata") or {}
         metadata = {
@@ -131,26 +139,40 @@ class _Found:
         self.objects[key] = {**document, "metadata": metadata}
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files with manifests, and the kustomizations."""
     if folder.is_file():
-        return [folder]
+        return [folder], []
     if not folder.is_dir():
         raise BadManifest(f"{folder}: there is no such folder; name a folder with manifests")
     found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     files = [file for file in found if file.name not in KUSTOMIZATION]
-    for plan in found:
-        if plan.name in KUSTOMIZATION:
-            _check_plan(plan, {file.name for file in files})
+    plans = [plan for plan in found if plan.name in KUSTOMIZATION]
+    for plan in plans:
+        _check_plan(plan, {file.name for file in files})
     if not files:
         raise BadManifest(f"{folder}: there is no YAML file; name a folder with manifests")
-    return files
+    return files, plans
 
 
-def _check_plan(plan: Path, files: set[str]) -> None:
-    """Refuse a kustomization that means something else than all the files beside it."""
+def _generated(plan: Path) -> list[Manifest]:
+    """The ConfigMaps that a kustomization makes of other files."""
+    try:
+        return list(generated(_plan(plan), lambda path: _text(plan.parent / path)))
+    except BadGenerator as error:
+        raise BadManifest(f"{plan}: {error}") from error
+
+
+def _plan(plan: Path) -> dict[str, Any]:
     said = next(_documents(plan, _text(plan)), None)
     if not isinstance(said, dict):
         raise BadManifest(f"{plan}: is no kustomization; delete it, or list the files as resources")
+    return said
+
+
+def _check_plan(plan: Path, files: set[str]) -> None:
+    """Refuse a kustomization that means something else than the files beside it."""
+    said = _plan(plan)
     beyond = sorted(said.keys() - UNDERSTOOD)
     resources = set(said.get("resources") or ())
     elsewhere = sorted(resources - files)

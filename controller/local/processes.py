@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import itertools
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -71,14 +72,15 @@ class LocalProcess:
             last_words=self._last_words(),
         )
 
-    async def stop(self) -> None:
-        """Ask it to stop; after its grace it is killed."""
+    async def stop(self, most_seconds: float = math.inf) -> None:
+        """Ask it to stop; after its grace, or after so many seconds, it is killed."""
         self._stopping = True
         process = self._process
         if process is not None and process.returncode is None:
             _signal(process.pid, signal.SIGTERM)
             try:
-                await asyncio.wait_for(process.wait(), self._program.grace_seconds)
+                grace = min(self._program.grace_seconds, most_seconds)
+                await asyncio.wait_for(process.wait(), grace)
             except TimeoutError:
                 log.warning("killed", extra={"program": self._command.argv})
             # What it started itself goes with it, also when it did not see to that.
@@ -178,10 +180,10 @@ class LocalPod:
             else tuple(process.seen for process in self.processes),
         )
 
-    async def stop(self) -> None:
-        """End all of it."""
+    async def stop(self, most_seconds: float = math.inf) -> None:
+        """End all of it, as each of its processes."""
         self.stopping = True
-        await asyncio.gather(*(process.stop() for process in self.processes))
+        await asyncio.gather(*(process.stop(most_seconds) for process in self.processes))
 
 
 def backoff(attempt: int) -> float:

@@ -9,6 +9,10 @@ from controller.model import Image, Manifest
 
 type SecretValue = Callable[[str, str], str | None]
 
+DRAIN_SECONDS: Final = 14
+"""How long a run may take to its end when its worker stops; then it is handed back."""
+ANSWER_SECONDS: Final = 4
+"""The same for a request at the API server, which stops behind the workers."""
 HEALTH: Final = "K8GENTAI_HEALTH_PORT"
 OURS: Final = frozenset({"worker", "server", "dispatcher", "nats"})
 """Containers whose command is a program of ours: in somebody else's image it is not to be had."""
@@ -123,6 +127,11 @@ def _probe(container: Mapping[str, Any], environment: Mapping[str, str]) -> Prob
         return Probe(port=int(environment[HEALTH]), path=get["path"])
     ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
     return Probe(port=int(ports.get(get["port"], get["port"])), path=get["path"])
+
+
+def drain_seconds(image: Image) -> int:
+    """How long what is under way in a program may take once it is asked to stop."""
+    return ANSWER_SECONDS if image is Image.SERVER else DRAIN_SECONDS
 
 
 def overrides(termination_log: str, root: str) -> dict[str, str]:

@@ -1,30 +1,39 @@
 """What `up` shows: a line for each change that a person would want to know."""
 
+import json
+import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from controller.model import Key, Manifest
 
-PATIENCE_SECONDS: Final = 15.0
+PATIENCE_SECONDS: Final = 5.0
+STARTING_SECONDS: Final = 15.0
+"""How long it may take until it is told, while everything is only being started."""
 ON_THE_WAY: Final = frozenset({"Pending", "Progressing", "DependencyNotReady"})
-"""Reasons that need nobody: they pass by themselves, so they are told only when it takes long."""
+"""Reasons that mostly pass by themselves, so they are told only when it takes long."""
 
 
 class Screen:
-    """Lines on standard error; the answer alone goes to standard output."""
+    """Lines on standard error; the answer alone goes to standard output.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._began = self._told = time.monotonic()
+    Units:
+        `clock` gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
         self._shown: dict[Key, tuple[str, str]] = {}
+        self._since: dict[Key, tuple[str, float]] = {}
+        self._told: dict[Key, set[str]] = {}
         self._conditions: dict[Key, dict[str, dict[str, Any]]] = {}
 
     def say(self, words: str) -> None:
         """A line with the time since the start, in seconds."""
-        sys.stderr.write(f"{time.monotonic() - self._began:6.1f}  {words}\n")
+        sys.stderr.write(f"{self._clock() - self._began:6.1f}  {words}\n")
         sys.stderr.flush()
 
     def piece(self, words: str) -> None:
@@ -43,6 +52,7 @@ class Screen:
         before = self._shown.get(key)
         now = (ready["status"], f"{ready['reason']}: {ready['message']}")
         self._shown[key] = now
+        self._note(key, "" if ready["status"] == "True" else ready["reason"])
         if before == now:
             return
         if ready["status"] == "True":
@@ -58,19 +68,30 @@ class Screen:
         elif now is not None and (before is None or before["message"] != now["message"]):
             self.say(f"! {key.kind} {key.name}  {now['reason']}: {now['message']}")
 
+    def _note(self, key: Key, reason: str) -> None:
+        """Since when it is not ready for this reason; "" when it is ready."""
+        if not reason:
+            self._told.pop(key, None)
+        if self._since.get(key, ("", 0.0))[0] != reason:
+            self._since[key] = (reason, self._clock())
+
     def gone(self, key: Key) -> None:
         """Show that nothing is left of an object."""
-        self._shown.pop(key, None)
-        self._conditions.pop(key, None)
+        for known in (self._shown, self._conditions, self._since, self._told):
+            known.pop(key, None)
         self.say(f"- {key.kind} {key.name}  gone")
 
-    def waiting(self, keys: Iterable[Key]) -> None:
-        """Every now and then, say what is being waited for and why."""
-        if time.monotonic() - self._told < PATIENCE_SECONDS:
-            return
-        self._told = time.monotonic()
-        for key in keys:
-            self.say(f"· {key.kind} {key.name}  {self._shown.get(key, ('', 'no word yet'))[1]}")
+    def tell_lasting(self, *, starting: bool) -> None:
+        """Say what is not ready for long: once for each reason, and all that have it together."""
+        now, patience = self._clock(), STARTING_SECONDS if starting else PATIENCE_SECONDS
+        together: dict[str, list[str]] = {}
+        for key, (reason, since) in self._since.items():
+            told = self._told.setdefault(key, set())
+            if reason in ON_THE_WAY - told and now - since >= patience:
+                told.add(reason)
+                together.setdefault(self._shown[key][1], []).append(f"{key.kind} {key.name}")
+        for words, names in together.items():
+            self.say(f"· {', '.join(names)}  {words}")
 
     def is_ready(self, key: Key) -> bool:
         """Whether the object said so last."""
@@ -84,12 +105,11 @@ class Screen:
         """What the object said last."""
         return f"{key.kind} {key.name} is not ready: {self._shown.get(key, ('', 'no word'))[1]}"
 
-    def show_curl(self, url: str, model: str) -> None:
+    def show_curl(self, url: str, model: str, question: str) -> None:
         """A line to paste."""
-        body = f'{{"model": "{model}", "input": "What is 17 + 25?", "stream": true}}'
-        self.say(f"ready {url}")
-        self.say(f"try: curl -N {url}/v1/responses -H 'content-type: application/json' -d '{body}'")
-        self.say("Ctrl-C stops everything")
+        body = json.dumps({"model": model, "input": question, "stream": True})
+        said = shlex.quote(body)
+        self.say(f"try: curl -N {url}/v1/responses -H 'content-type: application/json' -d {said}")
 
     def _condition(self, key: Key, kind: str) -> str:
         condition: dict[str, str] = self._conditions.get(key, {}).get(kind, {})

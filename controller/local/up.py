@@ -35,8 +35,9 @@ from controller.local.site import (
     is_free,
     server_port,
 )
+from controller.local.stopping import TURNS, tell_unfinished
 from controller.logs import JsonLines
-from controller.model import Child, ChildRef, Image, Key, Manifest, Progress
+from controller.model import Child, Image, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
 from controller.reconcile.identity_policy import reconcile_identity_policy
 from controller.reconcile.stack import reconcile_stack
@@ -49,6 +50,9 @@ log = logging.getLogger(__name__)
 
 AUDIENCE: Final = "k8gentai"
 READY_SECONDS: Final = 180.0
+STARTING_SECONDS: Final = 60.0  # in which nothing has to be ready quickly
+ANNOTATION_EXAMPLE: Final = "k8gentai.dev/example"  # what an Agent may well be asked
+NEUTRAL: Final = "What can you do for me?"
 RESYNC_SECONDS: Final = 10.0  # what was changed by hand is repaired
 LOOK_SECONDS: Final = 1.0  # between two looks at the folder, for what was edited
 VERSION: Final = "embedded"
@@ -92,7 +96,7 @@ async def up(options: Options) -> None:
     manifests = read_manifests(options.folder)
     if options.port and not is_free(options.port):
         raise Failed(f"port {options.port} is in use; choose another one with --port (make: PORT=)")
-    screen = Screen(options.folder)
+    screen = Screen()
     with contextlib.ExitStack() as stack:
         root = options.state or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="k8gentai-"))
@@ -137,6 +141,8 @@ class _Platform:
         self._wakes = Wakes(self._reconcile, resync=RESYNC_SECONDS)
         self._keeping = Keeping(self._wakes, self._gone)
         self._world: World | None = None
+        self._began = time.monotonic()
+        self._said_where = self._said_whom = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["_Platform"]:
@@ -172,34 +178,57 @@ class _Platform:
                     task.cancel()
                 await asyncio.gather(*keeping, *making, return_exceptions=True)
                 await self._keeping.stop()
-                await self._cluster.stop(last=_goes_last)
+                await self._stop_in_turns(self._world)
 
     async def until_ready(self) -> None:
-        """Wait until every object is Ready.
+        """Wait until every object is Ready; meanwhile say how to use what is.
 
         Raises:
             Failed: one is not, in time; the message is its own word on why.
         """
         end = time.monotonic() + READY_SECONDS
-        waiting = list(self._manifests.objects)
-        while waiting and not self._stop.is_set():
-            waiting = [key for key in waiting if not self._screen.is_ready(key)]
+        while not self._stop.is_set():
+            waiting = [key for key in self._manifests.objects if not self._screen.is_ready(key)]
             stalled = [key for key in waiting if self._screen.is_stalled(key)]
-            if self._options.question is not None and (stalled or time.monotonic() > end):
+            if self._options.question is None:
+                self._introduce()
+            elif stalled or time.monotonic() > end:
                 raise Failed(self._screen.why_not((stalled or waiting)[0]))
-            self._screen.waiting(waiting)
+            if not waiting:
+                return
+            self._screen.tell_lasting(starting=time.monotonic() - self._began < STARTING_SECONDS)
             await asyncio.sleep(0.05)
 
     async def until_stopped(self) -> None:
-        """Say how to use it, and wait for Ctrl-C."""
+        """Say when something is wrong for long, and wait for Ctrl-C."""
         if self._stop.is_set():
             return  # it was asked to stop before it was ready
-        for key in self._manifests.objects:
-            if key.kind is Kind.AGENT:
-                self._screen.show_curl(self._url(key), key.name)
-                break
-        self._screen.say(f"dead letters: k8gentai dead list --state {self._site.root}")
-        await self._stop.wait()
+        stack = next((key for key in self._manifests.objects if key.kind is Kind.STACK), None)
+        at = f" {self._site.server_url(stack.object_name)}" if stack else ""
+        self._screen.say(f"ready{at}")
+        while not self._stop.is_set():
+            self._screen.tell_lasting(starting=False)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK_SECONDS)
+
+    def _introduce(self) -> None:
+        """Say where the first Stack is once it can be reached, then whom of it to ask."""
+        objects = self._manifests.objects
+        stack = next((key for key in objects if key.kind is Kind.STACK), None)
+        if not self._said_where and stack is not None and self._screen.is_ready(stack):
+            self._said_where = True
+            self._screen.say(f"serving {self._site.server_url(stack.object_name)}")
+            self._screen.say(f"dead letters: k8gentai dead list --state {self._site.root}")
+            self._screen.say(f"what went on in detail: {self._site.root / 'logs'}, first up.log")
+            self._screen.say("Ctrl-C stops everything")
+        if self._said_where and not self._said_whom:
+            agents = (key for key in objects if key.kind is Kind.AGENT)
+            agent = next((key for key in agents if self._screen.is_ready(key)), None)
+            if agent is not None:
+                self._said_whom = True
+                annotations = objects[agent]["metadata"].get("annotations") or {}
+                question = annotations.get(ANNOTATION_EXAMPLE, NEUTRAL)
+                self._screen.show_curl(self._url(agent), agent.name, question)
 
     async def answer(self, question: str) -> None:
         """Ask the first agent and show what it says.
@@ -223,12 +252,28 @@ class _Platform:
             raise Failed(f"the answer is wrong, {expected} would be right")
 
     async def _start(self) -> None:
+        if not any(key.kind is Kind.STACK for key in self._manifests.objects):
+            self._screen.say(
+                f"there is no Stack in {self._options.folder}, so nobody can be asked; add one, as "
+                "in config/samples/quickstart/stack.yaml"
+            )
         self._keeping.take(self._cluster.take(self._manifests))
         await self._cluster.apply(Child(trust_plane(self._site)), force=True)
         if self._options.model is None:
             self._screen.say("the model is a stand-in, no language model (see MODEL_BASE_URL)")
             stand_in = stand_in_model(self._site, self._model_port)
             await self._cluster.apply(Child(stand_in), force=True)
+
+    async def _stop_in_turns(self, world: World) -> None:
+        agents = [key for key in self._manifests.objects if key.kind is Kind.AGENT]
+        telling = asyncio.create_task(tell_unfinished(world, agents, self._screen.say))
+        try:
+            for turn in TURNS:
+                await self._cluster.stop(turn)
+                telling.cancel()  # the workers, which are what takes long, are the first to go
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
     def _images(self) -> list[Image]:
         """What will be needed, so that nothing waits for the other's environment."""
@@ -317,8 +362,3 @@ def _log_to(folder: Path) -> None:
     file = logging.FileHandler(folder / "up.log")
     file.setFormatter(JsonLines())
     logging.basicConfig(handlers=[file], level=logging.INFO, force=True)
-
-
-def _goes_last(ref: ChildRef) -> bool:
-    """The queue and whoever lets workloads in to it outlive the workloads."""
-    return ref.kind == "StatefulSet" or ref.name == "k8gentai-trust"

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,14 @@ from typing import Any, Final
 from controller.api.names import ANNOTATION_REVISION, LABEL_COMPONENT
 from controller.local.environments import ROOT, Environments, NoEnvironment
 from controller.local.processes import Command, LocalPod, LocalProcess, backoff
-from controller.local.programs import CannotRun, Program, SecretValue, overrides, programs
+from controller.local.programs import (
+    CannotRun,
+    Program,
+    SecretValue,
+    drain_seconds,
+    overrides,
+    programs,
+)
 from controller.local.site import free_port
 from controller.model import Image, Manifest, Pod
 
@@ -68,11 +76,11 @@ class Workload:
         metadata = {**self._manifest["metadata"], "generation": self._generation}
         return {**self._manifest, "metadata": metadata, "status": status}
 
-    async def stop(self) -> None:
-        """End all of it."""
+    async def stop(self, most_seconds: float = math.inf) -> None:
+        """End all of it; what has not ended in its grace, or in so many seconds, is killed."""
         self._converging.cancel()
         await asyncio.gather(self._converging, return_exceptions=True)
-        await asyncio.gather(*(pod.stop() for pod in self._pods))
+        await asyncio.gather(*(pod.stop(most_seconds) for pod in self._pods))
         self._pods.clear()
 
     @property
@@ -80,13 +88,14 @@ class Workload:
         """The pod that could not even be begun."""
         return LocalPod(
             name=self._manifest["metadata"]["name"],
-            component=self._component,
+            component=self.component,
             revision=self._revision,
             refused=self._refused,
         ).seen
 
     @property
-    def _component(self) -> str:
+    def component(self) -> str:
+        """What it does."""
         return str(self._template["metadata"]["labels"].get(LABEL_COMPONENT, ""))
 
     @property
@@ -144,7 +153,7 @@ class Workload:
         name = f"{metadata['name']}-{next(self._numbers)}"
         pod = LocalPod(
             name=name,
-            component=self._component,
+            component=self.component,
             revision=self._revision,
         )
         folder = self._root / "pods" / metadata["namespace"] / name
@@ -165,7 +174,10 @@ class Workload:
         logs = self._root / "logs"
         await asyncio.to_thread(logs.mkdir, parents=True, exist_ok=True)
         termination_log = folder / f"{program.name}.termination"
-        own = overrides(str(termination_log), str(ROOT)) if program.image else {}
+        own = {}
+        if program.image is not None:
+            drain = {"K8GENTAI_DRAIN_SECONDS": str(drain_seconds(program.image))}
+            own = overrides(str(termination_log), str(ROOT)) | drain
         return Command(
             argv=await self._argv(program),
             environment={**os.environ, **own, **program.environment},

@@ -21,6 +21,7 @@ from controller.desired.references import (
     config_map_of,
     found,
     key_of_ref,
+    secrets_of,
     stack_of,
     unreadable,
     without_queue,
@@ -44,15 +45,8 @@ from controller.model import (
 )
 from controller.reconcile.claims import read_claims
 from controller.reconcile.world import RunsPlace, World
-from runtime.contract.subjects import (
-    Bucket,
-    StackSubjects,
-    Stream,
-    agent_entry,
-    functions_entry,
-    tool_entry,
-    workload_entry,
-)
+from runtime.contract.keys import agent_entry, functions_entry, tool_entry, workload_entry
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 
 
 async def observe[R: Resource](world: World, key: Key, model: type[R]) -> R | UnreadableView | None:
@@ -267,11 +261,7 @@ _STACK_ROLES = (Role.SERVER, Role.DISPATCHER)
 
 
 async def _missing_secrets(world: World, owner: Stack) -> tuple[tuple[str, str, str], ...]:
-    refs = [
-        (f"spec.models[{place}].apiKeySecretRef", model.api_key_secret_ref)
-        for place, model in enumerate(owner.spec.models)
-    ]
-    wanted = [(field, ref) for field, ref in refs if ref is not None]
+    wanted = tuple(secrets_of(owner))
     namespace = owner.metadata.namespace
     keys = await asyncio.gather(
         *(world.cluster.secret_keys(namespace, ref.name) for _, ref in wanted)

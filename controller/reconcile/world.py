@@ -31,8 +31,8 @@ from controller.model import (
 )
 from controller.ports import Cluster, Servers, Streams
 from controller.status import kube_events
+from runtime.contract.keys import keys_of
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import keys_of
 
 SWEEP_AFTER: Final = timedelta(seconds=60)
 """How often a Stack looks through all its queue has for what is of nobody any more."""

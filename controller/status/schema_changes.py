@@ -11,10 +11,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-type Json = Any
-type Node = Mapping[str, Any]
+from controller.status.schema_alternatives import (
+    Json,
+    Node,
+    allowed_values,
+    is_equal,
+    is_within,
+    mapping_of,
+    matched,
+    names_of,
+    overlap,
+    type_of,
+)
 
 MOST_STEPS: Final = 20_000
 MOST_ALTERNATIVES: Final = 64
@@ -28,9 +38,6 @@ LOWER_BOUNDS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "
 UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 WIDENING: Final = frozenset({"patternProperties", "prefixItems", "minContains", "maxContains"})
 """What may allow by being there, so that less may fit once it is gone."""
-TYPE_BY_CLASS: Final = MappingProxyType(
-    {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
-)
 WORDS: Final = frozenset(
     {"title", "description", "examples", "example", "deprecated", "readOnly", "writeOnly"}
 )
@@ -65,7 +72,7 @@ def schema_changes(before: Node, after: Node) -> tuple[SchemaChange, ...]:
     """
     comparison = _Comparison(before, after)
     try:
-        if _is_equal(before, after):
+        if is_equal(before, after):
             return ()
         found = tuple(dict.fromkeys(comparison.between("", before, after)))
     except (_Untold, RecursionError):
@@ -101,10 +108,10 @@ class _Comparison:
         if (
             "oneOf" in new
             and new["oneOf"] != old.get("oneOf")
-            and any(_overlap(one, other) for one, other in itertools.combinations(news, 2))
+            and any(overlap(one, other) for one, other in itertools.combinations(news, 2))
         ):
             raise _Untold  # what fits two of them fits none
-        pairs, lost, gained = _matched(olds, news)
+        pairs, lost, gained = matched(olds, news)
         yield from _kinds(where, pairs, lost, gained)
         for one, other in pairs:
             yield from self._details(where, one, other)
@@ -146,8 +153,8 @@ class _Comparison:
                 raise _Untold  # what it refers to may have changed
 
     def _properties(self, where: str, was: Node, now: Node) -> Iterator[SchemaChange]:
-        olds, news = _mapping(was, "properties"), _mapping(now, "properties")
-        needed, needs = _names(was, "required"), _names(now, "required")
+        olds, news = mapping_of(was, "properties"), mapping_of(now, "properties")
+        needed, needs = names_of(was, "required"), names_of(now, "required")
         for name in sorted({*olds, *news, *needed, *needs}, key=str):
             path = f"{where}.{name}" if where else str(name)
             is_required = name in needs and name not in needed
@@ -228,79 +235,15 @@ def _target(reference: str, root: Node) -> Json:
     return found
 
 
-def _matched(
-    olds: list[Node], news: list[Node]
-) -> tuple[list[tuple[Node, Node]], list[Node], list[Node]]:
-    """Pairs of alternatives that mean the same kind of value, and what has none on either side."""
-    pairs: list[tuple[Node, Node]] = []
-    left = list(news)
-    for fits in (_is_equal, _is_like, _is_widened):
-        for old in list(olds):
-            other = next((new for new in left if fits(old, new)), None)
-            if other is not None:
-                pairs.append((old, other))
-                olds = [one for one in olds if one is not old]
-                left = [one for one in left if one is not other]
-    return pairs, olds, left
-
-
-def _overlap(one: Node, other: Node) -> bool:
-    """Whether a value may fit both, as far as their types and the tags of objects tell."""
-    kinds = {_type(one), _type(other)}
-    if len(kinds) > 1 and None not in kinds and kinds != {"integer", "number"}:
-        return False
-    tags, others = _tags(one), _tags(other)
-    return not any(tags[name].isdisjoint(others[name]) for name in tags.keys() & others.keys())
-
-
-def _tags(schema: Node) -> dict[str, frozenset[str]]:
-    """The values that a schema and its required arguments are bound to, by path."""
-    named = {name: _mapping(schema, "properties").get(name) for name in _names(schema, "required")}
-    bound = {path: _allowed(one) for path, one in named.items() if isinstance(one, Mapping)}
-    values = {"": _allowed(schema), **bound}
-    return {
-        path: frozenset(map(json.dumps, found))
-        for path, found in values.items()
-        if found is not None
-    }
-
-
-def _is_equal(old: Node, new: Node) -> bool:
-    """By their text, since 1 equals True."""
-    return json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
-
-
-def _is_like(old: Node, new: Node) -> bool:
-    return _type(old) == _type(new)
-
-
-def _is_widened(old: Node, new: Node) -> bool:
-    return _is_within(_type(old), {_type(new)})
-
-
-def _type(schema: Node) -> str | None:
-    """The JSON type of a schema's values; None for any."""
-    if isinstance(found := schema.get("type"), str):
-        return found
-    if "properties" in schema:
-        return "object"
-    kinds = {_type_of(one) for one in _allowed(schema) or ()}
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def _type_of(value: Json) -> str | None:
-    return TYPE_BY_CLASS.get(type(value))
-
-
 def _kinds(
     where: str, pairs: list[tuple[Node, Node]], lost: list[Node], gained: list[Node]
 ) -> Iterator[SchemaChange]:
     """What is said of alternatives that have come or gone."""
     for old, new in pairs:
-        if _type(old) != _type(new):
+        if type_of(old) != type_of(new):
             yield _said(where, f"takes {_listed([new])} instead of {_listed([old])}")
-    now = {_type(one) for one in (*gained, *(new for _, new in pairs))}
-    held = [one for one in lost if not _is_within(_type(one), now)]
+    now = {type_of(one) for one in (*gained, *(new for _, new in pairs))}
+    held = [one for one in lost if not is_within(type_of(one), now)]
     if held and gained and not pairs:
         said = f"takes {_listed(gained)} instead of {_listed(held)}"
         yield _said(where, said, is_breaking=True)
@@ -311,17 +254,13 @@ def _kinds(
         yield _said(where, f"takes {_listed(gained)} as well")
 
 
-def _is_within(kind: str | None, kinds: set[str | None]) -> bool:
-    return None in kinds or (kind == "integer" and "number" in kinds)
-
-
 def _listed(schemas: Iterable[Node]) -> str:
-    return " or ".join(dict.fromkeys(_type(one) or "anything" for one in schemas))
+    return " or ".join(dict.fromkeys(type_of(one) or "anything" for one in schemas))
 
 
 def _values(where: str, was: Node, now: Node) -> Iterator[SchemaChange]:
     """What is said of lists of allowed values."""
-    old, new = _allowed(was), _allowed(now)
+    old, new = allowed_values(was), allowed_values(now)
     if old is None and new is None:
         return
     if new is None:
@@ -334,13 +273,6 @@ def _values(where: str, was: Node, now: Node) -> Iterator[SchemaChange]:
             yield _said(where, f"takes {_shown_all(lost)} no more", is_breaking=True)
         if gained := [news[one] for one in news if one not in olds]:
             yield _said(where, f"takes {_shown_all(gained)} as well")
-
-
-def _allowed(schema: Node) -> list[Json] | None:
-    if "const" in schema:
-        return [schema["const"]]
-    values = schema.get("enum")
-    return values if isinstance(values, list) else None
 
 
 def _bounds(where: str, was: Node, now: Node) -> Iterator[SchemaChange]:
@@ -376,17 +308,6 @@ def _open(schema: Node) -> Json:
     """What holds for arguments that are not named: True, False or a schema."""
     said = schema.get("additionalProperties", True)
     return True if said == {} else said
-
-
-def _mapping(schema: Node, keyword: str) -> Node:
-    found = schema.get(keyword)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _names(schema: Node, keyword: str) -> frozenset[str]:
-    found = schema.get(keyword)
-    names = found if isinstance(found, list) else []
-    return frozenset(one for one in names if isinstance(one, str))
 
 
 def _shown_all(values: list[Json]) -> str:

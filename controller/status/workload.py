@@ -1,7 +1,7 @@
 """What Agents and Tools report."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.api.agent import AgentStatus
@@ -140,9 +140,21 @@ def _leaving(view: WorkloadView[Any], thought: Thought) -> str:
         case Stage.DRAINING | Stage.CANCELLING if not left:
             return f"it is being deleted and takes no new {noun}"
         case Stage.DRAINING:
-            limit = view.owner.spec.drain_seconds
-            return f"it is being deleted and waits, at most {limit} s, for {left} {noun} to end"
+            return f"it is being deleted and waits for {left} {noun} to end{_until(view)}"
         case Stage.CANCELLING:
             return f"it is being deleted and cancels {left} {noun}"
         case Stage.LEAVING | Stage.GONE:
             return "it is being deleted"
+
+
+def _until(view: WorkloadView[Any]) -> str:
+    """For how long what drains is waited for, and how to wait no longer."""
+    deleted, limit = view.owner.metadata.deletion_timestamp, view.owner.spec.drain_seconds
+    if deleted is None:
+        return ""
+    until = (deleted + timedelta(seconds=limit)).astimezone(UTC)
+    now = "cancels" if view.owner.kind is Kind.AGENT else "gives up"
+    return (
+        f", until {until:%Y-%m-%d %H:%M:%S} UTC at the latest (spec.drainSeconds: {limit}); "
+        f"spec.deletionPolicy: Cancel {now} what is left at once"
+    )

@@ -8,8 +8,9 @@ import pytest
 from controller.letters import Letter, listed, plain, shown
 from controller.model import Stored
 from runtime.contract.dead_letter import DeadLetter
+from runtime.contract.keys import effect_key
 from runtime.contract.messages import Call, Message, Role, Task
-from runtime.contract.subjects import StackSubjects, Stream, effect_key
+from runtime.contract.subjects import StackSubjects, Stream
 from runtime.contract.value import ObjectName
 
 STACK = ObjectName(namespace="team", name="default")

@@ -4,11 +4,12 @@
     curl http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
       -d '{"model": "stand-in", "messages": [{"role": "user", "content": "Hello"}]}'
 
-It serves POST /v1/chat/completions (whole and streamed), GET /v1/models and GET /health. The same
-request gets the same answer, but for the time in `created`. It knows nothing: tools are chosen
-and filled from their names, descriptions and schemas and from the words of the prompt, and an
-answer quotes what the tools returned, or what was said in the conversation. Each answer has the
-system_fingerprint "stand-in".
+It serves POST /v1/chat/completions (whole and streamed), POST /v1/embeddings (vectors of texts that
+share words are near each other), GET /v1/models and GET /health. The same request gets the same
+answer, but for the time in `created`. It knows nothing: tools are chosen and filled from their
+names, descriptions and schemas and from the words of the prompt, and an answer quotes what the
+tools returned, or what was said in the conversation. Each answer has the system_fingerprint
+"stand-in".
 
 Any model name is accepted. These make something go wrong, with or without a prefix ("vllm/hang"):
 
@@ -31,6 +32,7 @@ import uvloop
 from aiohttp import web
 from stand_in import wire
 from stand_in.decide import Say, decide
+from stand_in.embed import embedded, wanted
 from stand_in.faults import Cut, Empty, Fault, Garbage, Hang, Refusal, Slow, fault
 from stand_in.request import BadRequest, Request, parse
 
@@ -59,6 +61,15 @@ async def chat(request: web.Request) -> web.StreamResponse:
     if asked.stream:
         return await _stream(request, asked, made, wrong)
     return await _send(request, made, wrong)
+
+
+async def embeddings(request: web.Request) -> web.StreamResponse:
+    """POST /v1/embeddings."""
+    try:
+        body = embedded(wanted(await request.read()))
+    except BadRequest as error:
+        return _error(400, str(error), error.param)
+    return web.Response(body=body, content_type="application/json")
 
 
 async def _send(request: web.Request, made: wire.Reply, wrong: Fault) -> web.StreamResponse:
@@ -134,6 +145,7 @@ def application(names: Sequence[str]) -> web.Application:
 
     app = web.Application(middlewares=[errors], client_max_size=LARGEST_BODY)
     app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/v1/embeddings", embeddings)
     app.router.add_get("/v1/models", models)
     app.router.add_get("/v1/models/{name:.+}", model)
     app.router.add_get("/health", health)

@@ -34,7 +34,7 @@ from runtime.adapters.port import (
     Step,
     Used,
 )
-from runtime.adapters.progress import Keeper, made_of
+from runtime.adapters.progress import Checkpointer, made_of
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -146,11 +146,11 @@ class AG2Adapter:
             enter(None)
 
     async def _steps(self, scope: Scope) -> AsyncIterator[Step]:
-        keeper = Keeper(scope.run, self._made_of)
-        past = await keeper.found(Past.read)
+        checkpointer = Checkpointer(scope.run, self._made_of)
+        past = await checkpointer.found(Past.read)
         if past is not None:
-            yield Used(keeper.spent)
-        going = self._going(scope, keeper, past)
+            yield Used(checkpointer.spent)
+        going = self._going(scope, checkpointer, past)
         asking = asyncio.create_task(self._ask(going, past))
         asking.add_done_callback(_seen)
         asking.add_done_callback(lambda _: going.listener.end())
@@ -165,7 +165,7 @@ class AG2Adapter:
         scope.check()
         yield await self._answer(reply)
 
-    def _going(self, scope: Scope, keeper: Keeper, past: Past | None) -> "_Going":
+    def _going(self, scope: Scope, checkpointer: Checkpointer, past: Past | None) -> "_Going":
         model = self._streaming_model if scope.run.options.stream else self._model
         # A tool may write into them; those of another run are not for its eyes.
         variables = copy.deepcopy(dict(self._agent.variables))
@@ -180,7 +180,7 @@ class AG2Adapter:
         stream = RunStream()
         stream.where(HEARD).subscribe(listener.hear)
         if scope.run.checkpoint is not None:
-            stream.where(KEPT).subscribe(Historian(keeper, stream, variables, known).hear)
+            stream.where(KEPT).subscribe(Historian(checkpointer, stream, variables, known).hear)
         return _Going(scope.run, model, listener, stream, variables)
 
     async def _ask(self, going: "_Going", past: Past | None) -> AgentReply[Any]:

@@ -23,7 +23,7 @@ from ag2.events.base import is_conversational
 from ag2.version import __version__
 
 from runtime.adapters.ag2_events import costs
-from runtime.adapters.progress import Json, Keeper
+from runtime.adapters.progress import Checkpointer, Json
 from runtime.state.checkpoints import BadCheckpoint
 
 KEPT = ModelResponse | ToolResultsEvent | UsageEvent
@@ -90,7 +90,7 @@ class Historian:
     longer kept, so that a crash begins it anew from what was kept before they were written.
     """
 
-    keeper: Keeper
+    checkpointer: Checkpointer
     stream: MemoryStream
     variables: dict[Any, Any]
     known: BaseEvent | None = None
@@ -103,11 +103,11 @@ class Historian:
         """Keep what there is, before anything follows from it."""
         if isinstance(event, UsageEvent):
             for cost in costs(event):
-                self.keeper.spent += cost
+                self.checkpointer.spent += cost
         elif event is not self.known and leads_on(event) and self._is_as_given(context.variables):
             events = await self.stream.history.get_events()
             past = Past(list(filter(is_conversational, events)), tuple(context.prompt))
-            await self.keeper.save(past.write)
+            await self.checkpointer.save(past.write)
 
     def _is_as_given(self, variables: dict[Any, Any]) -> bool:
         try:

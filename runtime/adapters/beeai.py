@@ -25,7 +25,7 @@ from runtime.adapters.beeai_copy import copied, forget
 from runtime.adapters.beeai_events import Told
 from runtime.adapters.beeai_failures import NO_ANSWER, about
 from runtime.adapters.beeai_output import expected
-from runtime.adapters.beeai_resume import VERSION, remember, remembering
+from runtime.adapters.beeai_resume import VERSION, remember
 from runtime.adapters.beeai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
@@ -39,8 +39,8 @@ from runtime.adapters.port import (
     Text,
     Used,
 )
-from runtime.adapters.progress import Keeper, made_of
-from runtime.adapters.recorded import Recorded
+from runtime.adapters.progress import Checkpointer, made_of
+from runtime.adapters.recorded import Recorded, beginning
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
@@ -149,15 +149,15 @@ class BeeAIAdapter:
 
     async def _streamed(self, scope: Scope) -> AsyncGenerator[Step]:
         run = scope.run
-        keeper = Keeper(run, self._made_of)
-        recorded = await Recorded.of(keeper)
-        if keeper.spent != TokenUsage():
-            yield Used(keeper.spent)
+        checkpointer = Checkpointer(run, self._made_of)
+        recorded = scope.recorded = await Recorded.of(checkpointer)
+        if checkpointer.spent != TokenUsage():
+            yield Used(checkpointer.spent)
         agent = await self._make(run, partial(remember, recorded=recorded))
         await agent.memory.add_many(_messages(run.history))
         told = Told(agent, scope)
         going = agent.run(_messages(run.input), **self._limits(), **expected(run.options.output))
-        with remembering(recorded):
+        with beginning():
             running = asyncio.create_task(told.listen_to(going), name=f"agent of {run.task}")
         try:
             async with contextlib.aclosing(told.steps()) as steps:

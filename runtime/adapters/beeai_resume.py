@@ -9,17 +9,23 @@ Source:
     BeeAI framework 0.1.85 (Python): "Backend", "Cache", "Tools"; `ChatModel.run`, `Tool.run`.
 """
 
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
+from datetime import UTC
 from functools import partial, wraps
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any, Final, Self, override
 
+from beeai_framework.agents import BaseAgent
+from beeai_framework.agents.react.runners.default import runner as react
+from beeai_framework.agents.react.runners.granite import prompts as granite
+from beeai_framework.agents.requirement import prompts as requirement
+from beeai_framework.agents.tool_calling import prompts as tool_calling
 from beeai_framework.backend import AssistantMessage, ChatModel, ChatModelOutput
 from beeai_framework.backend.types import ChatModelUsage
 from beeai_framework.cache import BaseCache
 from beeai_framework.context import Run as BeeAIRun
+from beeai_framework.context import RunContext, storage
 from beeai_framework.tools import (
     JSONToolOutput,
     StringToolOutput,
@@ -31,8 +37,10 @@ from beeai_framework.tools import (
 from beeai_framework.tools.handoff import HandoffTool
 
 from runtime.adapters.beeai_tools import PlatformTool
+from runtime.adapters.clock import RunClock
+from runtime.adapters.once import once_awaited
 from runtime.adapters.progress import Json
-from runtime.adapters.recorded import Outcome, Recorded, as_json, beginning, question
+from runtime.adapters.recorded import Codec, Piece, Recorded, Work, as_json
 from runtime.contract.messages import TokenUsage
 
 VERSION: Final = version("beeai-framework")
@@ -40,7 +48,6 @@ ENDING: Final = "final_answer"
 """The tool that a `RequirementAgent` has its model call to end."""
 
 type Answer = list[ChatModelOutput]
-type Do = Callable[[], Awaitable[ToolOutput]]
 
 
 class Remembering(BaseCache[Answer]):  # type: ignore[misc]  # it is not where types are checked
@@ -51,32 +58,37 @@ class Remembering(BaseCache[Answer]):  # type: ignore[misc]  # it is not where t
         self._inner: BaseCache[Answer] = model.cache
         self._name = f"{model.provider_id}:{model.model_id}"
         self._recorded = recorded
-        self._given: list[ChatModelOutput] = []
+        self._asked: dict[str, Work] = {}
 
     @override
     async def get(self, key: str) -> Answer | None:
-        found = await self._recorded.answer(self._question(key))
-        if found is None:
-            inner: Answer | None = await self._inner.get(key)
-            return inner
-        self._given.append(made := _read(found))
-        return [made]
+        asking = RunContext.get().run_id
+        if (before := self._asked.pop(asking, None)) is not None:
+            before.drop()  # it has failed, and is tried again
+        piece = Piece(
+            asked=lambda: (self._name, key), result=ANSWER, is_question=True, is_last=_is_last
+        )
+        work = self._asked[asking] = await self._recorded.begin(piece)
+        if work.outcome is not None:
+            return [work.outcome.give()]
+        inner: Answer | None = await self._inner.get(key)
+        return inner
 
     @override
     async def set(self, key: str, value: Answer) -> None:
-        if any(one is given for one in value for given in self._given):
+        work = self._asked.get(RunContext.get().run_id)
+        if work is not None and work.outcome is not None:
             return  # a stream that came from here is written back
         await self._inner.set(key, value)
         whole = ChatModelOutput.from_chunks(value)
         self._recorded.spend(cost_of(whole.usage))
-        if whole.output_structured is not None:
-            return  # it may be of any class
-        wanted = {call.tool_name for call in whole.get_tool_calls()}
-        await self._recorded.take(self._question(key), _written(whole), is_last=wanted <= {ENDING})
+        if work is not None:
+            await work.end(whole)
 
     @override
     async def delete(self, key: str) -> bool:
-        self._recorded.drop(self._question(key))
+        if (work := self._asked.pop(RunContext.get().run_id, None)) is not None:
+            work.drop()
         return bool(await self._inner.delete(key))
 
     @override
@@ -95,9 +107,6 @@ class Remembering(BaseCache[Answer]):  # type: ignore[misc]  # it is not where t
     async def clone(self) -> Self:
         return self  # a team's experts are cloned for each task: that is within the run, too
 
-    def _question(self, key: str) -> str:
-        return question(self._name, key)
-
 
 def remember(thing: Any, recorded: Recorded) -> None:
     """Let a model in an agent's copy remember what it was asked."""
@@ -105,7 +114,13 @@ def remember(thing: Any, recorded: Recorded) -> None:
         thing.cache = Remembering(thing, recorded)
 
 
+def _is_last(answer: ChatModelOutput) -> bool:
+    return {call.tool_name for call in answer.get_tool_calls()} <= {ENDING}
+
+
 def _written(answer: ChatModelOutput) -> Json:
+    if answer.output_structured is not None:
+        return None  # it may be of any class
     messages = [
         {"id": message.id, "content": message.to_plain()["content"]} for message in answer.output
     ]
@@ -118,23 +133,12 @@ def _read(said: Json) -> ChatModelOutput:
     return ChatModelOutput(output=messages, usage=ChatModelUsage(), finish_reason=said["finish"])
 
 
+ANSWER: Final = Codec(write=_written, read=_read)
+
+
 def cost_of(usage: ChatModelUsage) -> TokenUsage:
     """What an answer has cost."""
     return TokenUsage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
-
-
-_CURRENT: ContextVar[Recorded | None] = ContextVar("recorded", default=None)
-
-
-@contextlib.contextmanager
-def remembering(recorded: Recorded) -> Iterator[None]:
-    """The tools that an agent which the body starts calls remember their results."""
-    token = _CURRENT.set(recorded)
-    try:
-        with beginning():
-            yield
-    finally:
-        _CURRENT.reset(token)
 
 
 def remember_tools() -> None:
@@ -149,40 +153,23 @@ def remember_tools() -> None:
     @wraps(call)
     def run(tool: Tool[Any, Any, Any], *args: Any, **kwargs: Any) -> BeeAIRun[ToolOutput]:
         going = call(tool, *args, **kwargs)
-        recorded = _CURRENT.get()
-        is_own = not isinstance(tool, PlatformTool | HandoffTool) and tool.name != ENDING
-        if recorded is not None and is_own:
-            given = going._run_context.run_params["input"]  # noqa: SLF001 - there is no other way
-            asked = question("tool", tool.name, given)
-            going.handler = partial(_once, recorded, asked, going, going.handler)
+        if not isinstance(tool, PlatformTool | HandoffTool) and tool.name != ENDING:
+            going.handler = partial(once_awaited, _call(tool, going._run_context), going.handler)  # noqa: SLF001 - there is no other way
         return going
 
     Tool.run = run  # one place instead of each tool that a user makes
 
 
-async def _once(recorded: Recorded, asked: str, going: BeeAIRun[ToolOutput], do: Do) -> ToolOutput:
-    """What a call of a tool comes to, or has come to before.
-
-    Raises:
-        FrameworkError: it does not work out.
-    """
-    work = await recorded.begin(asked, _outcome)
-    if work.outcome is not None:
-        going._run_context.destroy()  # noqa: SLF001 - as its end would
-        output: ToolOutput = work.outcome.give()
-        return output
-    try:
-        with work.doing():
-            output = await do()
-    except ToolInputValidationError:
-        raise  # nothing was done
-    except ToolError as error:
-        explained = error.explain()
-        if not error.has_fatal_error():
-            await work.end(lambda: {"error": explained})
-        raise
-    await work.end(lambda: _result(output))
-    return output
+def _call(tool: Tool[Any, Any, Any], context: RunContext) -> Piece:
+    """The piece that a call of a tool is; an agent tells its model of what it fails with."""
+    caller = storage.get(None)
+    is_told = caller is not None and isinstance(caller.instance, BaseAgent)
+    return Piece(
+        asked=lambda: ("tool", tool.name, context.run_params["input"]),
+        result=OUTPUT,
+        error=ERROR if is_told else None,
+        again=lambda _: context.destroy(),  # as its end would
+    )
 
 
 class FailedBefore(ToolError):  # type: ignore[misc]  # as above
@@ -191,6 +178,19 @@ class FailedBefore(ToolError):  # type: ignore[misc]  # as above
     @override
     def explain(self) -> str:
         return str(self.message)
+
+
+def _explained(error: Exception) -> Json | None:
+    match error:
+        case ToolInputValidationError():
+            return None  # nothing was done
+        case ToolError() if not error.has_fatal_error():
+            return {"error": error.explain()}
+        case _:
+            return None
+
+
+ERROR: Final = Codec(write=_explained, read=lambda said: FailedBefore(said["error"]))
 
 
 def _result(output: ToolOutput) -> Json:
@@ -206,12 +206,18 @@ def _result(output: ToolOutput) -> Json:
     raise TypeError(f"a tool's {type(output).__qualname__} cannot be kept")
 
 
-def _outcome(said: Json) -> Outcome:
-    if "error" in said:
-        return Outcome(error=FailedBefore(said["error"]))
-    if "text" in said:
-        return Outcome(StringToolOutput(said["text"]))
-    return Outcome(JSONToolOutput(said["json"]))
+def _output(said: Json) -> ToolOutput:
+    return StringToolOutput(said["text"]) if "text" in said else JSONToolOutput(said["json"])
+
+
+OUTPUT: Final = Codec(write=_result, read=_output)
+
+
+def keep_time() -> None:
+    """Let agents write down the time at which their run began, in whatever form they do."""
+    requirement.datetime = tool_calling.datetime = granite.datetime = RunClock
+    react.datetime = SimpleNamespace(datetime=RunClock, UTC=UTC)
 
 
 remember_tools()
+keep_time()

@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
 from typing import Any
 
 from crewai import Agent, Crew, Flow
+from crewai.utilities import prompts
 
+from runtime.adapters.clock import RunClock
 from runtime.adapters.crewai_events import Told
 from runtime.adapters.crewai_model import model_of
 from runtime.adapters.crewai_objects import AgentRunnable, Runnable, runnable_of, text_of
@@ -17,7 +19,7 @@ from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.failures import telling
 from runtime.adapters.made import called, said_of, users_object
 from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Text, Used
-from runtime.adapters.progress import Keeper, made_of
+from runtime.adapters.progress import Checkpointer, made_of
 from runtime.adapters.recorded import Recorded, beginning
 from runtime.adapters.scope import Scope, enter, opened
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
@@ -114,11 +116,11 @@ class CrewAIAdapter:
                     yield step
 
     async def _steps(self, scope: Scope) -> AsyncGenerator[Step]:
-        keeper = Keeper(scope.run, self._made_of)
-        recorded = await Recorded.of(keeper)
-        if keeper.spent != TokenUsage():
-            yield Used(keeper.spent)
-        told = Told(self._runnable.is_answer, self._turns, keeper, recorded)
+        checkpointer = Checkpointer(scope.run, self._made_of)
+        recorded = scope.recorded = await Recorded.of(checkpointer)
+        if checkpointer.spent != TokenUsage():
+            yield Used(checkpointer.spent)
+        told = Told(self._runnable.is_answer, self._turns, recorded)
         working = asyncio.create_task(self._work(scope, told), name=f"crewai {scope.run.task}")
         is_told = not scope.run.options.stream
         try:
@@ -159,3 +161,4 @@ async def _let_go(working: asyncio.Task[Any]) -> None:
 
 
 remember()
+prompts.datetime = RunClock

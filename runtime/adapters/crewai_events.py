@@ -12,7 +12,6 @@ from crewai.types.usage_metrics import UsageMetrics
 from crewai_core.printer import set_suppress_console_output
 
 from runtime.adapters.port import AgentFailure, Step, Text, Used
-from runtime.adapters.progress import Keeper
 from runtime.adapters.recorded import Recorded
 from runtime.contract.messages import TokenUsage
 
@@ -28,15 +27,11 @@ class Told:
     Shape:
         wanted    whether a piece of text is one of the answer.
         turns     how often the run may ask a model, or None.
-        keeper    counts what models have cost.
-        recorded  what they have answered.
+        recorded  counts what models have cost.
     """
 
-    def __init__(
-        self, wanted: Wanted, turns: int | None, keeper: Keeper, recorded: Recorded
-    ) -> None:
-        self.recorded = recorded
-        self._keeper = keeper
+    def __init__(self, wanted: Wanted, turns: int | None, recorded: Recorded) -> None:
+        self._recorded = recorded
         self._wanted = wanted
         self._turns = turns
         self._asked = 0
@@ -63,7 +58,7 @@ class Told:
             cost = TokenUsage(
                 input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
             )
-            self._keeper.spent += cost
+            self._recorded.spend(cost)
             self._tell(Used(cost))
 
     def _tell(self, step: Step) -> None:

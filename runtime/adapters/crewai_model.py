@@ -4,16 +4,16 @@ import contextlib
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, override
 
 from crewai.llms.base_llm import BaseLLM, call_stream_override
 from crewai.llms.providers.openai.completion import OpenAICompletion
 
 from runtime.adapters.crewai_events import current_told
-from runtime.adapters.crewai_resume import asked, read, written
+from runtime.adapters.crewai_resume import asked
+from runtime.adapters.once import once, once_awaited
 from runtime.adapters.port import EmptyAnswer, ModelFailure
-from runtime.adapters.recorded import Recorded
 from runtime.adapters.scope import Scope, current, is_in_a_loop, wait
 from runtime.contract.agent_config import AgentConfig
 
@@ -123,17 +123,17 @@ async def _asked(
     """
     scope.check()
     told = current_told()
-    if told is None:
-        return await _answered(model, scope, *args, **kwargs)
-    told.turn()
-    question = asked(ask, model, *args, **kwargs)
-    if question is not None and (found := await told.recorded.answer(question[0])) is not None:
-        return read(found, question[1])
-    answer = await _answered(model, scope, *args, **kwargs)
-    await told.taken()
-    if question is not None and (said := written(answer, question[1])) is not None:
-        await told.recorded.take(question[0], said, is_last=not isinstance(answer, list))
-    return answer
+    if told is not None:
+        told.turn()
+
+    async def answered() -> Any:
+        answer = await _answered(model, scope, *args, **kwargs)
+        if told is not None:
+            await told.taken()
+        return answer
+
+    piece = asked(ask, model, *args, **kwargs)
+    return await (answered() if piece is None else once_awaited(piece, answered))
 
 
 async def _answered(model: BaseLLM, scope: Scope, *args: Any, **kwargs: Any) -> Any:
@@ -173,32 +173,21 @@ def _answers_are_kept(kind: type[BaseLLM]) -> None:
 
     @wraps(ask)
     def call(model: BaseLLM, *args: Any, **kwargs: Any) -> Any:
-        scope, told = current(), current_told()
-        is_direct = not (_ASKING.get() or is_in_a_loop())
-        if scope is None or told is None or not is_direct:
+        # What CrewAI asks with; theirs may take any.
+        piece = None if _ASKING.get() else asked(BaseLLM.call, model, *args, **kwargs)
+        if piece is None:
             return ask(model, *args, **kwargs)
-        return _kept(scope, told.recorded, ask, model, *args, **kwargs)
+        return once(piece, partial(_answering, ask, model, *args, **kwargs))
 
     kind.call = call
 
 
-def _kept(
-    scope: Scope, recorded: Recorded, ask: Callable[..., Any], *args: Any, **kwargs: Any
-) -> Any:
-    """What a model answers, or has answered in an attempt before; for a thread."""
-    question = asked(BaseLLM.call, *args, **kwargs)  # what CrewAI asks with; theirs may take any
-    if question is None:
-        return ask(*args, **kwargs)
-    if (found := wait(scope, recorded.answer(question[0]))) is not None:
-        return read(found, question[1])
+def _answering(ask: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     token = _ASKING.set(True)
     try:
-        answer = ask(*args, **kwargs)
+        return ask(*args, **kwargs)
     finally:
         _ASKING.reset(token)
-    if (said := written(answer, question[1])) is not None:
-        wait(scope, recorded.take(question[0], said, is_last=not isinstance(answer, list)))
-    return answer
 
 
 ask_in_the_loop(OpenAICompletion)

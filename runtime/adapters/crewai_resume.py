@@ -8,6 +8,7 @@ Source:
     CrewAI 1.15, `BaseLLM.call` and what the providers give, `BaseTool.run`, `TaskOutput`.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,18 +18,16 @@ from crewai import Task
 from crewai.tasks.task_output import TaskOutput
 from crewai.tools.tool_failure import ToolFailure
 from openai.types.chat import ChatCompletionMessageFunctionToolCall as ToolCall
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from runtime.adapters.progress import Json
-from runtime.adapters.recorded import as_json, question
+from runtime.adapters.recorded import Codec, Piece, as_json
 
 VERSION: Final = version("crewai")
 
 
-def asked(
-    call: Callable[..., Any], model: Any, *args: Any, **kwargs: Any
-) -> tuple[str, type[BaseModel] | None] | None:
-    """What names a question to a model, and the class that its answer is to have.
+def asked(call: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Piece | None:
+    """The piece that a question to a model is.
 
     None if the model is to call functions by itself: what these have done is not the model's word;
     or if it is asked with what nobody but itself knows.
@@ -39,29 +38,35 @@ def asked(
         return None
     if given.get("available_functions"):
         return None
-    kind = given.get("response_model")
-    schema = kind.model_json_schema() if kind is not None else None
-    said = (given["messages"], given.get("tools"), schema)
-    return question(VERSION, model.model, *said), kind
+    kind: type[BaseModel] | None = given.get("response_model")
+
+    def named() -> tuple[Any, ...]:
+        schema = kind.model_json_schema() if kind is not None else None
+        return VERSION, model.model, given["messages"], given.get("tools"), schema
+
+    return Piece(
+        asked=named,
+        result=Codec(lambda answer: _written(answer, kind), lambda said: _read(said, kind)),
+        is_question=True,
+        is_last=lambda answer: not isinstance(answer, list),
+    )
 
 
-def written(answer: Any, kind: type[BaseModel] | None) -> Json | None:
-    """An answer as JSON; None if it is nothing that `read` could give back."""
+def _written(answer: Any, kind: type[BaseModel] | None) -> Json:
     match answer:
         case str():
             return {"text": answer}
         case BaseModel() if type(answer) is kind:
-            return {"object": answer.model_dump(mode="json")}
+            return {"object": _same(answer, type(answer))}
         case [*calls] if all(isinstance(one, ToolCall) for one in calls):
-            return {"calls": [one.model_dump(mode="json") for one in calls]}
+            return {"calls": [_same(one, ToolCall) for one in calls]}
         case [*calls] if all(isinstance(one, dict) for one in calls):
             return {"dictionaries": calls}
         case _:
-            return None
+            raise TypeError(f"a model's {type(answer).__qualname__} is nothing that JSON knows")
 
 
-def read(said: Json, kind: type[BaseModel] | None) -> Any:
-    """The answer that `written` was given."""
+def _read(said: Json, kind: type[BaseModel] | None) -> Any:
     if "text" in said:
         return said["text"]
     if "dictionaries" in said:
@@ -129,7 +134,10 @@ def _kind(task: Task) -> type[BaseModel] | None:
 
 
 def _same(thing: BaseModel, kind: type[BaseModel]) -> Json:
-    said = thing.model_dump(mode="json")
-    if kind.model_validate(said) != thing:
-        raise TypeError(f"JSON would make another {kind.__qualname__} of it")
-    return said
+    """It by the names of its fields, or by their aliases if it is read by these alone."""
+    for by_alias in (False, True):
+        said = thing.model_dump(mode="json", by_alias=by_alias, round_trip=True)
+        with contextlib.suppress(ValidationError):
+            if kind.model_validate(said) == thing:
+                return said
+    raise TypeError(f"JSON would make another {kind.__qualname__} of it")

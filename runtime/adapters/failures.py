@@ -4,7 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from runtime.adapters.port import AgentFailure, BudgetExceeded, ModelBusy, ModelFailure
+from runtime.adapters.port import (
+    AgentFailure,
+    BudgetExceeded,
+    ModelAway,
+    ModelBusy,
+    ModelFailure,
+    ModelLost,
+)
 from runtime.contract.agent_config import AgentConfig
 from runtime.tools.blame import blame, raised_in
 from runtime.tools.errors import CallBudgetSpent
@@ -14,6 +21,9 @@ from runtime.transport.port import TransportError
 # Their clients of models raise errors of the same names; and what else comes out of them was
 # raised over an answer that they could not read.
 SDKS = frozenset({"openai", "langchain_openai", "llama_stack_client", "litellm"})
+HTTP_CLIENTS = frozenset({"httpx", "httpx2"})
+PASSING = frozenset({502, 503, 504})
+"""What a gateway, or a server that stops, answers in the place of the one that was meant."""
 
 
 @contextlib.contextmanager
@@ -77,21 +87,40 @@ def _of_model(error: BaseException, config: AgentConfig) -> ModelFailure | None:
     if "APITimeoutError" in names:
         return ModelFailure(f"{model} gave no answer in time")
     if "APIConnectionError" in names or _broke_off(error):
-        return ModelFailure(f"{model} cannot be reached: {_shortened(_root(error))}")
+        lost = ModelAway if _is_refused(error, config) else ModelLost
+        return lost(f"{model} cannot be reached: {_shortened(_root(error))}")
     if "APIStatusError" in names:
-        return ModelFailure(f"{model} answered {getattr(error, 'status_code', '?')}: {said}")
+        status = getattr(error, "status_code", None)
+        kind = ModelLost if status in PASSING else ModelFailure
+        return kind(f"{model} answered {status or '?'}: {said}")
     if "APIError" in names:
         return ModelFailure(f"{model} failed: {said}")
     if raised_in(error, SDKS):
-        kind = type(error).__name__
-        return ModelFailure(f"{model} answered with what is no completion: {kind}: {said}")
+        what = type(error).__name__
+        return ModelFailure(f"{model} answered with what is no completion: {what}: {said}")
     return None
 
 
 def _broke_off(error: BaseException) -> bool:
     """Whether a connection was lost in the middle of a stream, which they pass on as it is."""
-    kinds = {f"{_package(kind)}.{kind.__name__}" for kind in type(error).__mro__}
-    return "httpx.TransportError" in kinds and raised_in(error, SDKS)
+    return "TransportError" in _http_kinds(error) and raised_in(error, SDKS)
+
+
+def _is_refused(error: BaseException, config: AgentConfig) -> bool:
+    """Whether the Stack's own server took no connection; nobody else's address is known to do."""
+    if not _endpoint(error, config).startswith(config.model.base_url):
+        return False
+    seen: BaseException | None = error
+    while seen is not None:
+        if "ConnectError" in _http_kinds(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _http_kinds(error: BaseException) -> set[str]:
+    """What the client of HTTP, which some SDKs have in its next version, calls this error."""
+    return {kind.__name__ for kind in type(error).__mro__ if _package(kind) in HTTP_CLIENTS}
 
 
 def _package(kind: type) -> str:

@@ -224,9 +224,7 @@ class KeptSaver(InMemorySaver):
         async with thread.lock:
             if thread.kept < change and self._is_worth_it():
                 thread.kept = thread.changes
-                with self._guard:
-                    data = self._encoded(name)
-                await thread.place.save(data)
+                await thread.place.save(lambda: self._encoded(name))
 
     def _is_worth_it(self) -> bool:
         return True
@@ -239,6 +237,10 @@ class KeptSaver(InMemorySaver):
         """What `_noted` gave when the thread was kept."""
 
     def _encoded(self, thread: str) -> bytes:
+        with self._guard:
+            return self._content(thread)
+
+    def _content(self, thread: str) -> bytes:
         content = {
             "form": FORM,
             "checkpoints": [

@@ -18,7 +18,7 @@ from llama_stack_client.lib.agents.client_tool import ClientTool
 from llama_stack_client.lib.agents.types import CompletionMessage, ToolCall
 
 from runtime.adapters.port import AgentFailure, Answer, ModelFailure, Run, Step, Text, Used
-from runtime.adapters.progress import Json, Keeper, made_of
+from runtime.adapters.progress import Checkpointer, Json, made_of
 from runtime.adapters.scope import Scope
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
@@ -91,17 +91,17 @@ class Loop:
 
     async def play(self, scope: Scope) -> AsyncIterator[Step]:
         """Text, costs, and at last one `Answer`."""
-        keeper = Keeper(scope.run, self.made_for)
-        said = await keeper.found(Said.read)
+        checkpointer = Checkpointer(scope.run, self.made_for)
+        said = await checkpointer.found(Said.read)
         if said is not None:
-            yield Used(keeper.spent)
+            yield Used(checkpointer.spent)
         else:
             said = Said()
         while True:
             if calls := said.calls():
                 said.items += await asyncio.gather(*(self._called(call) for call in calls))
                 scope.check()
-                await keeper.save(said.write)
+                await checkpointer.save(said.write)
             self._check_turns(said)
             response: Any = None
             async for part in self._turn(scope.run, said):
@@ -111,12 +111,12 @@ class Loop:
                     response = part
             said.take(response)
             if response.usage is not None:
-                keeper.spent += usage_of(response.usage)
+                checkpointer.spent += usage_of(response.usage)
                 yield Used(usage_of(response.usage))
             if not said.calls():
                 yield Answer(last_text(response))
                 return
-            await keeper.save(said.write)
+            await checkpointer.save(said.write)
 
     def _check_turns(self, said: "Said") -> None:
         if said.turns >= self.most_turns:

@@ -12,10 +12,16 @@ from runtime.tools.port import ToolFunction
 
 
 class AgentFailure(Exception):
-    """The run cannot succeed; the message is a sentence for the client."""
+    """The run cannot succeed; the message is a sentence for the client.
+
+    Shape:
+        retryable  another attempt may succeed.
+        counts     such an attempt is one of `retryPolicy.maxAttempts`.
+    """
 
     reason = FailureReason.AGENT_ERROR
     retryable = False
+    counts = True
 
 
 class ModelFailure(AgentFailure):
@@ -28,6 +34,18 @@ class ModelBusy(ModelFailure):
     """The model has no capacity at the moment."""
 
     retryable = True
+
+
+class ModelLost(ModelFailure):
+    """The model went away: its connection broke, or a gateway before it has none to give."""
+
+    retryable = True
+
+
+class ModelAway(ModelLost):
+    """The Stack's server takes no connections: it is being started again, and nothing was asked."""
+
+    counts = False
 
 
 class EmptyAnswer(AgentFailure):
@@ -91,8 +109,15 @@ class Checkpoint(Protocol):
         """
         ...
 
-    async def save(self, data: bytes) -> None:
-        """Keep `data` in place of what was saved before; a failure is logged and no more."""
+    async def save(self, write: Callable[[], bytes]) -> None:
+        """Keep what `write` gives in place of what was saved before; a failure is logged only.
+
+        Saves that are asked for while another is under way take one together, of what the last of
+        them writes when it is their turn; the others are not called.
+
+        Raises:
+            Exception: whatever `write` raises.
+        """
         ...
 
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 type Json = Any
 
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ImportError)
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ImportError, RecursionError)
 
 
 class Progress(Versioned):
@@ -69,8 +69,8 @@ def made_of(config: AgentConfig, specs: Iterable[FunctionSpec], *others: Json) -
 
 
 @dataclass(slots=True)
-class Keeper:
-    """Keeps how far one attempt has come, and finds how far the last one was.
+class Checkpointer:
+    """Saves how far one attempt has come, and finds how far the last one was.
 
     Shape:
         made_for  digest of what the agent is made of: its instructions, code, model and tools.
@@ -107,32 +107,28 @@ class Keeper:
         return said
 
     async def save(
-        self, write: Callable[[], Json], behind: Callable[[str], bool] = lambda _: True
+        self, write: Callable[[], Json], calls: Iterable[Numbered] | None = None
     ) -> None:
         """Keep what `write` gives; what cannot be written ends the keeping and not the run.
 
         Shape:
-            behind  whether the next attempt does not come by a piece of work, so that the calls
-                    of tools that were made for it count as made.
+            calls  of tools that are behind it: all that were made, unless they are named here.
         """
         if self.run.checkpoint is None or self._is_over:
             return
+        # Of now, as `write` is: what begins while the save waits is not behind it.
+        behind = self.run.numbering.taken(lambda _: True) if calls is None else calls
+        taken, spent = tuple(behind), self.spent
         try:
-            calls = tuple(self.run.numbering.taken(behind))
-            progress = Progress(made_for=self.made_for, calls=calls, spent=self.spent, said=write())
-            data = progress.encode()
+            await self.run.checkpoint.save(
+                lambda: Progress(
+                    made_for=self.made_for, calls=taken, spent=spent, said=write()
+                ).encode()
+            )
         except UNREADABLE as error:
-            self.end(error)
-            return
-        await self.run.checkpoint.save(data)
-
-    def end(self, error: Exception) -> None:
-        """Keep nothing from here on, as `error` says; what was kept before stays."""
-        if self.run.checkpoint is None or self._is_over:
-            return
-        self._is_over = True
-        told = {"task": self.run.task, "error": str(error)}
-        log.warning("the run cannot be kept; a crash would begin anew", extra=told)
+            self._is_over = True
+            told = {"task": self.run.task, "error": str(error)}
+            log.warning("the run cannot be kept; a crash would begin anew", extra=told)
 
 
 def _decoded(data: bytes, made_for: str) -> Progress:

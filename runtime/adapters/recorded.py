@@ -4,23 +4,30 @@ A piece is the question to a model, the call of a tool of the user's own, or a t
 is known by what was asked for, by its number among its equals, and by the piece that it is within.
 What has come to an end needs nothing any more of what was done within it, so this is forgotten: the
 next attempt does not come by there.
+
+What cannot be named or written is not remembered, and done again by the next attempt; the pieces
+behind it are named by what they were asked for, so they are found if it comes to the same.
 """
 
+import asyncio
 import contextlib
 import hashlib
-import itertools
 import logging
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
+from operator import attrgetter
+from time import time
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from runtime.adapters.progress import UNREADABLE, Json, Keeper
+from runtime.adapters.progress import Checkpointer, Json
 from runtime.contract.messages import TokenUsage
 from runtime.state.checkpoints import BadCheckpoint
-from runtime.tools.numbering import current_work, working_on
+from runtime.tools.numbering import Numbered, current_work, working_on
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +41,34 @@ def beginning() -> contextlib.AbstractContextManager[None]:
     return working_on(RUN)
 
 
-def question(*parts: Json) -> str:
-    """What names a piece of work: a digest of all that is asked for."""
-    return hashlib.sha256(to_json(parts, fallback=str)).hexdigest()
+def question(*parts: Any) -> str:
+    """What names a piece of work: a digest of all that is asked for.
+
+    Raises:
+        TypeError, ValueError, RecursionError: something in it has no name that lasts.
+    """
+    _read_at_will(parts)
+    return hashlib.sha256(to_json(parts, inf_nan_mode="constants")).hexdigest()
+
+
+def _read_at_will(value: Any) -> None:
+    """Refuse what can be read once only: it is for whoever is asked."""
+    match value:
+        case Iterator():
+            raise TypeError(f"a {type(value).__qualname__} can be read once only")
+        case list() | tuple():
+            for one in value:
+                _read_at_will(one)
+        case dict():
+            for one in value.values():
+                _read_at_will(one)
 
 
 def as_json(value: Any) -> Json:
     """A value that is the same when it is read from JSON again.
 
     Raises:
-        TypeError: it would be another one.
+        TypeError, ValueError, RecursionError: it would be another one.
     """
     match value:
         case float() if not math.isfinite(value):
@@ -56,6 +81,40 @@ def as_json(value: Any) -> Json:
             return {key: as_json(one) for key, one in value.items()}
         case _:
             raise TypeError(f"{type(value).__qualname__} is nothing that JSON knows")
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How a value becomes JSON, and is read from it again.
+
+    Shape:
+        write  gives None for what is not to be kept; raises what it likes for what cannot be.
+        read   raises what it likes for what cannot be used any more.
+    """
+
+    write: Callable[[Any], Json | None]
+    read: Callable[[Json], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """How a piece of a run is kept.
+
+    Shape:
+        asked        what names it.
+        result       what it comes to.
+        error        the same of what it fails with, None if nobody goes on with that.
+        again        what has to be done with the result where the piece itself is not done again.
+        is_question  a model may be asked once more where it failed: that is the same piece.
+        is_last      whether a result may be the end of the run: kept when something follows.
+    """
+
+    asked: Callable[[], tuple[Any, ...]]
+    result: Codec
+    error: Codec | None = None
+    again: Callable[[Any], object] = lambda _: None
+    is_question: bool = False
+    is_last: Callable[[Any], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,124 +135,216 @@ class Outcome:
         return self.value
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a piece.
+
+    Shape:
+        said    what it came to, JSON of its own: should it be unreadable, the others are not.
+        failed  whether that is an error.
+        calls   of the platform's tools, made for it; they count as made where it is given again.
+    """
+
+    said: str
+    failed: bool
+    calls: tuple[Numbered, ...]
+
+    @classmethod
+    def read(cls, kept: Json) -> "Kept":
+        """What `write` gave."""
+        calls = tuple((str(call), int(number)) for call, number in kept["calls"])
+        return cls(said=str(kept["said"]), failed=bool(kept["failed"]), calls=calls)
+
+    def write(self) -> Json:
+        """It as JSON."""
+        return {"said": self.said, "failed": self.failed, "calls": self.calls}
+
+    def outcome(self, piece: Piece) -> Outcome:
+        """What an equal piece comes to."""
+        said = from_json(self.said)
+        if not self.failed:
+            return Outcome(piece.result.read(said))
+        if piece.error is None:
+            raise TypeError("nobody goes on with its error any more")
+        return Outcome(error=piece.error.read(said))
+
+
 class Recorded:
     """What the pieces of one run came to.
 
     Equal ones are told apart by their number, so that each is given once an attempt.
+
+    Shape:
+        began  when the first attempt began, in seconds since the epoch.
     """
 
-    def __init__(self, keeper: Keeper, kept: dict[str, Json]) -> None:
-        self._keeper = keeper
+    def __init__(self, checkpointer: Checkpointer, began: float, kept: dict[str, Kept]) -> None:
+        self.began = began
+        self._checkpointer = checkpointer
         self._kept = kept
-        self._begun: dict[str, int] = {}
-        self._ended: tuple[str, ...] = ()
+        self._begun: dict[str, set[int]] = {}
         self._is_new = False
+        self._saving = asyncio.Lock()
 
     @classmethod
-    async def of(cls, keeper: Keeper) -> "Recorded":
-        """What the attempts before came to; their costs count in `keeper`.
+    async def of(cls, checkpointer: Checkpointer) -> "Recorded":
+        """What the attempts before came to; their costs count in `checkpointer`.
 
         Raises:
             TransportError: the queue is away.
         """
-        return cls(keeper, await keeper.found(_pieces) or {})
+        began, kept = await checkpointer.found(_read) or (time(), {})
+        return cls(checkpointer, began, kept)
 
     def spend(self, cost: TokenUsage) -> None:
         """Count what a model has cost, in the next attempt as well."""
-        self._keeper.spent += cost
+        self._checkpointer.spent += cost
 
-    async def answer(self, question: str) -> Json | None:
-        """The answer that an equal question had before, None if a model has to be asked."""
-        return self._kept.get(await self._begin(question))
-
-    async def take(self, question: str, answer: Json, *, is_last: bool) -> None:
-        """A model has answered; one that may be the last answer of the run is kept when need be."""
-        name = current_work() + question
-        keys = (f"{name}.{number}" for number in itertools.count())
-        self._kept[next(key for key in keys if key not in self._kept)] = answer
-        self._is_new = True
-        if not is_last:
-            await self._save()
-
-    def drop(self, question: str) -> None:
-        """The last answer to a question was of no use: it is asked again."""
-        name = current_work() + question
-        self._begun[name] = number = max(0, self._begun.get(name, 0) - 1)
-        self._kept.pop(f"{name}.{number}", None)
-
-    async def begin(self, question: str, read: Callable[[Json], Outcome]) -> "Work":
-        """A piece of work, and what `read` makes of what an equal one came to before."""
-        key = await self._begin(question)
-        outcome = None
-        if (said := self._kept.get(key)) is not None:
+    async def flush(self) -> None:
+        """Keep what is not kept yet, before anything follows from it."""
+        async with self._saving:  # whoever comes while it is saved waits for that
+            if not self._is_new:
+                return
+            self._is_new = False
             try:
-                outcome = read(said)
-            except UNREADABLE as error:
-                log.warning("a piece of a run is done again", extra={"error": str(error)})
-        return Work(key, outcome, self)
+                await self._checkpointer.save(self._write, calls=())
+            except BaseException:  # it was given up, and is for the next one to do
+                self._is_new = True
+                raise
 
-    async def _begin(self, question: str) -> str:
-        """The key of what is begun now.
+    def _write(self) -> Json:
+        pieces = {key: kept.write() for key, kept in self._kept.items()}
+        return {"began": self.began, "pieces": pieces}
 
-        What was answered since the last save is kept before it is done: it follows from that.
-        """
-        name = current_work() + question
-        number = self._begun.get(name, 0)
-        self._begun[name] = number + 1
-        key = f"{name}.{number}"
-        if self._is_new and key not in self._kept:
-            await self._save()
-        return key
-
-    async def end(self, work: "Work", write: Callable[[], Json]) -> None:
-        """See `Work.end`."""
+    async def begin(self, piece: Piece) -> "Work":
+        """A piece of work, and what an equal one came to before, if it did."""
         try:
-            said = write()
-        except UNREADABLE as error:
-            self._keeper.end(error)
+            name = current_work() + question(*piece.asked())
+        except Exception as error:  # noqa: BLE001  # whatever objects of a user's own may raise
+            self._tell("a piece of a run has no name; a crash would do it again", error)
+            await self.flush()
+            return Work("", 0, None, piece, self)
+        begun = self._begun.setdefault(name, set())
+        begun.add(number := next(number for number in count() if number not in begun))
+        work = Work(name, number, self._found(f"{name}.{number}", piece), piece, self)
+        if work.outcome is None:
+            await self.flush()
+        return work
+
+    def _found(self, key: str, piece: Piece) -> Outcome | None:
+        if (kept := self._kept.get(key)) is None:
+            return None
+        try:
+            outcome = kept.outcome(piece)
+        except Exception as error:  # noqa: BLE001  # as in `begin`
+            self._tell("a piece of a run is done again", error)
+            del self._kept[key]
+            return None
+        self._checkpointer.run.numbering.restore(kept.calls, work=_within(key))
+        return outcome
+
+    async def end(self, work: "Work", value: Any, *, failed: bool) -> None:
+        """See `Work.end` and `Work.fail`."""
+        codec = work.piece.error if failed else work.piece.result
+        if codec is None or not work.name:
+            return
+        calls = self._checkpointer.run.numbering.taken(lambda by: by.startswith(work.within))
+        try:
+            if (said := codec.write(value)) is None:
+                return
+            kept = Kept(to_json(as_json(said)).decode(), failed, tuple(calls))
+            kept.outcome(work.piece)
+        except Exception as error:  # noqa: BLE001  # as in `begin`
+            self._tell("a piece of a run cannot be kept; a crash would do it again", error)
             return
         for key in [key for key in self._kept if key.startswith(work.within)]:
             del self._kept[key]
-        self._kept[work.key] = said
-        self._ended += (work.within,)
-        await self._save()
+        self._kept[work.key] = kept
+        self._is_new = True
+        if failed or not work.piece.is_last(value):
+            await self.flush()
 
-    async def _save(self) -> None:
-        self._is_new = False
-        await self._keeper.save(lambda: {"pieces": self._kept}, self._is_behind)
+    def drop(self, work: "Work") -> None:
+        """See `Work.drop`."""
+        self._kept.pop(work.key, None)
+        self._begun.get(work.name, set()).discard(work.number)
 
-    def _is_behind(self, work: str) -> bool:
-        """Whether it has ended; what has no name was behind an attempt before already."""
-        return not work or work.startswith(self._ended)
+    def _tell(self, what: str, error: Exception) -> None:
+        why = " ".join(f"{type(error).__qualname__}: {error}".split())
+        log.warning(what, extra={"task": self._checkpointer.run.task, "error": why})
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A piece of a run.
+    """A piece of a run that has been begun.
 
     Shape:
+        name     what it is known by; empty if nothing can be.
+        number   its number among its equals.
         outcome  what it came to in an attempt before, None if it has to be done.
     """
 
-    key: str
+    name: str
+    number: int
     outcome: Outcome | None
+    piece: Piece
     _recorded: Recorded
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return f"{self.name}.{self.number}"
 
     @property
     def within(self) -> str:
         """What the keys of all that is done within it begin with."""
-        return f"{self.key}/"
+        return _within(self.key)
 
     def doing(self) -> contextlib.AbstractContextManager[None]:
         """What the body does is done within this piece."""
-        return working_on(self.within)
+        return working_on(self.within) if self.name else contextlib.nullcontext()
 
-    async def end(self, write: Callable[[], Json]) -> None:
-        """It has come to what `write` gives; what cannot be written ends the keeping of the run."""
-        await self._recorded.end(self, write)
+    async def end(self, result: Any) -> None:
+        """It has come to this; what cannot be kept is forgotten."""
+        await self._recorded.end(self, result, failed=False)
+
+    async def fail(self, error: Exception) -> None:
+        """It has failed with this, which is kept if somebody goes on with it."""
+        if self.piece.is_question:
+            self.drop()
+        await self._recorded.end(self, error, failed=True)
+
+    def drop(self) -> None:
+        """What it came to is of no use: whoever asks for an equal one next does it again."""
+        self._recorded.drop(self)
 
 
-def _pieces(said: Json) -> dict[str, Json]:
-    if not isinstance(pieces := said["pieces"], dict):
+def _within(key: str) -> str:
+    return f"{key}/"
+
+
+def _read(said: Json) -> tuple[float, dict[str, Kept]]:
+    if not isinstance(pieces := said["pieces"], Mapping):
         raise BadCheckpoint("it is damaged: it holds no pieces of a run")
-    return dict(pieces)
+    return float(said["began"]), {key: Kept.read(kept) for key, kept in pieces.items()}
+
+
+def _written_error(error: Exception) -> Json:
+    kind = type(error)
+    said = {"module": kind.__module__, "name": kind.__qualname__, "args": as_json([*error.args])}
+    made = _read_error(said)
+    is_all = error.__cause__ is None and not vars(error) and str(made) == str(error)
+    if type(made) is not kind or not is_all:
+        raise TypeError(f"a {kind.__qualname__} is more than can be kept of it")
+    return said
+
+
+def _read_error(said: Json) -> Exception:
+    kind = attrgetter(said["name"])(sys.modules[said["module"]])
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        raise TypeError(f"{said['name']} is no error any more")
+    return kind(*said["args"])
+
+
+ERROR = Codec(write=_written_error, read=_read_error)
+"""Errors that are nothing but a class and its arguments; whoever catches them notices nothing."""

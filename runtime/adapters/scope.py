@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.adapters.port import Run
+from runtime.adapters.recorded import Recorded
 from runtime.contract.messages import TokenUsage
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure, ToolFunction
@@ -24,16 +25,18 @@ class Scope:
     """One run.
 
     Shape:
-        usage   what each model call cost, by the id of its message.
-        ended   whether nothing may happen for this run any more.
-        over    what of a call must end the run; frameworks tell the model of it and go on.
-        waited  what threads of this run wait for at the moment.
+        usage     what each model call cost, by the id of its message.
+        recorded  what its pieces came to, where a framework has no state that could be kept.
+        ended     whether nothing may happen for this run any more.
+        over      what of a call must end the run; frameworks tell the model of it and go on.
+        waited    what threads of this run wait for at the moment.
     """
 
     run: Run
     loop: asyncio.AbstractEventLoop
     tools: dict[str, ToolFunction]
     usage: dict[str, TokenUsage] = field(default_factory=dict)
+    recorded: Recorded | None = None
     ended: bool = False
     over: CallBudgetSpent | TransportError | None = None
     waited: set[Future[Any]] = field(default_factory=set)
@@ -101,6 +104,8 @@ async def call_tool(name: str, arguments: dict[str, Any]) -> str:
     function = scope.tools.get(name)
     if function is None:
         raise ToolFailure(f"there is no function {name} any more")
+    if scope.recorded is not None:  # the call follows from what a model has said
+        await in_the_loop(scope, scope.recorded.flush())
     try:
         return await function.call(arguments)
     except (CallBudgetSpent, TransportError) as over:

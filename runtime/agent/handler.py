@@ -42,6 +42,9 @@ WATCH_SECONDS = 5.0
 GATHER_SECONDS = 0.1
 # How often a task without a record is looked at again before it is let go.
 LOOKS = 3
+# How often a run is handed back because the Stack's server takes no connections. Between two times
+# a second passes, later more: a minute or so, in which a server that was stopped is there again.
+TIMES_AWAY = 30
 
 
 @dataclass(slots=True)
@@ -153,6 +156,10 @@ class TaskHandler:
                 await self.runs.hand_back(held, counts=False)
             raise
         except AgentFailure as failure:
+            if not failure.counts and held.record.returned < TIMES_AWAY:
+                await self.runs.hand_back(held, counts=False)
+                log.warning("model away", extra={"task": task.id, "error": str(failure)})
+                return Later(held.record.returned + 1)
             if failure.retryable and held.record.spent < self.config.retry.max_attempts:
                 await self.runs.hand_back(held, counts=True)
                 return Again(held.record.spent)
@@ -194,13 +201,15 @@ class TaskHandler:
         To wait for a person is no crash, nor is a worker that stops afterwards: whatever `onCrash`
         says, such a run goes on, and makes the very call that was agreed to.
         """
-        checkpoint = self.checkpoints.of(record.task.agent, record.task.id, record.attempt)
+        names = (record.task.agent, record.task.id, record.attempt)
+        checkpoint = self.checkpoints.of(*names)
         if self.config.retry.on_crash is OnCrash.RESUME:
             return checkpoint
         if not record.goes_on:  # what was kept before a crash, or while the Agent still said Resume
             with contextlib.suppress(BadCheckpoint):
                 await checkpoint.load()
             await checkpoint.drop()
+            checkpoint = self.checkpoints.of(*names)
         may_park = any(tool.approval_required for tool in self.config.tools)
         return checkpoint if may_park else None
 

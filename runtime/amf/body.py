@@ -1,11 +1,14 @@
 """The body of a request: JSON, up to a limit."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from runtime.amf.errors import TooLarge, WrongType
 
-JSON = "application/json"
+JSON: Final = "application/json"
 ENVELOPE_BYTES = 65536
 ESCAPING = 3  # at most, of texts that people write: `é` as `\u00e9` in JSON
 
@@ -15,6 +18,15 @@ def body_limit(max_input_bytes: int) -> int:
     return ESCAPING * max_input_bytes + ENVELOPE_BYTES
 
 
+def wrong_type(headers: Mapping[str, str], *, but_for: str = JSON) -> WrongType | None:
+    """Why a body is not read by its type, None if it is JSON or of the type `but_for`."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in {JSON, but_for}:
+        return None
+    said = f"the header Content-Type says {kind or 'nothing'}"
+    return WrongType(f"The body has to be {JSON}; {said}. Send Content-Type: {JSON}.")
+
+
 async def body_of(request: Request, limit: int) -> bytes:
     """The body of a request that brings JSON; nothing beyond `limit`, in bytes, is kept.
 
@@ -22,9 +34,8 @@ async def body_of(request: Request, limit: int) -> bytes:
         TooLarge: it has more.
         WrongType: it says that it is something else.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise WrongType(f"The body has to be {JSON}. Send Content-Type: {JSON}.")
+    if refused := wrong_type(request.headers):
+        raise refused
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -4,7 +4,8 @@ Shape:
     A whole one, as the tests run it, is `runtime/tests/amf/run.yaml`. In short:
 
     version: 2
-    apis: [inference, responses, tool_runtime, vector_io, files]
+    apis: [inference, responses, tool_runtime, vector_io, files, agents]
+    external_apis_dir: ${env.K8GENTAI_APIS}
     providers:
       inference:
       - {provider_id: agents, provider_type: "inline::agents", module: runtime.amf,
@@ -18,15 +19,19 @@ Shape:
            responses: {table_name: responses, backend: sql}}}}}
       tool_runtime: [{provider_id: mcp, provider_type: "remote::model-context-protocol"}]
       files: [{provider_id: files, provider_type: "inline::localfs", config: {…}}]
-      vector_io: []
+      vector_io: [{provider_id: vectors, provider_type: "inline::faiss", config: {persistence: …}}]
+      agents:
+      - {provider_id: legacy, provider_type: "inline::legacy", config: {stack: <StackConfig>}}
     registered_resources:
       models: [{model_id: <its id>, provider_id: <name>, provider_model_id: <its id>,
-                model_type: llm}]
+                model_type: llm}]     # or embedding, with metadata: {embedding_dimension: <n>}
     storage: {backends: {kv: …, sql: …, scratch: …}, stores: {metadata: …, inference: …, …}}
     server: {host: …, workers: 1}
 
-    <StackConfig> is `contract.agent_config.StackConfig` as JSON, the same in both places: the two
+    <StackConfig> is `contract.agent_config.StackConfig` as JSON, the same wherever it stands: our
     providers share one desk, and so one connection, because their configs are equal.
+
+    external_apis_dir  a folder that says where the legacy agents API is; `serve` sets the variable.
 
     agents          has to be the id of our inference provider: the server's list puts it before the
                     agents' names (`agents/math`), and clients may say it or leave it out.
@@ -42,7 +47,16 @@ Shape:
                     `vector_io`, which may be empty. Without it there are no such answers.
     metadata        the list of models, agents included. It is written anew at each start, so it
                     belongs into `${env.K8GENTAI_SCRATCH}`, a folder that `serve` makes for its
-                    process: elsewhere it would go on listing what the Stack no longer has.
+                    process: elsewhere it would go on listing what the Stack no longer has. Vector
+                    stores are in the same list; with those it is kept, and `serve` takes the models
+                    out of it first.
+    files           with sqlite in a folder; with PostgreSQL `inline::database` of ours, since
+                    several servers share no folder.
+    vector_io       empty unless `spec.models` has a model with `embedding` and the server is one
+                    process: each process would have an index of its own, and write over the
+                    others'.
+    kv, sql         of a Stack with PostgreSQL they are `kv_postgres` and `sql_postgres`, without an
+                    address: that is in the process' environment (`database.py`).
     inference       the server insists on a store of chats; `serve` takes it away again, or every
                     call of an agent to its model would be kept for ever.
     ogx             its builtin responses have no `agent_state`, and its stores of prompts and
@@ -67,6 +81,12 @@ class AgentsConfig(BaseModel):
     stack: StackConfig
 
 
+class LegacyConfig(BaseModel):
+    """Of the provider of the external API `agents`."""
+
+    stack: StackConfig
+
+
 class AmfConfig(BaseModel):
     """Of the responses provider.
 
@@ -81,3 +101,13 @@ class AmfConfig(BaseModel):
     stack: StackConfig
     builtin: dict[str, Any] | None = None
     heartbeat_seconds: float = Field(default=15, gt=0)
+
+
+class FilesConfig(BaseModel):
+    """Of the files provider that keeps files in the server's database.
+
+    Shape:
+        backend  the name of a sql_postgres in `storage.backends`.
+    """
+
+    backend: str

@@ -10,24 +10,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from runtime.amf import leavings
 from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import Conflict, Full, Gone, NotFound, OutOfReach, TooLarge
+from runtime.amf.errors import Full, Gone, NotFound, OutOfReach, TooLarge
 from runtime.amf.known import KnownAgents, KnownTools
-from runtime.amf.leavings import Leavings
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import AgentCalled, Cancelled, Task
+from runtime.contract.keys import RUN_RECORDS, run_key, runs_of
+from runtime.contract.messages import Cancelled, Task
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import (
-    RUN_RECORDS,
-    Bucket,
-    StackSubjects,
-    Stream,
-    asked_task,
-    run_key,
-    runs_of,
-)
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.claims import Claim, Claims
 from runtime.state.conversations import Conversations
@@ -37,10 +30,8 @@ from runtime.transport.port import (
     Outbox,
     PayloadTooLarge,
     QueueFull,
-    Reader,
     RevisionConflict,
     TransportError,
-    WatchableStore,
 )
 
 log = logging.getLogger(__name__)
@@ -50,20 +41,12 @@ CATALOGUE_SECONDS = 2.0
 RETRY_SECONDS = 2
 
 
-class Link(Protocol):
+class Link(leavings.Link, Protocol):
     """What the desk does with the queue; `transport.jetstream` and `.memory` have it."""
 
     @property
     def outbox(self) -> Outbox:
         """Publishing and signalling."""
-        ...
-
-    def store(self, bucket: Bucket) -> WatchableStore:
-        """One of the Stack's buckets."""
-        ...
-
-    def reader(self, stream: Stream) -> Reader:
-        """One of the Stack's streams."""
         ...
 
 
@@ -81,6 +64,7 @@ class Desk:
         self.agents = KnownAgents()
         self.tools = KnownTools()
         self.conversations = Conversations(link.store(Bucket.CONVERSATIONS))
+        self.store = link.store
         self._catalogue = link.store(Bucket.CATALOGUE)
         self._records = link.store(Bucket.RUNS)
         self._runs = Runs(self._records)
@@ -88,8 +72,8 @@ class Desk:
         self._outbox = link.outbox
         self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
-        self._leavings = Leavings(self.subjects, link)
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
+        self._leavings = leavings.Leavings(self.subjects, link, self.kept)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Desk"]:
@@ -136,6 +120,11 @@ class Desk:
         Raises:
             Full, TooLarge, OutOfReach: see `accept`.
         """
+        if record.task.response.claim is not None:
+            await self.accept(record)  # another process may have been quicker, and hear the events
+            async with self.rejoin(record, whole=whole) as following:
+                yield following
+            return
         with self.follow(record.task, whole=whole) as following:
             await self.accept(record)
             yield following
@@ -192,8 +181,7 @@ class Desk:
         """Take a run in: once this returns, the run will have an end.
 
         A run that waits for its turn in a conversation is published by the dispatcher. One that has
-        a claim may be taken in twice, since whoever asks again cannot know how far the first one
-        came: the second time nothing is missing.
+        a claim may be taken in twice: whoever asks again cannot know how far the first one came.
 
         Raises:
             Full, TooLarge, OutOfReach: it was not taken in.
@@ -217,6 +205,22 @@ class Desk:
             if task.response.claim is None:  # else it is asked for again, and may be there by then
                 self.beside(self.withdraw(task))
             raise out_of_reach("the queue does not answer") from error
+
+    async def earlier(self, agent: ObjectName, task: str) -> RunRecord | None:
+        """The run that somebody has accepted before, None if nobody has.
+
+        It is published once more if no worker has begun it: its server may have been lost before.
+
+        Raises:
+            OutOfReach: the queue does not answer.
+        """
+        async with in_time():
+            held = await self._runs.get(agent, task)
+            if held is None:
+                return None
+            with contextlib.suppress(QueueFull):  # then it is there, or its turn has not come
+                await self._publish(held)
+            return held.record
 
     async def _accepted(self, record: RunRecord) -> Held:
         try:
@@ -313,33 +317,8 @@ class Desk:
                     yield RunRecord.decode(entry.value)
 
     async def forget(self, record: RunRecord) -> None:
-        """Erase a run that has ended, and those of agents that it has asked.
-
-        Its record goes last: until then it can be asked for once more.
-
-        Raises:
-            Conflict: one of those has not ended.
-            TransportError, TimeoutError: the queue does not answer.
-        """
-        task = record.task
-        for asked in await self._asked_by(task):
-            if not asked.state.is_end:
-                raise Conflict(
-                    f"What resp_{task.id} has asked of {asked.task.agent.name} has not ended; ask "
-                    "again in a while.",
-                    param="response_id",
-                )
-            await self.forget(asked)
-        await self._leavings.erase(task.agent, task.id)
-        if task.response.claim is not None:
-            await self.release(task.response.claim)
-        await self._records.delete(run_key(task.agent, task.id))
-
-    async def _asked_by(self, task: Task) -> list[RunRecord]:
-        events = await self.kept.events(task)
-        calls = {event.call for event in events if isinstance(event, AgentCalled)}
-        found = [await self.find(asked_task(call)) for call in calls]
-        return [one for one in found if one and one.task.asked and one.task.asked.task == task.id]
+        """Erase a run that has ended, and those of agents that it has asked; see `Leavings`."""
+        await self._leavings.forget(record)
 
     async def cancel(self, agent: ObjectName, task: str) -> None:
         """Ask for the end of a run: its worker writes it, or else the dispatcher.

@@ -14,14 +14,14 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.amf.errors import ApiError, BadRequest, TooLarge, WrongType
+from runtime.amf.body import JSON, wrong_type
+from runtime.amf.errors import ApiError, BadRequest, TooLarge
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Of one JSON body; what an agent takes is less, what a model with pictures takes may be more."""
 
 GUARDED = re.compile(r"/v1/(responses|chat/completions|conversations)(/.*)?")
 FORMS = re.compile(r"/v1/responses")  # the server reads a form there as well
-JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 NUMBER = re.compile(r"[0-9]{1,15}")
@@ -63,13 +63,7 @@ def refusal(method: str, path: str, headers: Mapping[str, str]) -> ApiError | No
         return _too_large()
     if method != "POST" or (size == "0" and "transfer-encoding" not in headers):
         return None
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == JSON or (kind == FORM and FORMS.fullmatch(path)):
-        return None
-    return WrongType(
-        f"The body has to be {JSON}; the header Content-Type says "
-        f"{kind or 'nothing'}. Send Content-Type: {JSON}."
-    )
+    return wrong_type(headers, but_for=FORM if FORMS.fullmatch(path) else JSON)
 
 
 def idempotency_key() -> str | None:

@@ -32,18 +32,31 @@ class Elsewhere:
         """Answer for a model that is none of `agents`.
 
         Raises:
-            UnknownModel: it is no model either; the message lists what there is.
+            UnknownModel: see `check`.
         """
-        return await (await self._answering(request.model, agents)).create_openai_response(request)
+        await self.check(request.model, agents)
+        return await self._of(request.model).create_openai_response(request)
+
+    async def check(self, model: str, agents: Iterable[str]) -> None:
+        """Refuse what is no model, and none of `agents`.
+
+        Raises:
+            UnknownModel: the message lists what there is.
+        """
+        names = await self._models.names() if self._models else []
+        providers = {name.partition("/")[0] for name in names}
+        provider, _, rest = model.partition("/")
+        if self._builtin is None or not rest or provider not in providers or _is_agent(provider):
+            raise unknown_model(model, agents, names)
 
     async def compact(self, request: Any, agents: Iterable[str]) -> Any:
         """Make shorter what was said to a model that is none of `agents`.
 
         Raises:
-            UnknownModel: it is no model either; the message lists what there is.
+            UnknownModel: see `check`.
         """
-        builtin = await self._answering(request.model or "", agents)
-        return await builtin.compact_openai_response(request)
+        await self.check(request.model or "", agents)
+        return await self._of(request.model).compact_openai_response(request)
 
     async def get(self, request: Any) -> Any:
         """A response of the builtin provider."""
@@ -75,14 +88,6 @@ class Elsewhere:
         """Stop the builtin provider."""
         if self._builtin is not None:
             await self._builtin.shutdown()
-
-    async def _answering(self, model: str, agents: Iterable[str]) -> Any:
-        names = await self._models.names() if self._models else []
-        providers = {name.partition("/")[0] for name in names}
-        provider, _, rest = model.partition("/")
-        if self._builtin is None or not rest or provider not in providers or _is_agent(provider):
-            raise unknown_model(model, agents, names)
-        return self._builtin
 
     def _of(self, response: str) -> Any:
         if self._builtin is None:

@@ -43,19 +43,30 @@ def foreign_body(status: int, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
-class BadRequest(ApiError):
+class Refused(ApiError):
+    """What the client asks for is not done, and asking again in the same way will not help."""
+
+    kind = "invalid_request_error"
+
+
+class BadRequest(Refused):
     """The request asks for something that is not done; `param` names it."""
 
     status = HTTPStatus.BAD_REQUEST
-    kind = "invalid_request_error"
     code = "invalid_value"
 
 
-class NotFound(ApiError):
+class Forbidden(Refused):
+    """Nobody may do that, or not this user."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
+
+
+class NotFound(Refused):
     """What the request names does not exist, or is somebody else's."""
 
     status = HTTPStatus.NOT_FOUND
-    kind = "invalid_request_error"
     code = "not_found"
 
 
@@ -65,31 +76,28 @@ class UnknownModel(NotFound):
     code = "model_not_found"
 
 
-class Conflict(ApiError):
+class Conflict(Refused):
     """It cannot be done as things stand; the message says what stands in the way."""
 
     status = HTTPStatus.CONFLICT
-    kind = "invalid_request_error"
     code = "conflict"
 
 
-class Gone(ApiError):
+class Gone(Refused):
     """It was there, and is not kept any more."""
 
     status = HTTPStatus.GONE
-    kind = "invalid_request_error"
     code = "events_expired"
 
 
-class WrongType(ApiError):
+class WrongType(Refused):
     """The body is in a format that is not read here."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    kind = "invalid_request_error"
     code = "unsupported_media_type"
 
 
-class KeyReused(ApiError):
+class KeyReused(Refused):
     """The `Idempotency-Key` belongs to another request.
 
     Source:
@@ -97,15 +105,13 @@ class KeyReused(ApiError):
     """
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    kind = "invalid_request_error"
     code = "idempotency_key_reused"
 
 
-class TooLarge(ApiError):
+class TooLarge(Refused):
     """The input is larger than the agent or its queue takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    kind = "invalid_request_error"
     code = "payload_too_large"
 
 
@@ -117,12 +123,18 @@ class Full(ApiError):
     code = "queue_full"
 
 
-class NotDone(ApiError):
+class NotDone(Refused):
     """This server does not do that."""
 
     status = HTTPStatus.NOT_IMPLEMENTED
-    kind = "invalid_request_error"
     code = "not_implemented"
+
+
+class ModelFailed(ApiError):
+    """A model of the Stack gave no answer to the server itself."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "model_failed"
 
 
 class OutOfReach(ApiError):
@@ -130,6 +142,24 @@ class OutOfReach(ApiError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "queue_unavailable"
+
+
+class DatabaseAway(ApiError):
+    """The server's database does not answer; agents answer without it."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "database_unavailable"
+
+
+class Stopping(ApiError):
+    """This server stops before it knows the answer; another one, or a later one, does."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code: str = "server_stopping"
+    retry_seconds = 5
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=self.retry_seconds)
 
 
 class Overdue(ApiError):

@@ -8,6 +8,7 @@ Source:
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -17,6 +18,7 @@ from runtime.amf.asked import asked_in_chat
 from runtime.amf.chat import Chunks, RunFailed, completion
 from runtime.amf.config import AgentsConfig
 from runtime.amf.conversing import Before
+from runtime.amf.database import Refused, told_address, why_not_reached
 from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key
 from runtime.amf.elsewhere import unknown_model
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 PROVIDER = PREFIX.rstrip("/")
 RETRY_SECONDS = 1.0
+HEALTH_SECONDS = 0.8  # the server waits a second for what a provider says of itself
 
 type Joining = AbstractAsyncContextManager[Following]
 
@@ -57,6 +60,16 @@ class AgentsInference:
     async def shutdown(self) -> None:
         """Close the desk; called in the loop that serves."""
         await self._shared.close()
+
+    async def health(self) -> Any:
+        """How the server's database is, if it has one; the Stack's status repeats it."""
+        address = told_address(os.environ)
+        if address is None:
+            return sdk.health(None)
+        try:
+            return sdk.health(await why_not_reached(address, HEALTH_SECONDS))
+        except Refused as error:
+            return sdk.health(str(error))
 
     async def list_models(self) -> None:
         """Nothing: this provider puts its models into the table itself, one by one."""
@@ -141,7 +154,7 @@ async def _joining(desk: Desk, intake: Intake, params: Any) -> tuple[RunRecord, 
     whole = not intake.asked.options.stream
     if (key := idempotency_key()) is not None:
         intake = await intake.claimed(desk, key, digest_of("chat", params))
-        if (earlier := await intake.earlier(desk)) is not None:
+        if (earlier := await desk.earlier(intake.agent.agent, intake.task)) is not None:
             return earlier, desk.rejoin(earlier, whole=whole)
     async with intake.refusing(desk):
         record = intake.record(desk, Before())

@@ -12,12 +12,12 @@ import orjson
 
 from runtime.amf.asked import Asked
 from runtime.amf.conversing import Before
-from runtime.amf.desk import Desk, in_time
+from runtime.amf.desk import QUEUE_SECONDS, Desk
 from runtime.amf.errors import ApiError, Conflict, KeyReused
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import claim_key
 from runtime.contract.messages import ResponseOptions, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import claim_key
 from runtime.state.claims import Claim
 
 
@@ -48,11 +48,9 @@ class Intake:
             TooLarge: the input is over its limit.
         """
         if not self.agent.accepting:
-            raise Conflict(
-                f"The agent {self.agent.model} takes no new work: it is suspended or being "
-                "deleted (spec.suspend of its Agent).",
-                param="model",
-            )
+            why = "being deleted" if self.agent.leaving else "suspended (spec.suspend of its Agent)"
+            message = f"The agent {self.agent.model} takes no new work: it is {why}."
+            raise Conflict(message, param="model")
         self.asked.check_size(self.agent.max_input_bytes)
 
     async def claimed(self, desk: Desk, key: str, digest: str) -> "Intake":
@@ -66,22 +64,17 @@ class Intake:
             OutOfReach: the queue does not answer.
         """
         name = claim_key(self.user, key)
-        claim = await desk.claim(name, Claim(task=self.task, digest=digest))
+        claim = await desk.claim(name, Claim(task=self.task, digest=digest, created=self.now))
         if claim.digest != digest:
             raise KeyReused(
                 "This Idempotency-Key belongs to another request; take a new one for each.",
                 param="Idempotency-Key",
             )
-        return replace(self, task=claim.task, claim=name)
-
-    async def earlier(self, desk: Desk) -> RunRecord | None:
-        """The run that this request has become before, None if it has not come so far.
-
-        Raises:
-            OutOfReach: the queue does not answer.
-        """
-        async with in_time():
-            return await desk.record(self.agent.agent, self.task)
+        # Whoever asks at the same time shows the same times; one who comes late, because the server
+        # of the first one was lost, is to have all of his own.
+        is_late = self.now > claim.created + QUEUE_SECONDS
+        now = self.now if is_late else claim.created
+        return replace(self, task=claim.task, now=now, claim=name)
 
     @contextlib.asynccontextmanager
     async def refusing(self, desk: Desk) -> AsyncIterator[None]:

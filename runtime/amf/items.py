@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from runtime.contract.keys import effect_callee
 from runtime.contract.messages import Message, Role
-from runtime.contract.subjects import effect_callee
 
 type Wire = dict[str, Any]
 type Emit = Callable[..., None]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import override
 
 from runtime.contract.catalogue import AgentEntry, ToolEntry
-from runtime.contract.subjects import AGENT_ENTRIES, TOOL_ENTRIES
+from runtime.contract.keys import AGENT_ENTRIES, TOOL_ENTRIES
 from runtime.transport.port import Entry, WatchableStore
 
 log = logging.getLogger(__name__)

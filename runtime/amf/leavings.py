@@ -1,9 +1,13 @@
-"""What a run leaves on the queue beside its record: events, checkpoints, results of calls."""
+"""What a run leaves on the queue: its record, events, checkpoints and the results of its calls."""
 
 from typing import Protocol
 
-from runtime.contract.subjects import Bucket, StackSubjects, Stream, checkpoints_of, effects_of
-from runtime.contract.value import ObjectName
+from runtime.amf import relay
+from runtime.amf.errors import Conflict
+from runtime.contract.keys import asked_task, checkpoints_of, effects_of, run_key
+from runtime.contract.messages import AgentCalled, Task
+from runtime.contract.runs import RunRecord
+from runtime.contract.subjects import Bucket, StackSubjects, Stream
 from runtime.transport.port import Reader, WatchableStore
 
 
@@ -22,19 +26,46 @@ class Link(Protocol):
 class Leavings:
     """The leavings of all runs of a Stack."""
 
-    def __init__(self, subjects: StackSubjects, link: Link) -> None:
+    def __init__(self, subjects: StackSubjects, link: Link, kept: relay.Kept) -> None:
         self._subjects = subjects
+        self._kept = kept
         self._events = link.reader(Stream.EVENTS)
+        self._runs = link.store(Bucket.RUNS)
         self._checkpoints = link.store(Bucket.CHECKPOINTS)
         self._effects = link.store(Bucket.EFFECTS)
 
-    async def erase(self, agent: ObjectName, task: str) -> None:
-        """Take away for good what a run of `agent` has left; erasing twice is no error.
+    async def forget(self, record: RunRecord) -> None:
+        """Erase a run that has ended, and those of agents that it has asked.
+
+        Its record goes last: until then it can be asked for once more.
 
         Raises:
-            TransportError: the queue does not answer.
+            Conflict: one of those has not ended.
+            TransportError, TimeoutError: the queue does not answer.
         """
-        await self._events.purge(self._subjects.events_on(agent, task))
-        await self._effects.purge(effects_of(agent, task))
-        for keys in checkpoints_of(agent, task):
+        task = record.task
+        for asked in await self._asked_by(task):
+            if not asked.state.is_end:
+                raise Conflict(
+                    f"What resp_{task.id} has asked of {asked.task.agent.name} has not ended; ask "
+                    "again in a while.",
+                    param="response_id",
+                )
+            await self.forget(asked)
+        await self._erase(task)
+        if task.response.claim is not None:
+            await self._runs.delete(task.response.claim)
+        await self._runs.delete(run_key(task.agent, task.id))
+
+    async def _asked_by(self, task: Task) -> list[RunRecord]:
+        events = await self._kept.events(task)
+        calls = {event.call for event in events if isinstance(event, AgentCalled)}
+        entries = [await self._runs.find(f"*.*.{asked_task(call)}") for call in calls]
+        found = [RunRecord.decode(entry.value) for entry in entries if entry is not None]
+        return [one for one in found if one.task.asked and one.task.asked.task == task.id]
+
+    async def _erase(self, task: Task) -> None:
+        await self._events.purge(self._subjects.events_on(task.agent, task.id))
+        await self._effects.purge(effects_of(task.agent, task.id))
+        for keys in checkpoints_of(task.agent, task.id):
             await self._checkpoints.purge(keys)

@@ -8,14 +8,14 @@ Source:
 from typing import Any
 
 from runtime.amf import sdk
-from runtime.amf.config import AgentsConfig, AmfConfig
+from runtime.amf.config import AgentsConfig, AmfConfig, FilesConfig
 from runtime.amf.elsewhere import Elsewhere
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import shared_desk
 
 
 def get_provider_spec() -> list[Any]:
-    """Our providers: `inline::amf` of the Responses API, `inline::agents` of inference."""
+    """Our providers: `inline::amf` of responses, `inline::agents` of inference, and of files."""
     return [
         sdk.provider_spec(
             "responses", "amf", module=__name__, config=AmfConfig, uses=sdk.BUILTIN_USES
@@ -23,6 +23,7 @@ def get_provider_spec() -> list[Any]:
         sdk.provider_spec(
             "inference", "agents", module="runtime.amf.inference", config=AgentsConfig
         ),
+        sdk.provider_spec("files", "database", module="runtime.amf.files", config=FilesConfig),
     ]
 
 

@@ -4,12 +4,13 @@ Source:
     OpenAI API reference, "The response object".
 """
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from runtime.amf.answer import Answer
-from runtime.amf.errors import ApiError
+from runtime.amf.errors import ApiError, Stopping
 from runtime.amf.items import Wire
 from runtime.amf.relay import Following
 from runtime.amf.sequence import Sequence, is_end
@@ -81,11 +82,15 @@ async def whole(record: RunRecord, following: Following, at_end: AtEnd) -> Wire:
 
     Raises:
         NotFound, Overdue: nobody will ever know.
+        Stopping: the server stops; who waits for a whole answer is cancelled for no other reason.
     """
     answer = _answer(record)
     answer.begin("in_progress")
-    async for events in following.batches():
-        answer.take(events, now=time.time())
+    try:
+        async for events in following.batches():
+            answer.take(events, now=time.time())
+    except asyncio.CancelledError as cancelled:
+        raise _stopping(record) from cancelled
     if following.is_paused:
         answer.pause(now=time.time())
     else:
@@ -124,6 +129,19 @@ async def _frames(
     except ApiError as error:
         answer.error(error.code or error.kind, error.message)
         yield answer.frames()
+    except asyncio.CancelledError:
+        # The client has gone, or is to know that the server goes and the run does not.
+        stopping = _stopping(record)
+        answer.error(stopping.code, stopping.message)
+        yield answer.frames()
+
+
+def _stopping(record: RunRecord) -> Stopping:
+    response = f"resp_{record.task.id}"
+    return Stopping(
+        f"The server stops; the response {response} goes on without it. Retrieve it in a moment, "
+        f"from GET /v1/responses/{response}."
+    )
 
 
 def recalled(record: RunRecord, published: list[Event]) -> Wire:

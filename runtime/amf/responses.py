@@ -83,9 +83,20 @@ class AmfResponses:
         intake = Intake(asked=asked(request), agent=agent, user=sdk.user_name())
         if key is not None:
             intake = await intake.claimed(desk, key, digest_of("responses", request))
-            if (record := await intake.earlier(desk)) is not None:
+            if (record := await desk.earlier(agent.agent, intake.task)) is not None:
                 return await self._again(desk, record, intake.asked)
         return await self._begin(desk, intake)
+
+    async def check_model(self, model: str) -> None:
+        """Refuse what is neither an Agent of the Stack nor one of its models.
+
+        Raises:
+            UnknownModel: the message lists what there is.
+            OutOfReach: the agents are not known yet.
+        """
+        desk = await self.shared.get()
+        if not is_agent_name(model) or await desk.agent(model) is None:
+            await self._elsewhere.check(model, desk.agents.by_model)
 
     async def get_openai_response(self, request: Any) -> Any:
         """A response as it stands, or its events, from whichever on."""

@@ -1,69 +1,30 @@
-"""Everything that comes from the server's packages: the only module that imports them.
+"""What our providers say to the server that they are in, and hear from it.
 
-The server is llama-stack 0.7.3 or, under its newer name, ogx 1.5.0: the same names in other
-packages. An environment has one of the two; what differs between them is in this module.
+The server is Llama Stack or OGX (`flavour`), which differ here in what a comment says.
 """
 
 import contextlib
-import functools
-import os
-from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-if find_spec("ogx") is not None:
-    from ogx.core.access_control.datatypes import AccessRule, Action
-    from ogx.core.access_control.datatypes import Scope as AccessScope
-    from ogx.core.datatypes import User
-    from ogx.core.request_headers import get_authenticated_user
-    from ogx.core.routing_tables.models import ModelsRoutingTable
-    from ogx.providers.inline.responses.builtin import get_provider_impl as build_builtin
-    from ogx.providers.inline.responses.builtin.config import BuiltinResponsesImplConfig
-    from ogx_api import (
-        AddItemsRequest,
-        Api,
-        ConversationItemNotFoundError,
-        ConversationNotFoundError,
-        DeleteItemRequest,
-        InlineProviderSpec,
-        ListItemsRequest,
-        ModelType,
-        OpenAIChatCompletion,
-        OpenAIChatCompletionChunk,
-        ProviderSpec,
-        RegisterModelRequest,
-        UnregisterModelRequest,
-    )
-
-    SERVER = "OGX"
-else:
-    from llama_stack.core.access_control.datatypes import AccessRule, Action
-    from llama_stack.core.access_control.datatypes import Scope as AccessScope
-    from llama_stack.core.datatypes import User
-    from llama_stack.core.request_headers import get_authenticated_user
-    from llama_stack.core.routing_tables.models import ModelsRoutingTable
-    from llama_stack.providers.inline.responses.builtin import get_provider_impl as build_builtin
-    from llama_stack.providers.inline.responses.builtin.config import BuiltinResponsesImplConfig
-    from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.typed
-        AddItemsRequest,
-        Api,
-        ConversationItemNotFoundError,
-        ConversationNotFoundError,
-        DeleteItemRequest,
-        InlineProviderSpec,
-        ListItemsRequest,
-        ModelType,
-        OpenAIChatCompletion,
-        OpenAIChatCompletionChunk,
-        ProviderSpec,
-        RegisterModelRequest,
-        UnregisterModelRequest,
-    )
-
-    SERVER = "LLAMA_STACK"  # what the names of its environment variables begin with
-
+from runtime.amf.errors import ModelFailed
+from runtime.amf.flavour import IS_OGX, api_module, server_module
 from runtime.amf.items import Wire
 
+_api = api_module()
+_tables = api_module("internal.sqlstore")
+_access = server_module("core.access_control.datatypes")
+_authorized = server_module("core.storage.sqlstore.authorized_sqlstore")
+_builtin = server_module("providers.inline.responses.builtin")
+_headers = server_module("core.request_headers")
+_sqlstore = server_module("core.storage.sqlstore.sqlstore")
+_storage = server_module("core.storage.datatypes")
+
+Api = _api.Api
+User = server_module("core.datatypes").User
+STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = api_module(
+    "router_utils"
+).standard_responses
 ANONYMOUS = "anonymous"
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
@@ -77,35 +38,51 @@ BUILTIN_NEEDS = (
     Api.files,
     Api.connectors,
 )
-BUILTIN_USES = (*BUILTIN_NEEDS, Api.models, *(api for api in Api if api.value == "safety"))
+BUILTIN_USES = (*BUILTIN_NEEDS, Api.models, *(() if IS_OGX else (Api.safety,)))
 # By default the server also lets in who shares a team, role, project or namespace with the owner.
 OWN = [
-    AccessRule(permit=AccessScope(actions=list(Action)), when=[condition])
+    _access.AccessRule(permit=_access.Scope(actions=list(_access.Action)), when=[condition])
     for condition in ("user is owner", "resource is unowned")
 ]
+
+READ, DELETE = _access.Action.READ, _access.Action.DELETE
 
 
 def user_name() -> str:
     """Who asks: the principal that the server has authenticated, else `anonymous`.
 
     Only what the authentication made is believed: without it, a client's header
-    `x-llamastack-provider-data` could put anything in its place.
+    with provider data could put anything in its place.
     """
-    user = get_authenticated_user()
+    user = _headers.get_authenticated_user()
     return user.principal if isinstance(user, User) and user.principal else ANONYMOUS
 
 
 def provider_spec(
     api: str, kind: str, *, module: str, config: type, uses: Iterable[Any] = ()
-) -> ProviderSpec:
+) -> Any:
     """What the server has to know of one of our providers."""
-    return InlineProviderSpec(
+    return _api.InlineProviderSpec(
         api=Api(api),
         provider_type=f"inline::{kind}",
         module=module,
         config_class=f"{config.__module__}.{config.__qualname__}",
         optional_api_dependencies=list(uses),
         is_external=True,
+    )
+
+
+def api_spec(api: str, kind: str, *, module: str, config: type, uses: Iterable[str]) -> Any:
+    """What the server has to know of the provider of an external API of ours.
+
+    The server has made the name of the API known before it asks.
+    """
+    return _api.InlineProviderSpec(
+        api=Api(api),
+        provider_type=f"inline::{kind}",
+        module=module,
+        config_class=f"{config.__module__}.{config.__qualname__}",
+        api_dependencies=[Api(one) for one in uses],
     )
 
 
@@ -118,7 +95,8 @@ async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any]) 
     missing = [api.value for api in BUILTIN_NEEDS if api not in deps]
     if missing:
         raise ValueError(f"the builtin responses need providers for {', '.join(missing)}")
-    return await build_builtin(BuiltinResponsesImplConfig(**config), dict(deps), OWN)
+    parsed = _builtin.BuiltinResponsesImplConfig(**config)
+    return await _builtin.get_provider_impl(parsed, dict(deps), OWN)
 
 
 class ServerItems:
@@ -133,21 +111,24 @@ class ServerItems:
         Raises:
             ConversationNotFoundError: of the server; it answers 404.
         """
-        request = ListItemsRequest(conversation_id=conversation, order="asc", limit=ITEMS)
+        request = _api.ListItemsRequest(conversation_id=conversation, order="asc", limit=ITEMS)
         items: list[Any] = (await self._conversations.list_items(request)).data
         return items
 
     async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
         """Add a few, under their own ids; one whose id is there stays as one."""
-        # OGX gives items that are added as a client does new ids, and has this for us.
-        add = getattr(self._conversations, "sync_items", self._conversations.add_items)
-        await add(conversation, AddItemsRequest(items=items))
+        request = _api.AddItemsRequest(items=items)
+        if IS_OGX:  # it gives new ids to what is added as clients add it
+            await self._conversations.sync_items(conversation, request)
+        else:
+            await self._conversations.add_items(conversation, request)
 
     async def remove(self, conversation: str, items: Iterable[str]) -> None:
         """Take items away by their ids; one that is not there is no error."""
+        not_there = (_api.ConversationItemNotFoundError, _api.ConversationNotFoundError)
         for item in items:
-            request = DeleteItemRequest(conversation_id=conversation, item_id=item)
-            with contextlib.suppress(ConversationItemNotFoundError, ConversationNotFoundError):
+            request = _api.DeleteItemRequest(conversation_id=conversation, item_id=item)
+            with contextlib.suppress(*not_there):
                 await self._conversations.openai_delete_conversation_item(request)
 
 
@@ -168,18 +149,49 @@ class ServerModels:
 
     async def add(self, provider: str, name: str, about: Wire) -> None:
         """Put a model into the list."""
-        request = RegisterModelRequest(
+        request = _api.RegisterModelRequest(
             model_id=name,
             provider_model_id=name,
             provider_id=provider,
-            model_type=ModelType.llm,
+            model_type=_api.ModelType.llm,
             metadata=about,
         )
         await self._table.register_model(request)
 
     async def remove(self, provider: str, name: str) -> None:
         """Take a model out of the list."""
-        await self._table.unregister_model(UnregisterModelRequest(model_id=f"{provider}/{name}"))
+        request = _api.UnregisterModelRequest(model_id=f"{provider}/{name}")
+        await self._table.unregister_model(request)
+
+
+class Embeddings:
+    """The models in the server's list that make vectors of texts."""
+
+    def __init__(self, deps: Mapping[Any, Any]) -> None:
+        self._inference = deps[Api.inference]
+        self._table = deps[Api.models]
+
+    async def dimensions(self) -> dict[str, int]:
+        """How many numbers their vectors have, by the names of the models."""
+        models = (await self._table.list_models()).data
+        return {
+            model.identifier: int(model.metadata["embedding_dimension"])
+            for model in models
+            if model.model_type == _api.ModelType.embedding
+        }
+
+    async def vectors(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """The vector of each text.
+
+        Raises:
+            ModelFailed: the model gave none.
+        """
+        request = _api.OpenAIEmbeddingsRequestWithExtraBody(model=model, input=list(texts))
+        try:
+            answer = await self._inference.openai_embeddings(request)
+        except Exception as error:
+            raise ModelFailed(f"The model {model} gave no vectors: {error}") from error
+        return [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
 
 
 def server_models(deps: Mapping[Any, Any]) -> ServerModels | None:
@@ -188,74 +200,83 @@ def server_models(deps: Mapping[Any, Any]) -> ServerModels | None:
     return None if table is None else ServerModels(table)
 
 
+def response_request(body: Wire) -> Any:
+    """A request of the Responses API.
+
+    Raises:
+        ValueError: it is none; the message names the fields.
+    """
+    return _api.CreateResponseRequest.model_validate(body)
+
+
+def health(why_not: str | None) -> Any:
+    """How a provider says that it is well, or what ails it."""
+    if why_not is None:
+        return _api.HealthResponse(status=_api.HealthStatus.OK)
+    return _api.HealthResponse(status=_api.HealthStatus.ERROR, message=why_not)
+
+
+async def owned_tables(backend: str, policy: Any) -> Any:
+    """Tables in a backend of the run config, each row of which belongs to who has written it."""
+    reference = _storage.SqlStoreReference(table_name="", backend=backend)
+    if IS_OGX:
+        return await _authorized.authorized_sqlstore(reference, policy)
+    return _authorized.AuthorizedSqlStore(_sqlstore.sqlstore_impl(reference), policy)
+
+
+def columns(key: str, **types: type) -> Wire:
+    """The columns of a table: the one of this key, which is text, and the others by their types."""
+    kinds = {str: _tables.ColumnType.TEXT, int: _tables.ColumnType.INTEGER}
+    first = _tables.ColumnDefinition(type=_tables.ColumnType.STRING, primary_key=True)
+    return {key: first} | {name: kinds[kind] for name, kind in types.items()}
+
+
+def file_object(about: Wire) -> Any:
+    """What the Files API tells of a file."""
+    return _api.OpenAIFileObject.model_validate(about)
+
+
+def file_list(about: list[Wire], *, has_more: bool) -> Any:
+    """A page of the Files API."""
+    ids = [one["id"] for one in about] or [""]
+    return _api.ListOpenAIFileResponse(
+        data=[file_object(one) for one in about],
+        has_more=has_more,
+        first_id=ids[0],
+        last_id=ids[-1],
+    )
+
+
+def file_deleted(file: str) -> Any:
+    """The Files API has forgotten a file."""
+    return _api.OpenAIFileDeleteResponse(id=file, deleted=True)
+
+
+def no_file(file: str) -> Exception:
+    """There is no such file, or it is somebody else's; the server answers 404."""
+    error: Exception = _api.OpenAIFileObjectNotFoundError(file)
+    return error
+
+
 def chat_completion(body: Wire) -> Any:
     """A whole answer of the Chat Completions API."""
-    return OpenAIChatCompletion.model_validate(body)
+    return _api.OpenAIChatCompletion.model_validate(body)
 
 
 def chat_chunk(body: Wire) -> Any:
     """One piece of a streamed answer of the Chat Completions API."""
-    return OpenAIChatCompletionChunk.model_validate(body)
+    return _api.OpenAIChatCompletionChunk.model_validate(body)
 
 
-def create_server(run_config: str, declared: Iterable[str]) -> Any:
-    """The server as an ASGI application (FastAPI), made from the run config at this path.
-
-    Shape:
-        declared  the providers whose models stand in the run config. The server would ask each of
-                  them for its models now, three times and for ten minutes each if it does not
-                  answer, and would not start before; what stands in the run config is enough.
-
-    Raises:
-        ValueError, KeyError, ImportError, RuntimeError: the run config cannot be served. OGX finds
-            most of that when its lifespan begins.
-    """
-    os.environ[f"{SERVER}_CONFIG"] = run_config
-    os.environ.setdefault(f"{SERVER}_LOG_FORMAT", "json")
-    # Heavy, and only for `serve`.
-    if SERVER == "OGX":
-        from ogx.core.server.server import create_app  # noqa: PLC0415
-    else:
-        from llama_stack.core.server.server import create_app  # noqa: PLC0415
-
-    _take_as_listed(frozenset(declared))
-    return create_app()
+def responses_of(deps: Mapping[Any, Any]) -> Any:
+    """The provider of the Responses API."""
+    return deps[Api.responses]
 
 
-def _take_as_listed(providers: frozenset[str]) -> None:
-    build = ModelsRoutingTable.__init__
-
-    @functools.wraps(build)
-    def built(table: Any, *arguments: Any) -> None:
-        build(table, *arguments)
-        table.listed_providers = set(providers)
-
-    ModelsRoutingTable.__init__ = built
-
-
-def started(app: Any) -> Any:
-    """Arrange a server that has begun; gives its provider of the Responses API."""
-    # It would write down every chat of every agent with its model, for ever.
-    app.stack.impls[Api.inference].store = None
-    app.stack.impls[Api.conversations].sql_store.policy = OWN
-    # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
-    app.router.routes.sort(key=_place)
-    return app.stack.impls[Api.responses]
-
-
-HOT = ("/v1/responses", "/v1/chat/completions")
-
-
-def _place(route: Any) -> int:
-    router = getattr(route, "original_router", None)
-    paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
-    return next((place for place, path in enumerate(HOT) if path in paths), len(HOT))
-
-
-def listed_models(server: Any) -> ServerModels:
-    """The list of models of a server that has begun.
+def models_of(deps: Mapping[Any, Any]) -> ServerModels:
+    """The server's list of models.
 
     Raises:
         KeyError: it has none.
     """
-    return ServerModels(server.stack.impls[Api.models])
+    return ServerModels(deps[Api.models])

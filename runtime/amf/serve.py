@@ -7,15 +7,17 @@ model.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
-import uvicorn
 import yaml
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -23,21 +25,28 @@ from sse_starlette.sse import AppStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from runtime.amf import discovery, sdk
+from runtime import health
+from runtime.amf import discovery, sdk, server
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.config import AmfConfig
+from runtime.amf.database import URL
 from runtime.amf.directory import Directory
 from runtime.amf.door import Door
-from runtime.amf.errors import ApiError, NotDone, foreign_body
+from runtime.amf.errors import ApiError, DatabaseAway, foreign_body
+from runtime.amf.flavour import IS_OGX
 from runtime.amf.http_connection import AbortableConnection
+from runtime.amf.inference import PROVIDER
 from runtime.amf.malformed import malformed, malformed_query
+from runtime.amf.mcp_server.endpoint import McpEndpoint
+from runtime.amf.pieces import Pieces
 from runtime.amf.pulse import Pulse
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
+from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
+from runtime.amf.stopping import LastWord
+from runtime.amf.stores import KvStore, SqlStore, making_tables
 from runtime.garbage import spare_what_is_loaded
-from runtime.health import server
 from runtime.settings import Settings
 
 type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
@@ -46,13 +55,11 @@ log = logging.getLogger(__name__)
 
 PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
+APIS = "K8GENTAI_APIS"
+APIS_FOLDER = Path(__file__).parent / "legacy" / "apis"
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
 # What a run config that cannot be served makes of the server, however it finds out.
-UNFIT = (ValueError, KeyError, ImportError, RuntimeError)
-
-
-class CannotServe(ValueError):
-    """The Stack asks for something that this server cannot be; the message is one sentence."""
+UNFIT = (DatabaseAway, ValueError, KeyError, ImportError, RuntimeError)
 
 
 def serve(settings: Settings) -> None:
@@ -60,17 +67,21 @@ def serve(settings: Settings) -> None:
 
     Shape:
         The run config may use `${env.K8GENTAI_SCRATCH}`: an empty folder that this process takes
-        with it.
+        with it; and `${env.K8GENTAI_APIS}`: the folder of our external APIs.
 
     Raises:
         CannotServe: the run config cannot be served.
+        DatabaseSilent: the database has not answered for long.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)
+    signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="k8gentai-") as scratch:
         os.environ[SCRATCH] = scratch
+        os.environ[APIS] = str(APIS_FOLDER)
         # Left to itself, OGX takes a folder ~/.llama of its predecessor's and renames it.
         os.environ.setdefault("OGX_CONFIG_DIR", scratch)
+        reach_database(settings, Path(scratch))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stopped)
         config = run_config(settings)
         workers = config.get("server", {}).get("workers", 1)
         options: dict[str, Any] = {
@@ -83,21 +94,18 @@ def serve(settings: Settings) -> None:
             "access_log": False,  # a line a request costs more than the request
             "log_config": None,  # the server has set it up
             "log_level": "warning",
-            "timeout_graceful_shutdown": GRACE_SECONDS,
+            "timeout_graceful_shutdown": min(GRACE_SECONDS, int(settings.drain_seconds)),
         }
         if workers > 1:
-            uvicorn.run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
+            run("runtime.amf.serve:create_app", factory=True, workers=workers, **options)
         else:
-            _run(create_app(), options)
-
-
-def _run(app: Any, options: Mapping[str, Any]) -> None:
-    try:
-        uvicorn.run(app, **options)
-    except SystemExit:
-        if app.state.refused is not None:
-            raise app.state.refused from None
-        raise
+            app = create_app()
+            try:
+                run(app, **options)
+            except SystemExit:
+                if app.state.refused is not None:
+                    raise app.state.refused from None
+                raise
 
 
 def port(environment: Mapping[str, str]) -> int:
@@ -110,6 +118,11 @@ def port(environment: Mapping[str, str]) -> int:
     if not number.isdigit():
         raise CannotServe(f"K8GENTAI_PORT is {number!r}; it has to be a number")
     return int(number)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """Nothing is held yet."""
+    sys.exit(0)
 
 
 def _stopped(_number: int, _frame: object) -> None:
@@ -136,38 +149,98 @@ def create_app() -> Any:
 
     Raises:
         CannotServe: the run config cannot be served.
+        DatabaseSilent: the database has gone while the server was made.
     """
     settings = Settings.of()
     config = run_config(settings)
     declared = config.get("registered_resources", {}).get("models", [])
+    if URL in os.environ:
+        server.use_stores(KvStore, SqlStore)
+    has_vectors = bool(config.get("providers", {}).get("vector_io"))
+    if has_vectors:
+        server.use_pieces(Pieces())
     try:
         providers = {model["provider_id"] for model in declared}
-        app = sdk.create_server(str(settings.config), providers)
+        app = server.create_server(str(settings.config), providers, is_list_kept=has_vectors)
     except UNFIT as error:
         raise _refusal(error) from error
     app.state.refused = None
+    app.state.desk = None
     app.add_exception_handler(ApiError, refuse)
+    app.add_middleware(LastWord)
     app.add_exception_handler(RequestValidationError, refuse_form)
     app.add_exception_handler(HTTPException, refuse_otherwise)
     app.add_middleware(Door)
-    if (heartbeat := _heartbeat_seconds(config)) is not None:
-        app.add_middleware(Pulse, heartbeat_seconds=heartbeat)
-    app.router.lifespan_context = _with_desk(app.router.lifespan_context, settings)
+    app.add_middleware(Pulse, heartbeat_seconds=_heartbeat_seconds(config))
+    app.router.lifespan_context = _with_agents(app.router.lifespan_context, settings)
     return app
 
 
-def _heartbeat_seconds(config: Mapping[str, Any]) -> float | None:
-    """Of our provider, which OGX makes when middleware is too late; None if it is not asked for."""
+def _heartbeat_seconds(config: Mapping[str, Any]) -> float:
+    """What the run config says to our provider, which OGX makes when middleware is too late."""
     for provider in config.get("providers", {}).get("responses", ()):
-        if provider["provider_type"] == "inline::amf":
-            default = AmfConfig.model_fields["heartbeat_seconds"].default
-            return float(provider["config"].get("heartbeat_seconds", default))
-    return None
+        if "heartbeat_seconds" in provider.get("config", ()):
+            return float(provider["config"]["heartbeat_seconds"])
+    return float(AmfConfig.model_fields["heartbeat_seconds"].default)
 
 
 def _refusal(error: Exception) -> CannotServe:
+    if isinstance(error, DatabaseAway):
+        return DatabaseSilent(error.message)
     what = "the server cannot be made from spec.models and spec.storage of its Stack"
     return CannotServe(f"{what}: {error}")
+
+
+def _with_agents(lifespan: Lifespan, settings: Settings) -> Lifespan:
+    """The server's lifespan with the desk open, and health served, for as long as it serves.
+
+    uvicorn tells nobody why a lifespan did not begin: `app.state.refused` does.
+    """
+
+    @contextlib.asynccontextmanager
+    async def beside(app: Any) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(_health_served(settings, app))
+            try:
+                async with _tables_being_made():
+                    await stack.enter_async_context(lifespan(app))
+                deps = server.arrange(app)
+            except UNFIT as error:
+                app.state.refused = _refusal(error)
+                raise app.state.refused from error
+            provider = sdk.responses_of(deps)
+            if isinstance(provider, AmfResponses):
+                if URL in os.environ:
+                    server.show_health_of(app, PROVIDER)
+                directory = Directory(provider.shared, sdk.models_of(deps))
+                await stack.enter_async_context(_other_apis(app, directory))
+                app.state.desk = provider.shared
+                await provider.shared.get()
+                spare_what_is_loaded()
+            yield
+
+    return beside
+
+
+def _tables_being_made() -> AbstractAsyncContextManager[None]:
+    """OGX makes and changes its tables as it begins; Llama Stack, when they are first used."""
+    return making_tables() if IS_OGX and URL in os.environ else contextlib.nullcontext()
+
+
+@contextlib.asynccontextmanager
+async def _other_apis(app: Any, directory: Directory) -> AsyncIterator[None]:
+    """Serve agents by A2A and MCP, and what there is of them, for as long as the body runs.
+
+    They are plain routes of the server: its authentication stands before every path, as before that
+    of an external API, which would have to be listed in the run config besides.
+    """
+    # Streams may come to their ends while the server stops, within its grace; these would not.
+    AppStatus.enable_automatic_graceful_drain = False
+    mcp = McpEndpoint(directory)
+    app.include_router(discovery.router(directory))
+    app.router.routes.extend([*A2aRoutes(directory).all(), mcp.route()])
+    async with mcp.running():
+        yield
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
@@ -195,87 +268,33 @@ async def refuse_otherwise(request: Request, error: Exception) -> Response:
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
-def _with_desk(lifespan: Lifespan, settings: Settings) -> Lifespan:
-    """The server's lifespan with the desk open, and health served, for as long as it serves.
-
-    uvicorn tells nobody why a lifespan did not begin: `app.state.refused` does.
-    """
-
-    @contextlib.asynccontextmanager
-    async def beside(app: Any) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(lifespan(app))
-                provider = sdk.started(app)
-            except UNFIT as error:
-                app.state.refused = _refusal(error)
-                raise app.state.refused from error
-            if isinstance(provider, AmfResponses):
-                directory = Directory(provider.shared, sdk.listed_models(app))
-                await stack.enter_async_context(_other_apis(app, directory))
-                await stack.enter_async_context(_opened(provider.shared, settings))
-            yield
-
-    return beside
-
-
 @contextlib.asynccontextmanager
-async def _other_apis(app: Any, directory: Directory) -> AsyncIterator[None]:
-    """Serve agents by A2A and MCP, and what there is of them, for as long as the body runs.
-
-    They are plain routes of the server: its authentication stands before every path, as before that
-    of an external API, which would have to be listed in the run config besides.
-    """
-    # Streams may come to their ends while the server stops, within its grace; these would not.
-    AppStatus.enable_automatic_graceful_drain = False
-    app.include_router(discovery.router(directory))
-    app.router.routes.extend(A2aRoutes(directory).all())
-    if sdk.SERVER == "OGX":
-        app.router.routes.append(Route("/mcp", _no_mcp, methods=["GET", "POST", "DELETE"]))
-        yield
-        return
-    from runtime.amf.mcp_server.endpoint import McpEndpoint  # noqa: PLC0415 - it is made with mcp 1
-
-    mcp = McpEndpoint(directory)
-    app.router.routes.append(mcp.route())
-    async with mcp.running():
-        yield
-
-
-async def _no_mcp(_request: Request) -> Response:
-    raise NotDone(
-        "OGX comes with mcp 2, and agents are offered as tools with mcp 1; ask them by "
-        "/v1/responses or A2A, or over MCP in a Stack whose spec.server.flavour is LlamaStack."
-    )
-
-
-@contextlib.asynccontextmanager
-async def _opened(shared: SharedDesk, settings: Settings) -> AsyncIterator[None]:
-    health = asyncio.create_task(_serve_health(settings, shared))
+async def _health_served(settings: Settings, app: Any) -> AsyncIterator[None]:
+    serving = asyncio.create_task(_serve_health(settings, app))
     try:
-        await shared.get()
-        spare_what_is_loaded()
         yield
     finally:
-        health.cancel()
-        await asyncio.gather(health, return_exceptions=True)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
-async def _serve_health(settings: Settings, shared: SharedDesk) -> None:
+async def _serve_health(settings: Settings, app: Any) -> None:
     try:
-        await server(settings.host, settings.health_port, lambda: why_not_ready(shared))()
+        why_not = functools.partial(_why_not_ready, app.state)
+        await health.server(settings.host, settings.health_port, why_not)()
     except OSError:
         # Another worker process of this server has the port, and is no less ready than this one.
         log.warning("health is not served", extra={"port": settings.health_port})
 
 
-def why_not_ready(shared: SharedDesk) -> str | None:
+def _why_not_ready(state: Any) -> str | None:
     """What is missing before agents can be asked, None if nothing is.
 
     Later on the server stays ready without the queue: it still says what is wrong, and answers for
     models that are no agent.
     """
-    desk = shared.opened
+    shared: SharedDesk | None = state.desk
+    desk = None if shared is None else shared.opened
     if desk is None:
         return "the server is starting"
     if not desk.agents.read.is_set():

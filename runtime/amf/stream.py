@@ -68,11 +68,19 @@ class EventStream(Response):
             await asyncio.gather(sending, leaving, return_exceptions=True)
             self._at_last()
 
+    def encode(self, frames: list[Wire]) -> bytes:
+        """Events as they go over the line."""
+        return encoded(frames)
+
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async with contextlib.aclosing(self._events) as events:
             async for frames in events:
-                body = {"type": "http.response.body", "body": encoded(frames), "more_body": True}
+                body = {
+                    "type": "http.response.body",
+                    "body": self.encode(frames),
+                    "more_body": True,
+                }
                 await send(body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

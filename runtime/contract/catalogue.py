@@ -23,6 +23,7 @@ class AgentEntry(Versioned):
         model      the name clients call it by: `math`, or `<namespace>.math` outside the Stack's
                    own namespace.
         accepting  whether new tasks are taken; false while it is deleted or suspended.
+        leaving    it takes none because it is deleted.
         cancelling every task of it that has not ended is to end as Cancelled: it is deleted, by
                    `deletionPolicy: Cancel` or because `drainSeconds` are about to pass.
         ready      the status of its Ready condition.
@@ -40,6 +41,7 @@ class AgentEntry(Versioned):
     tools: tuple[ObjectName, ...] = ()
     capabilities: tuple[str, ...] = ()
     accepting: bool = True
+    leaving: bool = False
     cancelling: bool = False
     ready: bool = False
     when_busy: WhenBusy = WhenBusy.QUEUE

@@ -139,7 +139,7 @@ class Call(Versioned):
     """One unit of work for a Tool, or what an agent asks of another one.
 
     Shape:
-        id         the key of the call in `effects` (`subjects.effect_key`, or `ask_key` of an
+        id         the key of the call in `effects` (`keys.effect_key`, or `ask_key` of an
                    Agent), also the `Nats-Msg-Id`.
         step       which call it is: a number made from function and arguments, so that a rerun
                    finds the record again even if it makes its calls in another order.
@@ -194,7 +194,7 @@ class ResultParts(Value):
     """Where a value is kept that is too large for the record of its call.
 
     Shape:
-        reservation, count  name the keys (`subjects.effect_part`), the parts numbered from 0.
+        reservation, count  name the keys (`keys.effect_part`), the parts numbered from 0.
         digest              SHA-256 of the value's JSON, in hexadecimal.
     """
 

@@ -1,4 +1,6 @@
-"""Every NATS subject, stream, bucket, key and durable name is made here and nowhere else.
+"""Every NATS subject, stream, bucket and durable name is made here and nowhere else.
+
+The keys in buckets are made in `keys`.
 
 Names of our objects are DNS labels without dots (the CRDs enforce it), so each is one NATS token,
 and since they hold no underscore, names joined with underscores stay injective.
@@ -15,15 +17,9 @@ from enum import StrEnum
 from runtime.contract.value import ObjectName
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
-EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
-ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
 ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an object has a `_`
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
-AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
-TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
-RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
 
 
 class Stream(StrEnum):
@@ -78,6 +74,15 @@ def token(text: str) -> str:
     return text
 
 
+def pair(name: ObjectName) -> str:
+    """An object as the two tokens of its namespace and its name.
+
+    Raises:
+        ValueError: see `token`.
+    """
+    return f"{token(name.namespace)}.{token(name.name)}"
+
+
 def durable(name: str, namespace: str, uid: str) -> str:
     """The durable of an Agent or Tool: its name and a digest that a re-created object changes."""
     digest = hashlib.sha256(f"{namespace}\0{name}\0{uid}".encode()).hexdigest()
@@ -125,33 +130,33 @@ class StackSubjects:
 
     def tasks(self, agent: ObjectName) -> str:
         """Where work of clients for `agent` is published."""
-        return f"{self.root}.tasks.{_pair(agent)}"
+        return f"{self.root}.tasks.{pair(agent)}"
 
     def asked(self, agent: ObjectName) -> str:
         """Where the dispatcher publishes tasks for `agent` that other agents have asked for.
 
         The stream TASKS has them too, and no number of tasks of clients stands before them.
         """
-        return f"{self.root}.asked.{_pair(agent)}"
+        return f"{self.root}.asked.{pair(agent)}"
 
     def calls(self, tool: ObjectName, caller: ObjectName) -> str:
         """Where `caller` publishes its calls of `tool`; NATS lets nobody else publish there."""
-        return f"{self.root}.calls.{_pair(tool)}.{_pair(caller)}"
+        return f"{self.root}.calls.{pair(tool)}.{pair(caller)}"
 
     def calls_of(self, tool: ObjectName) -> str:
         """Everybody's calls of `tool`: the filter of its durable."""
-        return f"{self.root}.calls.{_pair(tool)}.>"
+        return f"{self.root}.calls.{pair(tool)}.>"
 
     def asks(self, agent: ObjectName, caller: ObjectName) -> str:
         """Where `caller` publishes its calls of `agent`; NATS lets nobody else publish there.
 
         The stream CALLS has them, and the dispatcher turns them into tasks.
         """
-        return f"{self.root}.asks.{_pair(agent)}.{_pair(caller)}"
+        return f"{self.root}.asks.{pair(agent)}.{pair(caller)}"
 
     def events(self, agent: ObjectName, origin: str, task: str) -> str:
         """Where the events of one task go; `origin` is the API process that follows it."""
-        return f"{self.root}.events.{_pair(agent)}.{token(origin)}.{token(task)}"
+        return f"{self.root}.events.{pair(agent)}.{token(origin)}.{token(task)}"
 
     def events_for(self, origin: str) -> str:
         """The events of all tasks that the API process `origin` accepted."""
@@ -159,7 +164,7 @@ class StackSubjects:
 
     def events_by(self, agent: ObjectName) -> str:
         """All events that `agent` may publish."""
-        return f"{self.root}.events.{_pair(agent)}.>"
+        return f"{self.root}.events.{pair(agent)}.>"
 
     def events_of(self, task: str) -> str:
         """The events of one task, whoever accepted it: the filter of a reader that resumes."""
@@ -167,11 +172,11 @@ class StackSubjects:
 
     def events_on(self, agent: ObjectName, task: str) -> str:
         """The events that `agent` publishes of one of its tasks, whoever follows it by then."""
-        return f"{self.root}.events.{_pair(agent)}.*.{token(task)}"
+        return f"{self.root}.events.{pair(agent)}.*.{token(task)}"
 
     def dead(self, stream: Stream, owner: ObjectName) -> str:
         """Where the dead letters of an Agent (`TASKS`), or of calls of a Tool or Agent, go."""
-        return f"{self.root}.dead.{token(stream.lower())}.{_pair(owner)}"
+        return f"{self.root}.dead.{token(stream.lower())}.{pair(owner)}"
 
     def dead_owner(self, subject: str) -> ObjectName:
         """The Agent or Tool for whom the message of a dead letter was, by the letter's subject.
@@ -202,11 +207,11 @@ class StackSubjects:
 
     def wake(self, agent: ObjectName, worker: str) -> str:
         """Tells one worker process of `agent` that a result waits for it."""
-        return f"{self.root}.wake.{_pair(agent)}.{token(worker)}"
+        return f"{self.root}.wake.{pair(agent)}.{token(worker)}"
 
     def wakes(self, agent: ObjectName) -> str:
         """Whatever wakes a worker process of `agent`."""
-        return f"{self.root}.wake.{_pair(agent)}.>"
+        return f"{self.root}.wake.{pair(agent)}.>"
 
     def every(self, kind: str) -> str:
         """All subjects of one kind of message, such as `tasks`, `events` or `dead`."""
@@ -214,7 +219,7 @@ class StackSubjects:
 
     def cancel(self, agent: ObjectName, task: str) -> str:
         """Tells the workers of `agent` to cancel `task`."""
-        return f"{self.root}.cancel.{_pair(agent)}.{token(task)}"
+        return f"{self.root}.cancel.{pair(agent)}.{token(task)}"
 
     def cancelled(self, subject: str) -> tuple[ObjectName, str]:
         """The agent and the task that are told to cancel under `subject`, made by `cancel`.
@@ -231,7 +236,7 @@ class StackSubjects:
 
     def cancels(self, agent: ObjectName) -> str:
         """All cancellations for `agent`."""
-        return f"{self.root}.cancel.{_pair(agent)}.*"
+        return f"{self.root}.cancel.{pair(agent)}.*"
 
     def pull(self, stream: Stream, durable: str = "*") -> str:
         """Where the deliveries of `durable` are asked for."""
@@ -257,144 +262,6 @@ class StackSubjects:
             for stream in WORK_KINDS
             for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
         )
-
-
-def run_key(agent: ObjectName, task: str) -> str:
-    """The key of a task's run record in `runs`."""
-    return f"{_pair(agent)}.{token(task)}"
-
-
-def claim_key(user: str, key: str) -> str:
-    """The key in `runs` of which run a user's request with an `Idempotency-Key` has become.
-
-    It has two tokens, where the key of a run record has three.
-    """
-    return f"claims.{hashlib.sha256(f'{user}\0{key}'.encode()).hexdigest()}"
-
-
-def checkpoint_key(agent: ObjectName, task: str) -> str:
-    """The key in `checkpoints` of how far a run has come."""
-    return f"{_pair(agent)}.{token(task)}"
-
-
-def checkpoint_part(agent: ObjectName, task: str, attempt: int, place: int, part: int) -> str:
-    """The key in `checkpoints` of one part of a value that is too large for one."""
-    return f"{checkpoint_key(agent, task)}.{attempt}.{place}.{part}"
-
-
-def effect_key(tool: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
-    """The key of one call in `effects`: the same for every rerun of the same step."""
-    return f"{_pair(tool)}.{_pair(caller)}.{token(task)}.{step}.{index}"
-
-
-def effect_part(key: str, reservation: int, part: int) -> str:
-    """The key in `effects` of one part of a result that is too large for the record of its call.
-
-    Whoever may write or read the record may write or read its parts. `reservation` is the revision
-    of the record that the writer holds: no two writers ever hold the same.
-    """
-    return f"{key}.{reservation}.{part}"
-
-
-def ask_key(agent: ObjectName, caller: ObjectName, task: str, step: int, index: int) -> str:
-    """The key of one call of an Agent in `effects`; no Tool of the same name may write it."""
-    callee = f"{token(agent.namespace)}.{ASKED}{token(agent.name)}"
-    return f"{callee}.{_pair(caller)}.{token(task)}.{step}.{index}"
-
-
-def asked_task(call: str) -> str:
-    """The id of the task that a call of an Agent becomes, however often it is delivered.
-
-    Shape:
-        call  the `ask_key` of the call.
-    """
-    return hashlib.sha256(call.encode()).hexdigest()[:32]
-
-
-def effect_callee(key: str) -> str | None:
-    """The name of the Tool or Agent in a key of `effects`, None if it is no such key."""
-    parts = key.split(".")
-    return parts[1].removeprefix(ASKED) if len(parts) == EFFECT_TOKENS else None
-
-
-def keys_of(owner: ObjectName) -> str:
-    """All keys of an Agent in `runs` and `checkpoints`, of a Tool in `effects`."""
-    return f"{_pair(owner)}.>"
-
-
-def runs_of(agent: ObjectName) -> str:
-    """The keys in `runs` of all tasks of `agent`."""
-    return f"{_pair(agent)}.*"
-
-
-def checkpoints_of(agent: ObjectName, task: str) -> tuple[str, ...]:
-    """The keys in `checkpoints` of one run, those of parts included."""
-    key = checkpoint_key(agent, task)
-    return key, f"{key}.>"
-
-
-def effects_of(caller: ObjectName, task: str) -> str:
-    """The keys in `effects` of all calls that one run of `caller` made, those of parts included."""
-    return f"*.*.{_pair(caller)}.{token(task)}.>"
-
-
-def effects_for(caller: ObjectName) -> str:
-    """All keys in `effects` of calls that `caller` made."""
-    return f"*.*.{_pair(caller)}.>"
-
-
-def agent_entry(agent: ObjectName) -> str:
-    """The key of an Agent in `catalogue`; the operator writes it."""
-    return f"agents.{_pair(agent)}"
-
-
-def tool_entry(tool: ObjectName) -> str:
-    """The key of a Tool in `catalogue`; the operator writes it."""
-    return f"tools.{_pair(tool)}"
-
-
-def functions_entry(tool: ObjectName) -> str:
-    """The key of a Tool's discovered functions in `catalogue`; its worker writes it."""
-    return f"functions.{_pair(tool)}"
-
-
-def conversation_head(conversation: str) -> str:
-    """The key in `conversations` of where a conversation stands: whose it is, who runs and waits.
-
-    Raises:
-        ValueError: `conversation` has other characters than letters, digits, `-` and `_`.
-    """
-    return f"heads.{_conversation(conversation)}"
-
-
-def conversation_chunk(conversation: str, number: int) -> str:
-    """The key in `conversations` of the older turns of a conversation, chunk by chunk from 0."""
-    return f"chunks.{_conversation(conversation)}.{number}"
-
-
-def conversation_blob(conversation: str, digest: str, part: int) -> str:
-    """The key in `conversations` of one part of a turn that is too large for a chunk."""
-    return f"blobs.{_conversation(conversation)}.{token(digest)}.{part}"
-
-
-def dispatcher_lease() -> str:
-    """The key in `conversations` that says which dispatcher of the Stack leads."""
-    return "lease.dispatcher"
-
-
-def workload_entry(service_account: ObjectName) -> str:
-    """The key in `policy` of what the workload with this ServiceAccount may do on the queue."""
-    return f"workloads.{_pair(service_account)}"
-
-
-def _pair(name: ObjectName) -> str:
-    return f"{token(name.namespace)}.{token(name.name)}"
-
-
-def _conversation(conversation: str) -> str:
-    if not CONVERSATION.fullmatch(conversation):
-        raise ValueError(f"{conversation!r} is no id of a conversation")
-    return conversation
 
 
 def inbox(service_account: ObjectName) -> str:

@@ -11,9 +11,10 @@ from functools import partial
 
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.dead_letter import LastWords
+from runtime.contract.keys import agent_entry, asked_task, run_key
 from runtime.contract.messages import Call, CallResult, Failed, FailureReason, Outcome, Task
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Stream, agent_entry, asked_task, run_key
+from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.dispatch.chains import NotYet, Refuse, Take, genuine_ask, judged
 from runtime.dispatch.ends import Ends

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import agent_entry
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import agent_entry
 from runtime.contract.value import ObjectName
 from runtime.dispatch.chains import Chains
 from runtime.dispatch.decide import UNPUBLISHED_SECONDS, LookAgain, due

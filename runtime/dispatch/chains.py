@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import ask_key, asked_task
 from runtime.contract.messages import (
     LONGEST_CHAIN,
     Asked,
@@ -15,7 +16,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import StackSubjects, ask_key, asked_task
+from runtime.contract.subjects import StackSubjects
 from runtime.contract.value import ObjectName, Value
 from runtime.tools.calls import step_of
 

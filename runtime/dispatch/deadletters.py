@@ -11,15 +11,10 @@ from functools import partial
 from typing import assert_never
 
 from runtime.contract.dead_letter import DeadLetter
+from runtime.contract.keys import ask_key, effect_key
 from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.runs import RunState, resumption
-from runtime.contract.subjects import (
-    DISPATCHER_DURABLE,
-    Stream,
-    ask_key,
-    durable_owner,
-    effect_key,
-)
+from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, durable_owner
 from runtime.contract.value import ObjectName
 from runtime.dispatch.advisories import Advisory, Exhausted, Terminated, read_advisory
 from runtime.dispatch.decide import gave_up, lost_call

@@ -2,8 +2,9 @@
 
 import logging
 
+from runtime.contract.keys import run_key
 from runtime.contract.messages import Cancelled, Completed, End, Failed, decode_event
-from runtime.contract.subjects import Stream, run_key
+from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.dispatch.ports import Ports
 from runtime.state.runs import Held, Runs, StaleAttempt

@@ -39,6 +39,10 @@ class FencedStore(WatchableStore):
         return await self.store.find(pattern)
 
     @override
+    async def keys(self, pattern: str) -> list[str]:
+        return await self.store.keys(pattern)
+
+    @override
     def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         return self.store.watch(pattern)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runtime.contract.subjects import dispatcher_lease
+from runtime.contract.keys import dispatcher_lease
 from runtime.contract.value import Value
 from runtime.transport.port import Entry, KeyExists, RevisionConflict, Store, TransportError
 

@@ -2,8 +2,8 @@
 
 import logging
 
+from runtime.contract.keys import run_key
 from runtime.contract.runs import RESUMPTION, RunRecord, RunState
-from runtime.contract.subjects import run_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from runtime.contract.subjects import AGENT_ENTRIES, RUN_RECORDS
+from runtime.contract.keys import AGENT_ENTRIES, RUN_RECORDS
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     RECHECK_SECONDS,
@@ -23,7 +23,7 @@ from runtime.dispatch.parked import Parked
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.results import Results
 from runtime.dispatch.turns import Turns
-from runtime.state.checkpoints import Checkpoints
+from runtime.state.checkpoints import forget
 from runtime.transport.port import TransportError
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ class Supervision:
         self._turns = Turns(ports, ends)
         self._results = Results(ports)
         self._parked = Parked(ports, ends)
-        self._checkpoints = Checkpoints(ports.checkpoints)
         self._book = Book(event_seconds)
         self._complete = asyncio.Event()
         self._changed = asyncio.Event()
@@ -137,7 +136,7 @@ class Supervision:
         held = await self._ends.get(agent, task)
         if held is not None and held.record.state.is_end:
             await self._ends.tell(held)
-        await self._checkpoints.forget(agent, task)
+        await forget(self._ports.checkpoints, agent, task)
 
     async def _answer(self, agent: ObjectName, task: str) -> None:
         held = await self._ends.get(agent, task)

@@ -2,9 +2,10 @@
 
 import logging
 
+from runtime.contract.keys import run_key
 from runtime.contract.messages import Failed, FailureReason, Task
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Stream, run_key
+from runtime.contract.subjects import Stream
 from runtime.dispatch.decide import Abandon, Finish, LookAgain, Release, Repeat, next_in_line
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports

@@ -1,6 +1,7 @@
 """A scenario of a run that goes on after its worker was lost."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,28 +26,29 @@ class Kept:
         """What was saved last."""
         return self.data
 
-    async def save(self, data: bytes) -> None:
-        """Keep `data` in place of what was saved before."""
-        self.data = data
+    async def save(self, write: Callable[[], bytes]) -> None:
+        """Keep what `write` gives in place of what was saved before."""
+        self.data = write()
 
 
 async def resume(trial: Trial) -> None:
-    """An attempt is cut off in its second call; the next one asks for the last turn alone."""
+    """An attempt is killed in its second call; the next one asks for the last turn alone."""
     reached = asyncio.Event()
-    calls = 0
+    calls, kept, lasting = 0, Kept(), Kept()
 
     async def add(arguments: dict[str, Any]) -> str:
         nonlocal calls
         calls += 1
         if calls == CALLS:
+            lasting.data = kept.data  # what it keeps while it is cancelled, a crash would not
             reached.set()
             await asyncio.Event().wait()
         return str(arguments["a"] + arguments["b"])
 
-    first = replace(question(SUMS, tool(add)), checkpoint=Kept())
+    first = replace(question(SUMS, tool(add)), checkpoint=kept)
     await _cut_off(trial, first, reached)
     before = [_asked(call) for call in trial.proxy.calls]
-    said = await trial.answer(replace(first, attempt=2, numbering=Numbering()))
+    said = await trial.answer(replace(first, attempt=2, checkpoint=lasting, numbering=Numbering()))
     again = [_asked(call) for call in trial.proxy.calls[len(before) :]]
     if repeated := sum(asked in before for asked in again):
         raise trial.undone(f"the model was asked again for {repeated} of {len(before)} turns")

@@ -13,6 +13,7 @@ from runtime.settings import Settings
 from runtime.transport.port import Proof, Prove
 
 BAD_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: starting again will not help
+TRY_AGAIN = 75  # EX_TEMPFAIL: it may
 
 
 class CannotStart(Exception):

@@ -1,17 +1,23 @@
 """How far a run has come, in the bucket `checkpoints`: one value a run, replaced at each save.
 
 What is larger than one value goes into numbered parts beside it, which the value names (`parts`);
-and since parts that are in use are never written over, each save counts whole or not at all.
+and since no two saves have a part in common, each counts whole or not at all.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import logging
 import zlib
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Annotated, Final
 
+from pydantic import Field
+
+from runtime.contract.keys import checkpoint_key, checkpoint_part
 from runtime.contract.messages import Versioned
-from runtime.contract.subjects import checkpoint_key, checkpoint_part
 from runtime.contract.value import ObjectName
 from runtime.state.parts import PART_BYTES, PartMissing, joined, put_parts, split
 from runtime.transport.port import (
@@ -21,15 +27,24 @@ from runtime.transport.port import (
     RevisionConflict,
     Store,
     TransportError,
+    WatchableStore,
 )
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 8 * 1024 * 1024
+type Write = Callable[[], bytes]
+
+MOST_BYTES: Final = 8 * 1024 * 1024
 """What one run may keep, compressed: the bucket is shared by all runs of a Stack."""
-MOST_PARTS = MOST_BYTES // PART_BYTES
-"""A worker that names more would only cost whoever forgets them."""
-FAST = 1  # of zlib's levels; the text of messages shrinks to a third or so already
+MOST_UNPACKED_BYTES: Final = 4 * MOST_BYTES
+"""The same before it is compressed, which each save pays for anew."""
+MOST_PARTS: Final = MOST_BYTES // PART_BYTES
+FAST: Final = 1  # of zlib's levels; the text of messages shrinks to a third or so already
+PIECE_BYTES: Final = 1024 * 1024  # compressed at once
+LARGE_BYTES: Final = 32 * 1024  # what takes more than a millisecond
+
+# Threads of its own: agents fill those of the loop with tools that may wait for a save.
+_packing = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
 
 
 class BadCheckpoint(Exception):
@@ -40,19 +55,19 @@ class Head(Versioned):
     """What stands before the value, or in place of it.
 
     Shape:
-        attempt  the attempt that saved it; `place`: where its parts are, 0 and 1 in turns.
+        attempt  the attempt that saved it; `place`: the number of its save, which only rises.
         parts    how many there are; with none, the value follows the head after a line feed.
         digest   SHA-256 of the compressed value, in hexadecimal.
     """
 
     attempt: int
     place: int = 0
-    parts: int = 0
+    parts: Annotated[int, Field(ge=0, le=MOST_PARTS)] = 0
     digest: str
 
 
 class Checkpoints:
-    """What the runs of a Stack have kept, as far as the caller may see it."""
+    """What the runs of a Stack have kept, as far as a worker may see it: it can list no keys."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -72,19 +87,39 @@ class Checkpoints:
         if entry is None:
             return
         with contextlib.suppress(BadCheckpoint):
-            head, _ = _opened(entry)
-            for part in range(min(head.parts, MOST_PARTS)):
-                await self._store.delete(
-                    checkpoint_part(agent, task, head.attempt, head.place, part)
-                )
+            for part in _part_keys(agent, task, _opened(entry)[0]):
+                await self._store.delete(part)
         await self._store.delete(key)  # last, since it says which parts there are
+
+
+async def forget(store: WatchableStore, agent: ObjectName, task: str) -> None:
+    """Forget all of a run that has ended, also the parts of saves that came to no end.
+
+    Raises:
+        TransportError: the queue is away; doing it again does no harm.
+    """
+    key = checkpoint_key(agent, task)
+    # First, so that a save which is under way finds that it is late and removes its parts itself.
+    if await store.get(key) is not None:
+        await store.delete(key)
+    for part in await store.keys(f"{key}.>"):
+        await store.delete(part)
 
 
 @dataclass(slots=True)
 class Checkpoint:
     """How far one run has come, as one of its attempts sees it.
 
-    Of several attempts that are under way, because a worker was only paused, the latest wins.
+    Of several attempts that are under way, because a worker was only paused, the latest wins; of
+    several saves of one attempt, the one that was asked for last.
+
+    Shape:
+        _place     the number of the save that was begun last.
+        _parts     keys of all parts that were found or written and are not removed yet.
+        _newest    what the save that was asked for last would write.
+        _asked     how many saves were asked for; `_settled`: up to which they need no writing.
+        _is_over   whether nothing more is kept: a later attempt or the end of the run came, or
+                   the state became too large.
     """
 
     _store: Store
@@ -93,8 +128,12 @@ class Checkpoint:
     _attempt: int
     _revision: int = 0
     _place: int = 0
-    _parts: list[str] = field(default_factory=list)
-    _overtaken: bool = False
+    _parts: set[str] = field(default_factory=set)
+    _newest: Write = bytes
+    _asked: int = 0
+    _settled: int = 0
+    _is_over: bool = False
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load(self) -> bytes | None:
         """What was saved last, by this attempt or one before; None if nothing was.
@@ -108,78 +147,87 @@ class Checkpoint:
             return None
         self._revision = entry.revision
         head, body = _opened(entry)
+        self._place = head.place
         if head.parts:
             body = await self._joined(head)
-        if hashlib.sha256(body).hexdigest() != head.digest:
-            raise BadCheckpoint("it is damaged: its digest is another one")
-        self._place = head.place
-        return zlib.decompress(body)
+        return await _apart(len(body), _unpacked, body, head.digest)
 
-    async def save(self, data: bytes) -> None:
-        """Keep `data` in place of what was kept before, as well as may be.
+    async def save(self, write: Write) -> None:
+        """Keep what `write` gives in place of what was kept before, as well as may be.
 
         What cannot be kept is no reason to end a run that goes well: should its worker be lost,
-        the next attempt begins where the last save was, or anew.
+        the next attempt begins where the last save was, or anew. Saves that are asked for while
+        another is under way take one together, of what the last of them writes; each returns once
+        it is kept.
+
+        Raises:
+            Exception: whatever `write` raises, whose turn it is then.
         """
-        if self._overtaken:
-            return
-        try:
-            await self._write(zlib.compress(data, FAST))
-        except TransportError as error:
-            told = {"task": self._task, "bytes": len(data), "error": str(error)}
-            log.warning("a checkpoint could not be saved", extra=told)
+        self._newest, self._asked = write, self._asked + 1
+        number = self._asked
+        async with self._saving:
+            if self._is_over or number <= self._settled:
+                return
+            settled = self._asked
+            await self._keep(self._newest())
+            self._settled = settled
 
     async def drop(self) -> None:
-        """Forget what this attempt has loaded or saved; what cannot be removed now will expire."""
-        gone = [*([self._key] if self._revision else ()), *self._parts]
-        self._revision, self._parts = 0, []
-        with contextlib.suppress(TransportError):
-            await self._delete(gone)
+        """Forget what this attempt has loaded or saved, and keep nothing more.
+
+        What cannot be removed now will expire.
+        """
+        self._is_over = True
+        async with self._saving:
+            with contextlib.suppress(TransportError):
+                if self._revision:
+                    await self._store.delete(self._key)
+                await self._remove(self._parts)
+            self._revision = 0
 
     @property
     def _key(self) -> str:
         return checkpoint_key(self._agent, self._task)
 
-    def _part_keys(self, attempt: int, place: int, parts: int) -> list[str]:
-        names = (self._agent, self._task, attempt, place)
-        return [checkpoint_part(*names, part) for part in range(parts)]
-
-    async def _delete(self, keys: list[str]) -> None:
-        for key in keys:
-            await self._store.delete(key)
-
     async def _joined(self, head: Head) -> bytes:
-        self._parts = self._part_keys(head.attempt, head.place, head.parts)
+        keys = _part_keys(self._agent, self._task, head)
+        self._parts.update(keys)
         try:
-            return await joined(self._store, self._parts)
+            return await joined(self._store, keys)
         except PartMissing as missing:
             raise BadCheckpoint(f"it is damaged: {missing}") from missing
 
-    async def _write(self, body: bytes) -> None:
-        if len(body) > MOST_BYTES:
-            raise PayloadTooLarge(
-                f"the state of the run takes {len(body)} bytes; {MOST_BYTES} are kept at most"
-            )
-        place = 1 - self._place
+    async def _keep(self, data: bytes) -> None:
+        try:
+            await self._write(*await _packed(data))
+        except TransportError as error:
+            # Only more can come; to find that out again and again would be dear.
+            self._is_over = self._is_over or isinstance(error, PayloadTooLarge)
+            told = {"task": self._task, "bytes": len(data), "error": str(error)}
+            log.warning("a checkpoint could not be saved", extra=told)
+
+    async def _write(self, body: bytes, digest: str) -> None:
+        self._place += 1
         parts = split(body) if len(body) > PART_BYTES else ()
-        keys = self._part_keys(self._attempt, place, len(parts))
+        head = Head(attempt=self._attempt, place=self._place, parts=len(parts), digest=digest)
+        keys = _part_keys(self._agent, self._task, head)
+        self._parts.update(keys)
         await put_parts(self._store, keys, parts)
-        head = Head(
-            attempt=self._attempt,
-            place=place,
-            parts=len(keys),
-            digest=hashlib.sha256(body).hexdigest(),
-        )
-        if await self._replace(head.encode() + b"\n" + (b"" if keys else body)):
-            gone, self._parts, self._place = self._parts, keys, place
-            await self._delete(gone)
+        replaced = await self._replace(head.encode() + b"\n" + (b"" if parts else body))
+        with contextlib.suppress(TransportError):  # the next save, or the end, tries it again
+            await self._remove(self._parts.difference(keys if replaced else ()))
+
+    async def _remove(self, keys: Collection[str]) -> None:
+        for key in tuple(keys):
+            await self._store.delete(key)
+            self._parts.discard(key)
 
     async def _replace(self, value: bytes) -> bool:
         """Write over the last save, also if a lost write or an earlier attempt came between.
 
         Gives whether it was written: not if a later attempt, or the end of the run, came between.
         """
-        while not self._overtaken:
+        while not self._is_over:
             try:
                 if self._revision:
                     written = await self._store.update(self._key, value, self._revision)
@@ -193,14 +241,23 @@ class Checkpoint:
         return False
 
     async def _look(self) -> None:
-        """Find out who has written meanwhile: this attempt, one before it, or one after."""
+        """Find out who has written meanwhile, and whether that was before what is written now."""
         entry = await self._store.get(self._key)
-        if entry is None:  # dropped: the run has ended without this attempt
-            self._overtaken = True
+        if entry is None:  # the run has ended without this attempt
+            self._revision, self._is_over = 0, True
             return
-        with contextlib.suppress(BadCheckpoint):
-            self._overtaken = _opened(entry)[0].attempt > self._attempt
         self._revision = entry.revision
+        with contextlib.suppress(BadCheckpoint):
+            head, _ = _opened(entry)
+            if (head.attempt, head.place) > (self._attempt, self._place):
+                self._revision, self._is_over = 0, True
+            else:
+                self._parts.update(_part_keys(self._agent, self._task, head))
+
+
+def _part_keys(agent: ObjectName, task: str, head: Head) -> list[str]:
+    names = (agent, task, head.attempt, head.place)
+    return [checkpoint_part(*names, part) for part in range(head.parts)]
 
 
 def _opened(entry: Entry) -> tuple[Head, bytes]:
@@ -210,3 +267,46 @@ def _opened(entry: Entry) -> tuple[Head, bytes]:
     except ValueError as error:
         first = str(error).replace("\n", " ")
         raise BadCheckpoint(f"it is damaged, or of a newer version: {first}") from error
+
+
+async def _apart[*Given, T](size: int, do: Callable[[*Given], T], *given: *Given) -> T:
+    """What `do` gives; in a thread if it is about so many bytes that the loop would be held up."""
+    if size <= LARGE_BYTES:
+        return do(*given)
+    return await asyncio.get_running_loop().run_in_executor(_packing, do, *given)
+
+
+async def _packed(data: bytes) -> tuple[bytes, str]:
+    """`data` compressed, and the digest of that.
+
+    Raises:
+        PayloadTooLarge: it is more than a run may keep.
+    """
+    if len(data) > MOST_UNPACKED_BYTES:
+        raise PayloadTooLarge(
+            f"the state of the run takes {len(data)} bytes; {MOST_UNPACKED_BYTES} are kept at most"
+        )
+    return await _apart(len(data), _compressed, data)
+
+
+def _compressed(data: bytes) -> tuple[bytes, str]:
+    packer, body = zlib.compressobj(FAST), bytearray()
+    for piece in split(data, PIECE_BYTES):
+        body += packer.compress(piece)
+        _check(len(body))
+    body += packer.flush()
+    _check(len(body))
+    return bytes(body), hashlib.sha256(body).hexdigest()
+
+
+def _check(size: int) -> None:
+    if size > MOST_BYTES:
+        raise PayloadTooLarge(
+            f"the state of the run is too large even compressed; {MOST_BYTES} are kept at most"
+        )
+
+
+def _unpacked(body: bytes, digest: str) -> bytes:
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise BadCheckpoint("it is damaged: its digest is another one")
+    return zlib.decompress(body)

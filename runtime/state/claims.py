@@ -14,10 +14,14 @@ class Claim(Versioned):
     Shape:
         task    the task that the first request with this key is, or will be.
         digest  of that request, in hexadecimal: another one may not use its key.
+
+    Units:
+        created  seconds since the epoch: of the task, whoever accepts it.
     """
 
     task: str
     digest: str
+    created: float
 
 
 class Claims:

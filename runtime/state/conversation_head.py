@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from runtime.contract.catalogue import WhenBusy
-from runtime.contract.messages import Message, Versioned
+from runtime.contract.messages import Message, Role, Versioned
+from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.value import ObjectName, Value
 
 LAPSE_SECONDS = 60.0
@@ -219,3 +220,19 @@ def _promoting(head: Head) -> Head:
 def _without_lapsed(head: Head, now: float) -> Head:
     head = head.change(waiting=tuple(p for p in head.waiting if not p.lapsed(now)))
     return _promoting(head) if head.running and head.running.lapsed(now) else head
+
+
+def turn_of(record: RunRecord) -> Turn | None:
+    """What a run that has ended leaves in its conversation: its input and its answer.
+
+    A run that failed or was cancelled leaves nothing, so the client may say the same again and it
+    stands there once.
+
+    Source:
+        OpenAI API reference, Create a model response, `conversation`: items are added to the
+        conversation after the response completes.
+    """
+    if record.state is not RunState.COMPLETED:
+        return None
+    answer = Message(role=Role.ASSISTANT, text=record.text or "")
+    return Turn(task=record.task.id, messages=(*record.task.input, answer))

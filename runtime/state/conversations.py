@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from runtime.contract import subjects
+from runtime.contract import keys
 from runtime.contract.catalogue import WhenBusy
-from runtime.contract.messages import Message, Role
-from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.messages import Message
+from runtime.contract.runs import RunRecord
 from runtime.contract.value import ObjectName, Value
 from runtime.state.conversation_head import (
     Admission,
@@ -25,6 +25,7 @@ from runtime.state.conversation_head import (
     Place,
     Turn,
     forgetting,
+    turn_of,
 )
 from runtime.state.parts import PartMissing, joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store
@@ -61,27 +62,11 @@ class Unsynced:
     length: int
 
 
-def turn_of(record: RunRecord) -> Turn | None:
-    """What a run that has ended leaves in its conversation: its input and its answer.
-
-    A run that failed or was cancelled leaves nothing, so the client may say the same again and it
-    stands there once.
-
-    Source:
-        OpenAI API reference, Create a model response, `conversation`: items are added to the
-        conversation after the response completes.
-    """
-    if record.state is not RunState.COMPLETED:
-        return None
-    answer = Message(role=Role.ASSISTANT, text=record.text or "")
-    return Turn(task=record.task.id, messages=(*record.task.input, answer))
-
-
 class Conversations:
     """The conversations of one Stack, in its bucket `conversations`.
 
     Shape:
-        Keys are `subjects.conversation_head`, `_chunk` and `_blob`. No value is larger than a few
+        Keys are `keys.conversation_head`, `_chunk` and `_blob`. No value is larger than a few
         hundred kilobytes, and a turn rewrites no more than `INLINE_BYTES` of the ones before.
 
     Raises:
@@ -201,6 +186,23 @@ class Conversations:
         """Take the place of a task away that never got a run record, and give the one now next."""
         return await self._end(conversation, task, None)
 
+    async def erase(self, conversation: str, user: str) -> None:
+        """Forget a conversation whole; what still runs in it leaves nothing behind.
+
+        Raises:
+            NoConversation: it is another user's.
+        """
+        found = await self._find(conversation)
+        if found is None:
+            return
+        head = _belonging(found[0], user)
+        async for turn in self._backwards(head):
+            for key in _blob_keys(conversation, turn.blob) if turn.blob else ():
+                await self._store.delete(key)
+        for number in range(head.chunks):
+            await self._store.delete(keys.conversation_chunk(conversation, number))
+        await self._store.delete(_head_key(conversation))
+
     async def forget(self, conversation: str, task: str) -> None:
         """Erase what was said in the turn of `task`; the other turns keep their places."""
         try:
@@ -222,7 +224,7 @@ class Conversations:
         chunk = await self._chunk(head, number)
         turns = forgetting(chunk.turns, task)
         if turns != chunk.turns:
-            key = subjects.conversation_chunk(head.conversation, number)
+            key = keys.conversation_chunk(head.conversation, number)
             await self._store.put(key, Chunk(turns=turns).encode())
 
     async def released(self, conversation: str, task: str) -> None:
@@ -319,7 +321,7 @@ class Conversations:
         if not head.turns or sum(turn.size for turn in changed.turns) <= INLINE_BYTES:
             return changed
         chunk = Chunk(turns=head.turns)
-        key = subjects.conversation_chunk(head.conversation, head.chunks)
+        key = keys.conversation_chunk(head.conversation, head.chunks)
         try:
             await self._store.create(key, chunk.encode())
         except KeyExists:
@@ -365,7 +367,7 @@ class Conversations:
                 yield turn
 
     async def _chunk(self, head: Head, number: int) -> Chunk:
-        entry = await self._store.get(subjects.conversation_chunk(head.conversation, number))
+        entry = await self._store.get(keys.conversation_chunk(head.conversation, number))
         return Chunk.decode(entry.value) if entry else Chunk(turns=())
 
     async def _find(self, conversation: str) -> tuple[Head, int] | None:
@@ -381,7 +383,7 @@ class Conversations:
 
 def _blob_keys(conversation: str, blob: Blob) -> list[str]:
     names = (conversation, blob.digest)
-    return [subjects.conversation_blob(*names, part) for part in range(blob.parts)]
+    return [keys.conversation_blob(*names, part) for part in range(blob.parts)]
 
 
 def _belonging(head: Head, user: str) -> Head:
@@ -392,6 +394,6 @@ def _belonging(head: Head, user: str) -> Head:
 
 def _head_key(conversation: str) -> str:
     try:
-        return subjects.conversation_head(conversation)
+        return keys.conversation_head(conversation)
     except ValueError as error:
         raise NoConversation(str(error)) from error

@@ -14,8 +14,8 @@ from enum import StrEnum
 from pydantic_core import from_json, to_json
 
 from runtime.contract.agent_config import SideEffects
+from runtime.contract.keys import effect_part
 from runtime.contract.messages import CallResult, Outcome, ResultParts
-from runtime.contract.subjects import effect_part
 from runtime.state.parts import PART_BYTES, joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store, TransportError, Unavailable
 

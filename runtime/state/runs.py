@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from runtime.contract.approval import Approval
+from runtime.contract.keys import run_key
 from runtime.contract.messages import End
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import run_key
 from runtime.contract.value import ObjectName
 from runtime.transport.port import RevisionConflict, Store, TransportError, Unavailable
 

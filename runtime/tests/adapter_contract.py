@@ -15,8 +15,9 @@ from runtime.adapters.port import (
     Answer,
     BudgetExceeded,
     EmptyAnswer,
+    ModelAway,
     ModelBusy,
-    ModelFailure,
+    ModelLost,
     Text,
     Used,
 )
@@ -98,7 +99,7 @@ async def fails(made: AgentConfig, kind: type[AgentFailure], said: str, *, strea
     assert type(caught.value) is kind
     assert said in str(caught.value)
     assert str(caught.value).startswith(f"the model {made.model.id} ") or kind is EmptyAnswer
-    assert caught.value.retryable is (kind is ModelBusy)
+    assert caught.value.retryable is issubclass(kind, ModelBusy | ModelLost)
 
 
 async def ends_within_a_second(running: asyncio.Task[Any], *ended: asyncio.Event) -> None:
@@ -247,7 +248,7 @@ class AdapterContract:
     ) -> None:
         async with no_model() as url:
             said = f"the model small/stand-in at {url}{self.path} cannot be reached"
-            await fails(instructed(url=url), ModelFailure, said, stream=stream)
+            await fails(instructed(url=url), ModelAway, said, stream=stream)
 
     async def test_the_budget_of_calls_ends_the_run(self, instructed: Config) -> None:
         add = failing(CallBudgetSpent("no more calls (spec.budget.toolCalls)"))

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from runtime.adapters.port import AgentFailure, EmptyAnswer, ModelBusy, ModelFailure, WrongFormat
+from runtime.adapters.port import (
+    AgentFailure,
+    EmptyAnswer,
+    ModelBusy,
+    ModelFailure,
+    ModelLost,
+    WrongFormat,
+)
 from runtime.adapters.registry import build
 from runtime.contract.agent_config import Execution
 from runtime.contract.catalogue import FunctionSpec
@@ -57,7 +64,7 @@ class CompletionsContract(AdapterContract):
             ("error-404", ModelFailure, "{host}/chat/completions answered 404"),
             ("error-429", ModelBusy, "has no capacity at the moment"),
             ("garbage", ModelFailure, "{host} answered with what is no completion"),
-            ("cut", ModelFailure, "cannot be reached: peer closed connection"),
+            ("cut", ModelLost, "cannot be reached: peer closed connection"),
             ("hang", ModelFailure, "gave no answer in time"),
         ],
     )

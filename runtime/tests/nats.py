@@ -32,15 +32,8 @@ from controller.errors import QueueUnavailable
 from controller.local.issuer import LocalIssuer
 from controller.model import ClusterSite, Consumer, QueueThing, TrustKeys
 from runtime.contract.agent_config import Queue
-from runtime.contract.subjects import (
-    Bucket,
-    StackSubjects,
-    Stream,
-    asked_durable,
-    durable,
-    inbox,
-    workload_entry,
-)
+from runtime.contract.keys import workload_entry
+from runtime.contract.subjects import Bucket, StackSubjects, Stream, asked_durable, durable, inbox
 from runtime.contract.trust_config import Role, TrustConfig, TrustedStack, Workload
 from runtime.contract.value import ObjectName
 from runtime.identity.token_file import TokenFile

@@ -5,6 +5,7 @@ Tools, ledger and checkpoints are the real ones on a queue in memory, the model 
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,7 @@ from runtime.tests.agents import SPEC, Config, answer, asking, cost, steps_of, t
 from runtime.tests.tools.place import MATH, Place, Scripted, adding, task
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import ToolFunction
+from runtime.transport.memory_store import MemoryBuckets, MemoryStore
 
 SUMS = "What is 1 + 2 + 3?"
 """Two calls of `add`, one after the other, and so three turns of the model."""
@@ -36,7 +38,11 @@ EQUAL = "What is 0 + 0 + 0?"
 
 @dataclass
 class Attempts:
-    """The attempts at one task; each has an adapter of its own, as in another process."""
+    """The attempts at one task; each has an adapter of its own, as in another process.
+
+    Shape:
+        kept_in  where the attempts keep how far they have come.
+    """
 
     config: AgentConfig
     proxy: ModelProxy
@@ -45,6 +51,7 @@ class Attempts:
     restarts: bool = False
     spec: FunctionSpec = SPEC
     place: Place = field(default_factory=Place)
+    kept_in: MemoryBuckets = field(default_factory=MemoryBuckets)
     made: int = 0
 
     def __post_init__(self) -> None:
@@ -58,15 +65,19 @@ class Attempts:
             return await steps_of(adapter, self._run(question, tools, numbering, **facts))
 
     async def cut(self, question: str = SUMS, *, calls: int = 1, **facts: Any) -> list[Step]:
-        """The next attempt, which ends when so many calls of tools have their results."""
-        reached, left = asyncio.Event(), calls
+        """The next attempt, which is killed when so many calls of tools have their results.
+
+        It is cancelled, which a process that is killed is not: what it keeps from then on is lost.
+        """
+        reached, left, lasting = asyncio.Event(), calls, self.kept_in
 
         def last(function: ToolFunction) -> ToolFunction:
             async def call(arguments: dict[str, Any]) -> str:
-                nonlocal left
+                nonlocal left, lasting
                 result = await function.call(arguments)
                 left -= 1
                 if left == 0:
+                    lasting = _copy(self.kept_in)
                     reached.set()
                     await asyncio.Event().wait()
                 return result
@@ -88,6 +99,7 @@ class Attempts:
             assert reached.is_set(), going
             going.cancel()
             await asyncio.wait({going}, timeout=10)
+        self.kept_in = lasting
         return steps
 
     def _run(
@@ -114,7 +126,9 @@ class Attempts:
 
     async def put(self, data: bytes) -> None:
         """Keep something else in the place of what was kept."""
-        await self._checkpoint.save(data)
+        checkpoint = self._checkpoint
+        await checkpoint.load()
+        await checkpoint.save(lambda: data)
 
     def change(self, what: str) -> None:
         """Let the next attempt be one of another version of the agent."""
@@ -131,7 +145,7 @@ class Attempts:
 
     @property
     def _checkpoint(self) -> Checkpoint:
-        store = self.place.link.store(Bucket.CHECKPOINTS)
+        store = MemoryStore(self.kept_in, Bucket.CHECKPOINTS)
         return Checkpoints(store).of(MATH, task().id, self.made)
 
     @property
@@ -143,6 +157,12 @@ class Attempts:
     def questions(self) -> list[str]:
         """What the model was asked, in all attempts."""
         return [json.dumps(call.body, sort_keys=True) for call in self.proxy.calls]
+
+
+def _copy(buckets: MemoryBuckets) -> MemoryBuckets:
+    """What the buckets hold now, whatever is written to them later."""
+    entries = {name: dict(held) for name, held in buckets.entries.items()}
+    return MemoryBuckets(entries, itertools.count(next(buckets.revisions)))
 
 
 @contextlib.asynccontextmanager

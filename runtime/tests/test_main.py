@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 from runtime.garbage import THRESHOLDS
 
@@ -37,5 +38,17 @@ def test_a_process_that_is_stopped_while_it_starts_goes_at_once() -> None:
     """As the first process of a container it would otherwise ignore the signal."""
     command = [sys.executable, "-c", STOPPED_WHILE_IT_STARTS]
     done = subprocess.run(command, env={"K8GENTAI_CONFIG": "/dev/null"}, timeout=20, check=False)
+
+    assert done.returncode == 0
+
+
+def test_so_does_one_that_is_stopped_while_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "uvloop.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "runtime", "trust"],
+        env={"PYTHONPATH": str(tmp_path)},
+        timeout=20,
+        check=False,
+    )
 
     assert done.returncode == 0

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from runtime.contract.agent_config import ToolConfig
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
-from runtime.contract.subjects import functions_entry
+from runtime.contract.keys import functions_entry
 from runtime.tools.errors import BadSpec
 from runtime.tools.executor import Executor
 from runtime.tools.python import PythonTool

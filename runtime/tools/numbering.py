@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextvars import ContextVar
 
 type Numbered = tuple[str, int]
@@ -46,7 +46,7 @@ class Numbering:
     def take(self, call: str) -> int:
         """The lowest number that no equal call has."""
         taken = self._work.setdefault(call, {})
-        number = next(number for number in itertools.count() if number not in taken)
+        number = _free(taken)
         taken[number] = _WORK.get()
         return number
 
@@ -63,7 +63,16 @@ class Numbering:
         """Count anew: the same work is done once more, and its calls find what they did before."""
         self._work.clear()
 
-    def restore(self, taken: Iterable[Numbered]) -> None:
-        """Take over the calls of an earlier attempt, as work without a name."""
+    def restore(self, taken: Iterable[Numbered], work: str = "") -> None:
+        """Take over the calls of an earlier attempt, as those of a piece of work that is not done.
+
+        A number that an equal call has taken meanwhile is exchanged for the lowest free one: that
+        call has found the record of this one, so the record of that one is left.
+        """
         for call, number in taken:
-            self._work.setdefault(call, {})[number] = ""
+            others = self._work.setdefault(call, {})
+            others[_free(others) if number in others else number] = work
+
+
+def _free(taken: Container[int]) -> int:
+    return next(number for number in itertools.count() if number not in taken)

@@ -7,7 +7,8 @@ from typing import override
 
 from runtime.contract.agent_config import AgentBinding, ToolBinding
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
-from runtime.contract.subjects import StackSubjects, ask_key, effect_key
+from runtime.contract.keys import ask_key, effect_key
+from runtime.contract.subjects import StackSubjects
 from runtime.contract.value import ObjectName
 from runtime.tools.errors import BadSpec
 from runtime.tools.port import INPUT

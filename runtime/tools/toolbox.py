@@ -14,8 +14,8 @@ from pydantic_core import to_json
 
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
+from runtime.contract.keys import functions_entry
 from runtime.contract.messages import Call, CallResult, Outcome, Task
-from runtime.contract.subjects import functions_entry
 from runtime.contract.value import ObjectName
 from runtime.tools.approvals import Approvals
 from runtime.tools.calls import Calls, step_of

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic_core import to_json
 
 from runtime.contract.agent_config import SideEffects, ToolConfig
+from runtime.contract.keys import effect_key
 from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
-from runtime.contract.subjects import StackSubjects, effect_key
+from runtime.contract.subjects import StackSubjects
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
 from runtime.tools.calls import step_of
 from runtime.tools.cancellations import Cancellations

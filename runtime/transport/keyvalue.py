@@ -73,11 +73,23 @@ class KeyValue:
 
     async def find(self, pattern: str) -> Entry | None:
         """The newest entry whose key matches a pattern with `*` for single tokens."""
-        generation = await self._connection.current()
-        query = json.dumps({"last_by_subj": self._prefix + pattern}).encode()
-        reply = await generation.request(f"$JS.API.DIRECT.GET.{self._stream}", query)
-        entry = self._entry(reply)
+        entry = await self._asked_for({"last_by_subj": self._prefix + pattern})
         return None if entry is None or entry.deleted else entry
+
+    async def keys(self, pattern: str) -> list[str]:
+        """The keys that match a pattern with `*` for single tokens and `>` for the rest.
+
+        One after the other, with their values: this is for keys of which there are few.
+        """
+        keys: list[str] = []
+        behind = 0
+        while entry := await self._asked_for(
+            {"seq": behind + 1, "next_by_subj": self._prefix + pattern}
+        ):
+            behind = entry.revision
+            if not entry.deleted:
+                keys.append(entry.key)
+        return keys
 
     async def purge(self, pattern: str) -> None:
         """Take away every key that matches, without a trace; who watches is told nothing."""
@@ -106,6 +118,11 @@ class KeyValue:
         generation = await self._connection.current()
         subject = f"$JS.API.DIRECT.GET.{self._stream}.{self._prefix}{key}"
         return self._entry(await generation.request(subject, b""))
+
+    async def _asked_for(self, query: dict[str, str | int]) -> Entry | None:
+        generation = await self._connection.current()
+        subject = f"$JS.API.DIRECT.GET.{self._stream}"
+        return self._entry(await generation.request(subject, json.dumps(query).encode()))
 
     def _entry(self, reply: Msg) -> Entry | None:
         headers = reply.headers or {}

@@ -77,6 +77,10 @@ class MemoryStore:
         found = [e for key, e in self._entries.items() if matches(pattern, key) and not e.deleted]
         return max(found, key=lambda entry: entry.revision, default=None)
 
+    async def keys(self, pattern: str) -> list[str]:
+        """The keys that match a pattern."""
+        return [key for key, e in self._entries.items() if matches(pattern, key) and not e.deleted]
+
     async def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change."""
         seen, caught_up = 0, False

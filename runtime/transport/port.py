@@ -235,6 +235,14 @@ class WatchableStore(Store, Protocol):
         """The newest entry whose key matches a pattern with `*` for single tokens."""
         ...
 
+    async def keys(self, pattern: str) -> list[str]:
+        """The keys that match a pattern with `*` for single tokens and `>` for the rest.
+
+        Raises:
+            Unavailable: the queue does not say.
+        """
+        ...
+
     def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change, across reconnects.
 

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from runtime.contract.subjects import Bucket, StackSubjects, workload_entry
+from runtime.contract.keys import workload_entry
+from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import USER_SECONDS, Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims

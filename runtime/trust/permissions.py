@@ -7,6 +7,7 @@ here is ever empty.
 from dataclasses import dataclass
 from typing import assert_never
 
+from runtime.contract.keys import effects_for, functions_entry, keys_of
 from runtime.contract.subjects import (
     DISPATCHER_DURABLE,
     Account,
@@ -14,10 +15,7 @@ from runtime.contract.subjects import (
     StackSubjects,
     Stream,
     asked_durable,
-    effects_for,
-    functions_entry,
     inbox,
-    keys_of,
     token,
 )
 from runtime.contract.trust_config import Role, Workload
@@ -89,6 +87,7 @@ def _dispatcher(subjects: StackSubjects, own_inbox: str) -> Permissions:
             *_taken_out(subjects.stream(Stream.CALLS)),
             *_records(subjects, Bucket.EFFECTS),
             *_records(subjects, Bucket.CHECKPOINTS),
+            f"$JS.API.DIRECT.GET.{_kv_stream(subjects, Bucket.CHECKPOINTS)}",
         ),
         subscribe=(own_inbox, subjects.every("events")),
     )

@@ -34,7 +34,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Its turn has not come: it was not begun, so no attempt is counted, only `deliveries` are."""
+    """Its turn has not come, or what it needs is away: no attempt counts, only `deliveries` do."""
 
     deliveries: int
 

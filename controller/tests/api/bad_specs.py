@@ -121,6 +121,13 @@ _STACK: Final = (
         "must be an address that begins with http:// or https://, not 'vllm:8000'",
     ),
     Bad(Kind.STACK, "spec.models[0].apiKeySecretRef.key", GONE, "is required"),
+    Bad(
+        Kind.STACK,
+        "spec.models[2].embedding",
+        {},
+        "is required",
+        field="spec.models[2].embedding.dimensions",
+    ),
     Bad(Kind.STACK, "spec.storage", {}, "set exactly one of sqlite and postgres", rule=True),
     Bad(
         Kind.STACK,

@@ -62,8 +62,15 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
                     "model": "qwen3",
                     "baseUrl": "http://vllm:8000/v1",
                     "apiKeySecretRef": {"name": "k", "key": "token"},
+                    "embedding": {"dimensions": 64},
                 },
                 {"name": "large:70b", "provider": "remote::ollama", "model": "a/b:c"},
+                {
+                    "name": "vectors",
+                    "provider": "remote::vllm",
+                    "model": "bge-m3",
+                    "embedding": {"dimensions": 1024},
+                },
             ],
             "storage": {"sqlite": {"size": "1Gi"}},
             "messaging": {"managed": {"replicas": 3, "storage": "2Gi", "syncInterval": "always"}},
@@ -172,7 +179,12 @@ ALSO_GOOD: Final[tuple[dict[str, Any], ...]] = (
         "outside",
         {
             "server": {"replicas": 3, "flavour": "OGX"},
-            "storage": {"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}},
+            "storage": {
+                "postgres": {
+                    "urlSecretRef": {"name": "db", "key": "url"},
+                    "caSecretRef": {"name": "db", "key": "ca.crt"},
+                }
+            },
             "messaging": {"external": {"url": "nats://one:4222,tls://two.example:4222"}},
         },
     ),

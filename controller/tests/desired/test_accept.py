@@ -58,10 +58,6 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
     ("spec", "problem"),
     [
         (
-            {"storage": {"postgres": {"urlSecretRef": {"name": "db", "key": "url"}}}},
-            "spec.storage.postgres: PostgreSQL is not in this version; use spec.storage.sqlite",
-        ),
-        (
             {"models": [{"name": "m", "provider": "remote::ollama", "model": "x"}]},
             (
                 "spec.models[0].provider: the provider remote::ollama is not in this version; "
@@ -71,7 +67,7 @@ def test_a_pod_template_has_to_be_one(template: dict[str, Any], message: str | N
             ),
         ),
     ],
-    ids=["postgres", "provider"],
+    ids=["provider"],
 )
 def test_what_a_stack_cannot_be_yet(spec: dict[str, Any], problem: str) -> None:
     (found,) = stack_problems(stack_view(the_stack(**spec)))
@@ -153,19 +149,31 @@ def test_nobody_is_waited_for_longer_than_a_stack_keeps_a_run(
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        ([], "spec.modelRef: Stack team/default has no models; add one to its spec.models"),
+        ([], "spec.modelRef: Stack team/default has no language model; add one to its spec.models"),
         (
             [
                 {"name": "a", "provider": "remote::vllm", "model": "x"},
                 {"name": "b", "provider": "remote::vllm", "model": "x"},
             ],
-            "spec.modelRef: Stack team/default has no model large; it has a, b",
+            "spec.modelRef: Stack team/default has no language model large; it has a, b",
+        ),
+        (
+            [
+                {"name": "a", "provider": "remote::vllm", "model": "x"},
+                {
+                    "name": "large",
+                    "provider": "remote::vllm",
+                    "model": "x",
+                    "embedding": {"dimensions": 64},
+                },
+            ],
+            "spec.modelRef: Stack team/default has no language model large; it has a",
         ),
     ],
-    ids=["none", "another"],
+    ids=["none", "another", "one that makes vectors"],
 )
 def test_an_unknown_model_is_named_with_those_there_are(
-    models: list[dict[str, str]], message: str
+    models: list[dict[str, Any]], message: str
 ) -> None:
     view = agent_view(the_stack(models=models), modelRef={"name": "large"})
 

@@ -35,6 +35,17 @@ KEYED = {
     "model": "gpt-5",
     "apiKeySecretRef": {"name": "keys", "key": "token"},
 }
+VECTORS = {
+    "name": "vectors",
+    "provider": "remote::vllm",
+    "model": "nomic-embed-text",
+    "baseUrl": "http://vllm:8000/v1",
+    "embedding": {"dimensions": 768},
+}
+POSTGRES = {
+    "urlSecretRef": {"name": "db", "key": "url"},
+    "caSecretRef": {"name": "db", "key": "ca.crt"},
+}
 
 
 def agent_of(**spec: Any) -> Desired:
@@ -61,8 +72,17 @@ SAMPLES = {
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
-    "stack-ogx": desired_stack(the_stack(server={"flavour": "OGX"}), SITE),
-    "stack-three": desired_stack(the_stack(models=[KEYED]), SITE),
+    "stack-ogx": desired_stack(the_stack(server={"flavour": "OGX"}, models=[KEYED, VECTORS]), SITE),
+    "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
+    "stack-postgres": desired_stack(
+        the_stack(
+            server={"replicas": 2},
+            models=[KEYED, VECTORS],
+            messaging=ONE_NATS,
+            storage={"postgres": POSTGRES},
+        ),
+        SITE,
+    ),
 }
 
 

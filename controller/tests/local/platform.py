@@ -69,8 +69,12 @@ class Platform:
 
 
 @contextlib.contextmanager
-def running(folder: Path, place: Path, *options: str) -> Iterator[Platform]:
-    """`k8gentai up` on `folder`, ready; stopped by Ctrl-C, and nothing of it may be left."""
+def running(folder: Path, place: Path, *options: str, until: str = "ready") -> Iterator[Platform]:
+    """`k8gentai up` on `folder`, ready; stopped by Ctrl-C, and nothing of it may be left.
+
+    Args:
+        until: the first word of the line that is waited for.
+    """
     port = free_port()
     log = place / "screen.log"
     command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), "--port", str(port)]
@@ -84,7 +88,7 @@ def running(folder: Path, place: Path, *options: str) -> Iterator[Platform]:
         )
     platform = Platform(folder, f"http://127.0.0.1:{port}", log, process)
     try:
-        platform.until_said(r"ready http://\S+", READY_SECONDS)
+        platform.until_said(rf"{until} http://\S+", READY_SECONDS)
         yield platform
         below = _descendants(process.pid)
         process.send_signal(signal.SIGINT)

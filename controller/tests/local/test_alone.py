@@ -104,6 +104,25 @@ def test_who_is_stopped_early_does_not_say_that_it_is_ready(folder: Path, tmp_pa
     assert "ready http" not in log.read_text()
 
 
+NOBODY = """
+apiVersion: k8gentai.dev/v1alpha1
+kind: Tool
+metadata: {name: words}
+spec:
+  stackRef: {name: default}
+  mcp: {url: "http://127.0.0.1:9/mcp"}
+"""
+
+
+def test_what_is_broken_hides_neither_the_address_nor_itself(folder: Path, tmp_path: Path) -> None:
+    (folder / "words.yaml").write_text(NOBODY)
+    with running(folder, tmp_path, until="serving") as up:
+        up.until_said(r"try: curl -N http://\S+ .*later")
+        line = up.until_said(r"· .*Tool words.*  DependencyNotReady: .*", 90)
+        assert "http://127.0.0.1:9/mcp" in line
+        assert "ready http" not in up.said
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
 def test_what_is_no_port_is_refused(folder: Path, port: str) -> None:
     command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), f"--port={port}"]

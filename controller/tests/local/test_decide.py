@@ -58,7 +58,8 @@ def test_a_response_that_asks_for_nothing_is_named_with_its_status() -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("me",), "'me' is no id of an approval"),
+        (("me",), "'me' is no whole id"),
+        (("mcpr_1",), "that of an approval is mcpr_, 32 hexadecimal digits, _ and a number"),
         ((f"resp_{TASK}", "--url", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer"),
     ],
 )

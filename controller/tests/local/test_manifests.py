@@ -111,6 +111,45 @@ def test_an_overlay_is_refused_and_not_ignored(tmp_path: Path, text: str, word: 
         read_manifests(folder(tmp_path, tool=TOOL, kustomization=text))
 
 
+GENERATED = """
+resources: [tool.yaml]
+generatorOptions: {disableNameSuffixHash: true}
+configMapGenerator:
+- {name: arithmetic, files: [arithmetic.py, more.py=sub/other.py]}
+"""
+
+
+def test_code_may_stand_in_files_of_its_own(tmp_path: Path) -> None:
+    place = folder(tmp_path, tool=TOOL, kustomization=GENERATED)
+    (place / "sub").mkdir()
+    (place / "arithmetic.py").write_text("x = 1\n")
+    (place / "sub" / "other.py").write_text("y = 2\n")
+    found = read_manifests(place)
+    name = ObjectName(namespace="default", name="arithmetic")
+    assert found.config_maps == {name: {"arithmetic.py": "x = 1\n", "more.py": "y = 2\n"}}
+    (place / "arithmetic.py").write_text("x = 3\n")
+    assert read_manifests(place).digest != found.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("true", "false", "generatorOptions.disableNameSuffixHash: must be true"),
+        ("arithmetic.py,", "../a.py,", "configMapGenerator[0].files: ../a.py: must be a file of"),
+        ("files: [", "envs: [a], files: [", "configMapGenerator[0].envs: embedded mode knows"),
+        ("name: arithmetic, ", "", "configMapGenerator[0]: name is required"),
+        ("arithmetic.py,", "nothere.py,", "nothere.py: cannot be read"),
+    ],
+)
+def test_a_generator_that_does_more_is_refused(
+    tmp_path: Path, old: str, new: str, word: str
+) -> None:
+    place = folder(tmp_path, tool=TOOL, kustomization=GENERATED.replace(old, new))
+    (place / "arithmetic.py").touch()
+    with pytest.raises(BadManifest, match=re.escape(word)):
+        read_manifests(place)
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadManifest, match="there is no such folder"):
         read_manifests(tmp_path / "nope")

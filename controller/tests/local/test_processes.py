@@ -96,6 +96,20 @@ async def test_a_process_is_ready_when_its_probe_answers_and_leaves_nothing(tmp_
     assert pid_of(tmp_path) == 0
 
 
+async def test_whoever_goes_patiently_can_be_asked_to_go_soon(tmp_path: Path) -> None:
+    """An Agent that is drained for minutes does not hold up the end of everything."""
+    manifest = deployment(f"import signal; signal.signal(15, signal.SIG_IGN)\n{SERVER}")
+    manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 600
+    running = workload(tmp_path)
+    running.apply(manifest)
+    await until(lambda: any(pod.ready for pod in running.pods))
+    going = asyncio.create_task(running.stop())
+    async with asyncio.timeout(15):
+        await running.stop(0.2)
+        await going
+    assert pid_of(tmp_path) == 0
+
+
 async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
     running = workload(tmp_path)
     running.apply(deployment(SERVER))

@@ -301,6 +301,24 @@ def test_input_over_the_limit_is_refused_before_it_is_queued(client: openai.Open
     assert refused.value.status_code == 413
 
 
+def test_a_turn_of_a_model_that_is_down_says_so(up: Platform) -> None:
+    """Over the agents API of older clients, whole and streamed; nothing of it is in the session."""
+    config = {"model": "down/any", "instructions": "Answer."}
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "?"}]}
+    with httpx.Client(base_url=f"{up.url}/v1", timeout=60) as client:
+        agent = client.post("/agents", json={"agent_config": config}).json()["agent_id"]
+        session = client.post(f"/agents/{agent}/session", json={"session_name": "s"}).json()
+        place = f"/agents/{agent}/session/{session['session_id']}"
+        whole = client.post(f"{place}/turn", json=asked)
+        streamed = client.post(f"{place}/turn", json=asked | {"stream": True})
+        kept = client.get(place).json()
+
+    assert whole.status_code == 424
+    assert whole.json()["error"]["message"]
+    assert streamed.text.rpartition("data: ")[2].startswith('{"error":{"message":')
+    assert kept["turns"] == []
+
+
 @pytest.mark.parametrize("agent", ["lost", "odd"])
 def test_a_model_that_is_down_or_talks_garbage_is_a_clear_failure(
     client: openai.OpenAI, agent: str
@@ -525,6 +543,15 @@ def test_a_removed_agent_is_not_found_and_leaves_no_process(
         return response.status_code in {404, 409}
 
     up.until(refused, 15)
+
+
+def test_a_tool_that_goes_together_with_its_code_does_not_miss_it(up: Platform) -> None:
+    other = COUNT.replace("name: count", "name: other").format(log="/dev/null")
+    up.write(other=other.replace("counting", "othercode"))
+    up.until_said("✓ Tool other  Ready")
+    up.remove("other")
+    up.until_said("- Tool other  gone")
+    assert "there is no ConfigMap othercode" not in up.said
 
 
 def test_an_agent_that_was_edited_and_removed_may_come_back(

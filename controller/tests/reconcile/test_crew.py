@@ -100,6 +100,23 @@ async def test_whoever_asks_waits_until_the_other_can_be_asked(scene: Scene) -> 
     assert is_true(scene, editor, "Ready")
 
 
+@pytest.mark.parametrize("others", [(), ("poet",)])
+async def test_an_agent_that_names_itself_is_told_that_and_nothing_else(
+    scene: Scene, others: tuple[str, ...]
+) -> None:
+    """Neither that it waits for itself, nor for others that are not there to be asked yet."""
+    stack = scene.cluster.put(samples.stack())
+    selfish = scene.cluster.put(samples.agent("selfish", agents=asking(*others, "selfish")))
+    poet = scene.cluster.put(samples.agent("poet", modelRef={"name": "none"}))
+    await scene.rest(stack, selfish, poet)
+
+    message = (
+        f"spec.agents[{len(others)}].agentRef: it names the Agent itself, which cannot call "
+        "itself; remove it"
+    )
+    assert told(scene, selfish, "Ready") == ("False", "Invalid", message)
+
+
 async def test_an_agent_that_is_not_there_is_named_with_the_way_out(scene: Scene) -> None:
     stack, editor, poet = await crew(scene)
     before = scene.cluster.child("Deployment", "agent-editor")

@@ -68,10 +68,12 @@ async def test_drain_lets_queued_and_running_work_end(scene: Scene) -> None:
     assert not entry(scene).accepting
     assert not entry(scene).cancelling
     assert scene.cluster.child("Deployment", "agent-math")
-    assert told(scene, agent, "Ready") == (
-        "False",
-        "Pending",
-        "it is being deleted and waits, at most 600 s, for 2 tasks to end",
+    *reason, message = told(scene, agent, "Ready")
+    assert reason == ["False", "Pending"]
+    assert message.startswith("it is being deleted and waits for 2 tasks to end, until ")
+    assert message.endswith(
+        " UTC at the latest (spec.drainSeconds: 600); "
+        "spec.deletionPolicy: Cancel cancels what is left at once"
     )
 
     scene.queue.messages[TASKS] = []

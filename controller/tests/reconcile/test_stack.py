@@ -185,6 +185,50 @@ async def test_a_missing_secret_is_told_and_nothing_is_started(scene: Scene) -> 
     assert json.dumps("${env.MODEL_KEY_0}") in config
 
 
+POSTGRES = {
+    "urlSecretRef": {"name": "db", "key": "url"},
+    "caSecretRef": {"name": "db", "key": "ca.crt"},
+}
+
+
+async def test_a_database_that_nobody_has_named_is_told_key_by_key(scene: Scene) -> None:
+    scene.cluster.secrets["team", "db"] = frozenset({"url"})
+    stack = scene.cluster.put(samples.stack(storage={"postgres": POSTGRES}))
+
+    await scene.reconcile(stack)
+
+    assert told(scene, stack, "ResolvedRefs") == (
+        "False",
+        "RefNotFound",
+        (
+            "spec.storage.postgres.caSecretRef: there is no key ca.crt in a Secret db in "
+            "namespace team; create it"
+        ),
+    )
+
+
+async def test_a_stack_that_moves_to_postgres_leaves_its_volume_and_may_grow(scene: Scene) -> None:
+    scene.cluster.secrets["team", "db"] = frozenset({"url", "ca.crt"})
+    stack = scene.cluster.put(samples.stack())
+    await scene.rest(stack)
+    before = scene.cluster.child("Deployment", "server-default")["spec"]
+    assert before["strategy"] == {"type": "Recreate"}
+    assert [ref.kind for ref in scene.cluster.owned].count("PersistentVolumeClaim") == 1
+
+    moved = samples.stack(server={"replicas": 2}, storage={"postgres": POSTGRES})
+    await scene.rest(scene.cluster.put(moved))
+
+    after = scene.cluster.child("Deployment", "server-default")["spec"]
+    assert (after["replicas"], after["strategy"]["type"]) == (2, "RollingUpdate")
+    assert {volume["name"] for volume in after["template"]["spec"]["volumes"]} == {
+        "config",
+        "identity",
+        "tmp",
+    }
+    assert [ref for ref in scene.cluster.owned if ref.kind == "PersistentVolumeClaim"] == []
+    assert scene.cluster.child("Deployment", "dispatcher-default")["spec"]["replicas"] == 2
+
+
 EXTERNAL = "nats://nats.example:4222"
 
 

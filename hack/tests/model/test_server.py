@@ -318,3 +318,11 @@ def test_help_lists_the_names_that_go_wrong() -> None:
 
     for name in ("slow-<ms>", "error-<status>", "garbage", "empty", "hang", "cut"):
         assert name in done.stdout
+
+
+async def test_the_sdk_gets_its_vectors(client: AsyncOpenAI) -> None:
+    made = await client.embeddings.create(model="stand-in", input=["one", "two"])
+    assert [len(one.embedding) for one in made.data] == [64, 64]
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.embeddings.create(model="stand-in", input="?", dimensions=0)
+    assert refused.value.param == "dimensions"

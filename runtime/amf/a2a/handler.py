@@ -19,7 +19,6 @@ from a2a.types import (
     SendMessageRequest,
     SubscribeToTaskRequest,
     Task,
-    TaskPushNotificationConfig,
 )
 from a2a.utils.errors import (
     ExtendedAgentCardNotConfiguredError,
@@ -30,6 +29,7 @@ from a2a.utils.errors import (
 from a2a.utils.task import apply_history_length, validate_history_length
 
 from runtime.amf.a2a.asked import asked, check_context, decisions
+from runtime.amf.a2a.listing import Listing
 from runtime.amf.a2a.tasks import task_of
 from runtime.amf.a2a.updates import Update, Updates
 from runtime.amf.a2a.visit import Visit
@@ -38,7 +38,7 @@ from runtime.amf.desk import in_time
 from runtime.amf.errors import NotFound
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
-from runtime.amf.kept_runs import KeptRuns
+from runtime.amf.kept_runs import LIST_SECONDS, KeptRuns
 from runtime.amf.relay import Following
 from runtime.contract.runs import RunRecord
 
@@ -130,36 +130,27 @@ class Tasks(RequestHandler):
             return task_of(await visit.record(params.id))
 
     @override
+    @validate_request_params
     async def on_list_tasks(
         self, params: ListTasksRequest, context: ServerCallContext
     ) -> ListTasksResponse:
-        raise UnsupportedOperationError(
-            "Tasks are not listed; ask for each by the id that its first message was answered with."
+        visit = Visit.of(context)
+        listing = Listing(params, visit.user)
+        with visit.refusing():
+            async with in_time(LIST_SECONDS):
+                async for record in visit.desk.runs(visit.agent.agent):
+                    listing.add(record)
+        return listing.response()
+
+    async def _no_push(self, params: Any, context: Any) -> NoReturn:  # noqa: ARG002 - the SDK's names
+        raise PushNotificationNotSupportedError(
+            "Push notifications are not supported; read along, or ask for the task."
         )
 
-    @override
-    async def on_create_task_push_notification_config(
-        self, params: Any, context: ServerCallContext
-    ) -> TaskPushNotificationConfig:
-        _no_push()
-
-    @override
-    async def on_get_task_push_notification_config(
-        self, params: Any, context: ServerCallContext
-    ) -> TaskPushNotificationConfig:
-        _no_push()
-
-    @override
-    async def on_list_task_push_notification_configs(
-        self, params: Any, context: ServerCallContext
-    ) -> Any:
-        _no_push()
-
-    @override
-    async def on_delete_task_push_notification_config(
-        self, params: Any, context: ServerCallContext
-    ) -> None:
-        _no_push()
+    on_create_task_push_notification_config = _no_push
+    on_get_task_push_notification_config = _no_push
+    on_list_task_push_notification_configs = _no_push
+    on_delete_task_push_notification_config = _no_push
 
     @override
     async def on_get_extended_agent_card(
@@ -168,12 +159,6 @@ class Tasks(RequestHandler):
         raise ExtendedAgentCardNotConfiguredError(
             "There is one card of each agent, the public one; see its capabilities."
         )
-
-
-def _no_push() -> NoReturn:
-    raise PushNotificationNotSupportedError(
-        "Push notifications are not supported; read along, or ask for the task."
-    )
 
 
 @contextlib.asynccontextmanager

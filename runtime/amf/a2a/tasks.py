@@ -57,8 +57,13 @@ def artifact(text: str) -> Artifact:
 
 def status_of(record: RunRecord) -> TaskStatus:
     """Where the run stands, since when, and what there is to say of it."""
-    since = record.ended or record.parked or record.started or record.task.created
-    return status(state_of(record), since, _message(record))
+    return status(state_of(record), changed(record), _message(record))
+
+
+def changed(record: RunRecord) -> float:
+    """Since when the run stands where it does, in seconds since the epoch."""
+    times = (record.started, record.parked, record.resumed)
+    return record.ended or max(record.task.created, *(time or 0 for time in times))
 
 
 def status(state: TaskState, now: float, message: Message | None = None) -> TaskStatus:

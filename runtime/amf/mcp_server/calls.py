@@ -5,11 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from mcp import McpError, types
-from mcp.server.lowlevel import Server
-from mcp.server.session import ServerSession
-from mcp.shared.context import RequestContext
-from starlette.requests import Request
+from mcp.types import CallToolResult, Tool
 
 from runtime.amf import sdk
 from runtime.amf.asked import Asked
@@ -18,28 +14,22 @@ from runtime.amf.desk import Desk, in_time
 from runtime.amf.directory import Directory
 from runtime.amf.errors import ApiError, NotFound, UnknownModel
 from runtime.amf.intake import Intake
-from runtime.amf.mcp_server.tools import ended, result, said, task_id, told, tool_of
+from runtime.amf.mcp_server.sdk import Asking, Tell, invalid, result
+from runtime.amf.mcp_server.tools import ended, said, task_id, told, tool_of
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Event, Message, Options, Role
 from runtime.contract.runs import RunRecord
 
-SESSION = "mcp-session-id"
-
-type Context = RequestContext[ServerSession, Any, Request]
-
 
 class Calls:
-    """What the SDK's server calls.
+    """What the SDK's server asks for.
 
     A client that goes away cannot come back to its request, as the server keeps no streams: its run
     is cancelled, like one that it cancels.
     """
 
-    def __init__(self, directory: Directory, server: Server[Any, Request]) -> None:
+    def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._server = server
-        server.request_handlers[types.ListToolsRequest] = self._list
-        server.request_handlers[types.CallToolRequest] = self._call
 
     async def cancel(self, session: str, request: str | int) -> None:
         """End the run of a request of whoever asks, if there is one.
@@ -54,27 +44,33 @@ class Calls:
                 with contextlib.suppress(NotFound):
                     await desk.cancel(record.task.agent, record.task.id)
 
-    async def _list(self, _request: types.ListToolsRequest) -> types.ServerResult:
-        agents = [agent for agent in await self._directory.agents() if agent.accepting]
-        return types.ServerResult(types.ListToolsResult(tools=[tool_of(one) for one in agents]))
+    async def tools(self) -> list[Tool]:
+        """The agents that take tasks."""
+        return [tool_of(one) for one in await self._directory.agents() if one.accepting]
 
-    async def _call(self, request: types.CallToolRequest) -> types.ServerResult:
+    async def call(
+        self, asking: Asking, name: str, arguments: dict[str, Any] | None
+    ) -> CallToolResult:
+        """Run an agent.
+
+        Raises:
+            McpError, MCPError: of the SDK; there is no such agent, or the request is a repetition.
+        """
         try:
-            agent = await self._directory.agent(request.params.name)
+            agent = await self._directory.agent(name)
         except UnknownModel as error:
             raise invalid(error.message) from error
-        text = said(request.params.arguments)
+        text = said(arguments)
         if text is None:
             wrong = 'The arguments are {"input": "what to do, in words"}, and nothing else.'
-            return types.ServerResult(result(wrong, is_error=True))
+            return result(wrong, is_error=True)
         try:
-            return types.ServerResult(await self._run(agent, text))
+            return await self._run(asking, agent, text)
         except ApiError as error:
-            return types.ServerResult(result(error.message, is_error=True))
+            return result(error.message, is_error=True)
 
-    async def _run(self, agent: AgentEntry, text: str) -> types.CallToolResult:
-        desk, context = await self._directory.desk(), self._server.request_context
-        progress = Progress(context)
+    async def _run(self, asking: Asking, agent: AgentEntry, text: str) -> CallToolResult:
+        desk, progress = await self._directory.desk(), Progress(asking.tell)
         intake = Intake(
             asked=Asked(
                 input=(Message(role=Role.USER, text=text),),
@@ -82,7 +78,7 @@ class Calls:
             ),
             agent=agent,
             user=sdk.user_name(),
-            task=await _new_task(desk, context),
+            task=await _new_task(desk, asking),
         )
         intake.check()
         record = intake.record(desk, Before())
@@ -101,45 +97,32 @@ class Progress:
         Model Context Protocol specification 2025-11-25, "Progress".
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._token = context.meta.progressToken if context.meta else None
+    def __init__(self, tell: Tell | None) -> None:
+        self._tell = tell
         self._steps = 0
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the client has given a token for it."""
-        return self._token is not None
+        """Whether the client has asked for it."""
+        return self._tell is not None
 
     async def tell(self, events: Sequence[Event]) -> None:
         """Send what has happened, one notification a step; text that goes on is one step."""
-        if self._token is None:
+        if self._tell is None:
             return
         for step in told(events):
             self._steps += 1
-            await self._context.session.send_progress_notification(
-                self._token,
-                self._steps,
-                message=step,
-                # As text: the SDK takes the id 0 for none, and then nobody reads it.
-                related_request_id=str(self._context.request_id),
-            )
+            await self._tell(self._steps, step)
 
 
-def invalid(why: str) -> McpError:
-    """The protocol's refusal of parameters."""
-    return McpError(types.ErrorData(code=types.INVALID_PARAMS, message=why))
-
-
-async def _new_task(desk: Desk, context: Context) -> str:
+async def _new_task(desk: Desk, asking: Asking) -> str:
     """The id of the task that a request becomes, which whoever cancels the request knows too."""
-    session = context.request.headers.get(SESSION) if context.request else None
-    if session is None:
+    if asking.session is None:
         return uuid.uuid4().hex
-    task = task_id(sdk.user_name(), session, context.request_id)
+    task = task_id(sdk.user_name(), asking.session, asking.request)
     async with in_time():
         if await desk.find(task) is not None:
-            raise invalid(f"The request id {context.request_id} was used before in this session.")
+            raise invalid(f"The request id {asking.request} was used before in this session.")
     return task
 
 
@@ -153,7 +136,7 @@ async def _not_longer_than_wanted(desk: Desk, record: RunRecord) -> AsyncIterato
         raise
 
 
-async def _ended(desk: Desk, record: RunRecord) -> types.CallToolResult:
+async def _ended(desk: Desk, record: RunRecord) -> CallToolResult:
     async with in_time():
         found = await desk.record(record.task.agent, record.task.id)
     if found is None:

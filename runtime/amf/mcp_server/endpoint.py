@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
-from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -21,7 +20,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from runtime.amf.body import body_limit, body_of, replayed
 from runtime.amf.directory import Directory
-from runtime.amf.mcp_server.calls import SESSION, Calls
+from runtime.amf.mcp_server.calls import Calls
+from runtime.amf.mcp_server.sdk import SESSION, tool_server
 
 PATH = "/mcp"
 LARGEST_BODY = 1 << 30  # bytes; no body comes this far that is over `body_limit`
@@ -36,8 +36,8 @@ class McpEndpoint:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        server: Server[Any, Request] = Server("k8gentai", instructions=ABOUT)
-        self._calls = Calls(directory, server)
+        self._calls = Calls(directory)
+        server = tool_server("k8gentai", ABOUT, self._calls.tools, self._calls.call)
         self._sessions = StreamableHTTPSessionManager(
             server, stateless=True, max_request_body_size=LARGEST_BODY
         )

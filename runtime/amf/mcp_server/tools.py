@@ -8,21 +8,19 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from mcp import types
+from mcp.types import CallToolResult, Tool
 
+from runtime.amf.mcp_server.sdk import result, tool
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import AgentCalled, Event, TextDelta, ToolCalled, ToolReturned
 from runtime.contract.runs import RunRecord, RunState
 from runtime.tools.port import INPUT
 
 
-def tool_of(agent: AgentEntry) -> types.Tool:
+def tool_of(agent: AgentEntry) -> Tool:
     """The tool that an agent is: it takes what is to be done, in words, and gives the answer."""
-    return types.Tool(
-        name=agent.model,
-        description=agent.description or f"The agent {agent.model}, written in {agent.framework}.",
-        inputSchema=INPUT,
-    )
+    about = agent.description or f"The agent {agent.model}, written in {agent.framework}."
+    return tool(agent.model, about, INPUT)
 
 
 def said(arguments: dict[str, object] | None) -> str | None:
@@ -34,14 +32,7 @@ def said(arguments: dict[str, object] | None) -> str | None:
             return None
 
 
-def result(text: str, *, is_error: bool = False) -> types.CallToolResult:
-    """The result of a call; with `is_error` the sentence is for the model, which may try again."""
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)], isError=is_error
-    )
-
-
-def ended(record: RunRecord) -> types.CallToolResult:
+def ended(record: RunRecord) -> CallToolResult:
     """The result of a run that has ended, or that waits for a person, who has no say here."""
     match record.state:
         case RunState.COMPLETED:

@@ -60,8 +60,8 @@ class Kept:
             raise BadCheckpoint(self.unreadable)
         return self.saved[-1] if self.saved else None
 
-    async def save(self, data: bytes) -> None:
-        self.saved.append(data)
+    async def save(self, write: Callable[[], bytes]) -> None:
+        self.saved.append(write())
 
 
 class Scene:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.adapters.progress import Keeper, Progress, made_of
+from runtime.adapters.progress import Checkpointer, Progress, made_of
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module
 from runtime.contract.messages import TokenUsage
 from runtime.kit.resuming import Kept
@@ -14,18 +14,18 @@ from runtime.tests.agents import MATH, QUEUE, SPEC, asking
 from runtime.tools.numbering import Numbering
 
 
-def keeper(kept: Kept, attempt: int = 1, made_for: str = "this") -> Keeper:
+def checkpointer(kept: Kept, attempt: int = 1, made_for: str = "this") -> Checkpointer:
     run = replace(asking(), attempt=attempt, checkpoint=kept, numbering=Numbering())
-    return Keeper(run, made_for)
+    return Checkpointer(run, made_for)
 
 
 async def test_calls_and_costs_count_in_the_next_attempt() -> None:
     kept = Kept()
-    first = keeper(kept)
+    first = checkpointer(kept)
     first.run.numbering.take("add")
     first.spent = TokenUsage(input_tokens=3, output_tokens=2)
     await first.save(lambda: ["said"])
-    second = keeper(kept, 2)
+    second = checkpointer(kept, 2)
     assert await second.found(list) == ["said"]
     assert second.spent == first.spent
     assert second.run.numbering.take("add") == 1
@@ -62,7 +62,7 @@ def broken(_said: Any) -> Any:
 async def test_what_cannot_be_used_counts_for_nothing(
     data: bytes, made_for: str, read: Any, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    second = keeper(Kept(data), 2, made_for)
+    second = checkpointer(Kept(data), 2, made_for)
     assert await second.found(read) is None
     assert len(second.run.numbering) == 0
     assert second.spent == TokenUsage()
@@ -71,7 +71,7 @@ async def test_what_cannot_be_used_counts_for_nothing(
 
 async def test_what_cannot_be_written_ends_the_keeping(caplog: pytest.LogCaptureFixture) -> None:
     kept = Kept()
-    one = keeper(kept)
+    one = checkpointer(kept)
     with caplog.at_level(logging.WARNING):
         await one.save(lambda: ["said"])
         before = kept.data

@@ -6,7 +6,7 @@ import signal
 import textwrap
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import ClientSession, web
@@ -20,8 +20,9 @@ from runtime.contract.agent_config import (
     OnCrash,
     Retry,
 )
+from runtime.contract.keys import checkpoint_key
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Bucket, checkpoint_key
+from runtime.contract.subjects import Bucket
 from runtime.tests.dispatch.processes import start
 from runtime.tests.dispatch.scene import Scene, nats_scene, new_task, until
 
@@ -173,3 +174,31 @@ async def goes_on_behind_a_call(
     assert "33" in answer
     assert done(folder) == ["1+2", "3+30"]
     assert len(asked) == 3, "one turn for each call, one for the answer"
+
+
+class KilledContract:
+    """What the next worker does not do again, of agents that remember their own tools.
+
+    Shape:
+        source  of the agent `agent` with a tool `add` that is held where its arguments are `HELD`.
+    """
+
+    framework: ClassVar[Framework]
+    source: ClassVar[str]
+
+    async def test_the_model_is_not_asked_again_for_a_turn_that_it_has_answered(
+        self, scene: Scene, tmp_path: Path, model_url: str
+    ) -> None:
+        source = self.source + held_at(12, 30)
+        await goes_on_after_a_kill(scene, tmp_path, source, model_url, framework=self.framework)
+
+    async def test_a_users_own_tool_is_not_called_again(
+        self, scene: Scene, tmp_path: Path, model_url: str
+    ) -> None:
+        source = self.source + held_at(3, 30)
+        await goes_on_behind_a_call(scene, tmp_path, source, model_url, framework=self.framework)
+
+
+def held_at(a: int, b: int) -> str:
+    """A line of an agent's source."""
+    return f"\n    HELD = ({a}, {b})\n"

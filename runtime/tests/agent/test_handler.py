@@ -8,7 +8,16 @@ from typing import Any, override
 
 import pytest
 
-from runtime.adapters.port import AgentFailure, Answer, ModelBusy, Run, Step, Text, Used
+from runtime.adapters.port import (
+    AgentFailure,
+    Answer,
+    ModelAway,
+    ModelBusy,
+    Run,
+    Step,
+    Text,
+    Used,
+)
 from runtime.agent import handler
 from runtime.agent.handler import TaskHandler
 from runtime.contract.agent_config import (
@@ -20,6 +29,7 @@ from runtime.contract.agent_config import (
     Queue,
     Retry,
 )
+from runtime.contract.keys import run_key
 from runtime.contract.messages import (
     Asked,
     Cancelled,
@@ -36,7 +46,7 @@ from runtime.contract.messages import (
     decode_event,
 )
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Bucket, Stream, run_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
@@ -259,6 +269,36 @@ async def test_a_busy_model_is_tried_again_until_the_attempts_are_used_up() -> N
     assert await place.handler.handle(await place.delivery()) == Done()
 
     assert (await place.record(task)).reason is FailureReason.MODEL_ERROR
+
+
+async def away(run: Run) -> AsyncIterator[Step]:
+    yield Text("")
+    raise ModelAway(f"nobody to ask for {run.task}")
+
+
+async def test_a_server_that_is_started_again_costs_no_attempt() -> None:
+    place = Place(away, retry=Retry(max_attempts=1))
+    task = await place.accept()
+
+    assert await place.handler.handle(await place.delivery()) == Later(1)
+
+    record = await place.record(task)
+    assert (record.state, record.attempt, record.spent) == (RunState.QUEUED, 1, 0)
+    place.adapter.script = answer
+    await place.publish(task.encode())
+    assert await place.handler.handle(await place.delivery()) == Done()
+    assert (await place.record(task)).state is RunState.COMPLETED
+
+
+async def test_a_server_that_does_not_come_back_ends_the_run_with_its_sentence() -> None:
+    place = Place(away, retry=Retry(max_attempts=1))
+    task = await place.accept(attempt=handler.TIMES_AWAY, returned=handler.TIMES_AWAY)
+
+    assert await place.handler.handle(await place.delivery()) == Done()
+
+    record = await place.record(task)
+    assert record.reason is FailureReason.MODEL_ERROR
+    assert record.message == f"nobody to ask for {task.id}"
 
 
 @pytest.mark.fault(5)

@@ -10,9 +10,10 @@ import pytest
 from runtime.adapters.port import Answer, Run, Step, Text
 from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
 from runtime.contract.approval import Verdict
+from runtime.contract.keys import run_key
 from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
 from runtime.contract.runs import RESUMPTION, RunState
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.subjects import Bucket
 from runtime.state.checkpoints import Checkpoints
 from runtime.tests.agent.test_handler import MATH, Place
 from runtime.tests.agents import ADD, SPEC
@@ -214,7 +215,7 @@ async def test_whatever_follows_a_crash_a_parked_run_goes_on_where_it_was(
         assert run.checkpoint is not None
         found = await run.checkpoint.load()
         if found is None:
-            await run.checkpoint.save(b"so far")
+            await run.checkpoint.save(lambda: b"so far")
             async for step in calling(run):
                 yield step
         else:
@@ -240,7 +241,7 @@ async def test_a_worker_that_stops_after_an_approval_leaves_what_the_approval_wa
         found = await run.checkpoint.load()
         match run.attempt, found:
             case 1, None:
-                await run.checkpoint.save(b"so far")
+                await run.checkpoint.save(lambda: b"so far")
                 async for step in calling(run):
                     yield step
             case 2, _:
@@ -268,11 +269,13 @@ async def test_a_worker_that_stops_after_an_approval_leaves_what_the_approval_wa
 async def test_after_a_crash_an_agent_that_does_not_resume_begins_anew_here_too() -> None:
     async def anew(run: Run) -> AsyncIterator[Step]:
         assert run.checkpoint is not None
-        yield Answer(f"found {await run.checkpoint.load()!r}")
+        found = await run.checkpoint.load()
+        await run.checkpoint.save(lambda: b"new")
+        yield Answer(f"found {found!r}, keeps {await run.checkpoint.load()!r}")
 
     place = place_of(anew, retry=Retry(on_crash=OnCrash.RESTART))
     task = await place.accept(attempt=2, parked_attempt=0, state=RunState.QUEUED)
     store = place.link.store(Bucket.CHECKPOINTS)
-    await Checkpoints(store).of(MATH, task.id, 2).save(b"old")
+    await Checkpoints(store).of(MATH, task.id, 2).save(lambda: b"old")
     await place.handler.handle(await place.delivery())
-    assert (await place.record(task)).text == "found None"
+    assert (await place.record(task)).text == "found None, keeps b'new'"

@@ -37,7 +37,7 @@ async def going_on(run: Run) -> AsyncIterator[Step]:
     assert run.checkpoint is not None
     found = await run.checkpoint.load()
     if found is None:
-        await run.checkpoint.save(b"so far")
+        await run.checkpoint.save(lambda: b"so far")
         raise ModelBusy("try again")
     yield Answer(found.decode())
 
@@ -56,7 +56,7 @@ async def test_the_next_attempt_finds_what_was_kept_and_its_end_takes_it_away() 
 async def test_a_worker_that_was_lost_after_it_wrote_the_end_leaves_nothing() -> None:
     place = Place(going_on, retry=RESUMING)
     task = await place.accept(state=RunState.COMPLETED, attempt=1, text="5")
-    await place.handler.checkpoints.of(MATH, task.id, 1).save(b"so far")
+    await place.handler.checkpoints.of(MATH, task.id, 1).save(lambda: b"so far")
     assert await place.handler.handle(await place.delivery(2)) == Done()
     assert await kept(place) is None
 
@@ -65,7 +65,7 @@ async def test_a_run_that_fails_leaves_nothing() -> None:
     async def failing(run: Run) -> AsyncIterator[Step]:
         assert run.checkpoint is not None
         yield Text("so far")
-        await run.checkpoint.save(b"so far")
+        await run.checkpoint.save(lambda: b"so far")
         raise AgentFailure("no more")
 
     place = Place(failing, retry=RESUMING)
@@ -86,7 +86,7 @@ async def test_an_agent_that_does_not_resume_is_given_nothing_and_drops_what_is_
     place = Place(anew, retry=Retry(max_attempts=3, on_crash=on_crash))
     store = place.link.store(Bucket.CHECKPOINTS)
     task = await place.accept(attempt=1)
-    await Checkpoints(store).of(MATH, task.id, 1).save(b"old")
+    await Checkpoints(store).of(MATH, task.id, 1).save(lambda: b"old")
     assert await place.handler.handle(await place.delivery()) == Done()
     assert (await place.record(task)).text == "attempt 2"
     assert await kept(place) is None

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from runtime.amf.flavour import IS_OGX
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.supervision import Supervision
 from runtime.tests.amf.server import Server, running_server
-from runtime.tests.amf.server_types import IS_OGX
 from runtime.tests.amf.wire import TAP, Tapped, taken
 from runtime.tests.nats import running_stack
 from runtime.transport.port import Inbox
@@ -54,6 +54,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     """The server of the Stack `team/default`, on a real queue; shared by all tests."""
     folder = tmp_path_factory.mktemp("stack")
     home = tmp_path_factory.mktemp("server")
+    (home / ".llama").mkdir()  # as its predecessor leaves it, which OGX would take along
     with silent_model() as model_url:
         async with (
             running_stack(ObjectName(namespace="team", name="default"), folder) as nats,
@@ -67,7 +68,7 @@ async def people(server: Server) -> AsyncIterator[Server]:
     """The server, and somebody who brings parked runs on."""
 
     async def nothing() -> Inbox:
-        raise NotImplementedError
+        raise AssertionError("who looks after runs takes no deliveries")
 
     workload = await server.nats.serving(Role.DISPATCHER)
     async with server.nats.link_as(workload) as link:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from runtime.contract.keys import effect_key
 from runtime.contract.messages import (
     ApprovalNeeded,
     Cancelled,
@@ -19,7 +20,6 @@ from runtime.contract.messages import (
     ToolReturned,
     UsageReported,
 )
-from runtime.contract.subjects import effect_key
 from runtime.contract.value import ObjectName
 
 TASK = "0123456789abcdef0123456789abcdef"

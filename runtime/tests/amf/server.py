@@ -13,16 +13,17 @@ from typing import Any
 import httpx
 import yaml
 
-from runtime.contract.agent_config import Framework
+from runtime.amf.flavour import IS_OGX
+from runtime.contract.agent_config import Framework, Queue
 from runtime.contract.catalogue import AgentEntry, ToolEntry, WhenBusy
-from runtime.contract.subjects import Bucket, agent_entry, tool_entry
+from runtime.contract.keys import agent_entry, tool_entry
+from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
-from runtime.tests.amf.server_types import IS_OGX
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 
 RUN_CONFIG = Path(__file__).parent / "run.yaml"
-START_SECONDS = 100
+START_SECONDS = 200
 SERVE = """
 from runtime.amf.serve import serve
 from runtime.settings import Settings
@@ -40,9 +41,15 @@ def server_config() -> dict[str, Any]:
             name: {"table_name": name, "backend": "sql"} for name in ("prompts", "connectors")
         }
         config["storage"]["stores"].update(stores)
-        del config["storage"]["backends"]["kv"]
         del config["providers"]["responses"][0]["config"]["builtin"]["persistence"]["agent_state"]
     return config
+
+
+def write_server_config(folder: Path) -> Path:
+    """The run config for the server of this environment, in a file in `folder`."""
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(server_config()))
+    return path
 
 
 def free_port() -> int:
@@ -72,6 +79,12 @@ class Server:
         return (self.folder / "server.log").read_text()
 
     async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        await self.launch()
+        await self.until_ready()
+
+    async def launch(self) -> None:
+        """Start it, whether or not it can be ready."""
         with (self.folder / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -81,6 +94,11 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
+
+    async def until_ready(self) -> None:
+        """Wait until it is ready."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
         async with asyncio.timeout(START_SECONDS):
             while await self.readiness() != 200:
                 if self.process.returncode is not None:
@@ -105,12 +123,17 @@ class Server:
 
     async def readiness(self) -> int:
         """The status of `/ready`, 0 when nobody answers."""
+        status, _ = await self.why_not_ready()
+        return status
+
+    async def why_not_ready(self) -> tuple[int, str]:
+        """The status of `/ready`, and what it says; 0 when nobody answers."""
         async with httpx.AsyncClient() as client:
             try:
-                url = f"http://127.0.0.1:{self.health_port}/ready"
-                return (await client.get(url)).status_code
+                answer = await client.get(f"http://127.0.0.1:{self.health_port}/ready")
             except httpx.TransportError:
-                return 0
+                return 0, ""
+            return answer.status_code, answer.text.strip()
 
     async def add_agent(
         self,
@@ -118,6 +141,7 @@ class Server:
         *,
         namespace: str = "team",
         accepting: bool = True,
+        leaving: bool = False,
         when_busy: WhenBusy = WhenBusy.QUEUE,
         timeout_seconds: int = 60,
         max_input_bytes: int = 524288,
@@ -132,6 +156,7 @@ class Server:
             framework=Framework.LANGGRAPH,
             description=description,
             accepting=accepting,
+            leaving=leaving,
             when_busy=when_busy,
             timeout_seconds=timeout_seconds,
             max_input_bytes=max_input_bytes,
@@ -174,6 +199,25 @@ class Server:
                 await asyncio.sleep(0.05)
 
 
+def a_server(
+    nats: RunningStack, folder: Path, queue: Queue, config: Path, **environment: str
+) -> Server:
+    """A server of the Stack that is not started yet."""
+    server = Server(nats, folder, {}, free_port(), free_port())
+    server.environment = {
+        "K8GENTAI_CONFIG": str(config),
+        "K8GENTAI_HOST": "127.0.0.1",
+        "K8GENTAI_PORT": str(server.port),
+        "K8GENTAI_HEALTH_PORT": str(server.health_port),
+        "QUEUE_URL": queue.url,
+        "TOKEN_FILE": queue.token_file,
+        "DATA": str(folder),
+        "HOME": str(folder),
+        **environment,
+    }
+    return server
+
+
 @contextlib.asynccontextmanager
 async def running_server(
     nats: RunningStack,
@@ -184,21 +228,8 @@ async def running_server(
 ) -> AsyncIterator[Server]:
     """The server of the Stack, with this run config, for as long as the body runs."""
     queue = nats.queue(await nats.serving(Role.SERVER))
-    server = Server(nats, folder, {}, free_port(), free_port())
-    server.environment = {
-        "K8GENTAI_CONFIG": str(run_config or folder / "run.yaml"),
-        "K8GENTAI_HOST": "127.0.0.1",
-        "K8GENTAI_PORT": str(server.port),
-        "K8GENTAI_HEALTH_PORT": str(server.health_port),
-        "QUEUE_URL": queue.url,
-        "TOKEN_FILE": queue.token_file,
-        "MODEL_URL": model_url,
-        "DATA": str(folder),
-        "HOME": str(folder),
-    }
-    (folder / ".llama").mkdir(exist_ok=True)
-    if run_config is None:
-        (folder / "run.yaml").write_text(yaml.safe_dump(server_config()))
+    config = run_config or write_server_config(folder)
+    server = a_server(nats, folder, queue, config, MODEL_URL=model_url)
     try:
         await server.start()
         yield server

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from runtime.amf.answer import Answer, code_of
 from runtime.amf.reply import response_object
+from runtime.contract.keys import ask_key
 from runtime.contract.messages import (
     AgentCalled,
     Event,
@@ -19,7 +20,6 @@ from runtime.contract.messages import (
     ToolReturned,
 )
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import ask_key
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.events import (
     ADD,

@@ -6,10 +6,10 @@ import pytest
 
 from runtime.amf.asked import asked, asked_in_chat
 from runtime.amf.errors import BadRequest, TooLarge
+from runtime.amf.flavour import IS_OGX
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.output_format import OutputFormat
 from runtime.tests.amf.server_types import (
-    IS_OGX,
     CreateResponseRequest,
     OpenAIChatCompletionRequestWithExtraBody,
 )

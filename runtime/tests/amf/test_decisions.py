@@ -9,9 +9,10 @@ from runtime.amf.desk import Desk
 from runtime.amf.errors import ApiError, BadRequest, Conflict, NotFound
 from runtime.contract.agent_config import Queue, StackConfig
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
+from runtime.contract.keys import run_key
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.events import MATH, TASK
 from runtime.tests.amf.server_types import CreateResponseRequest

@@ -18,7 +18,7 @@ from runtime.contract.value import ObjectName
 from runtime.tests.amf.a2a.clients import a2a_client, read, saying, task_in
 from runtime.tests.amf.clients import agent
 from runtime.tests.amf.mcp_server.clients import mcp_client
-from runtime.tests.amf.server import RUN_CONFIG, Server, free_port, running_server
+from runtime.tests.amf.server import Server, free_port, running_server, server_config
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -104,7 +104,7 @@ async def guarded(
         {"forbid": forbidden},
         {"permit": {"actions": ["create", "read", "update", "delete"]}},
     ]
-    config = yaml.safe_load(RUN_CONFIG.read_text())
+    config = server_config()
     async with names() as endpoint:
         provider = {"type": "custom", "endpoint": endpoint}
         config["server"]["auth"] = {"provider_config": provider, "access_policy": policy}

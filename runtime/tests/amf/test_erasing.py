@@ -10,6 +10,7 @@ from nats.js.errors import NotFoundError
 from runtime.amf.desk import Desk
 from runtime.amf.errors import Conflict
 from runtime.contract.agent_config import Queue, StackConfig
+from runtime.contract.keys import ask_key, asked_task, checkpoint_key, effect_key, effect_part
 from runtime.contract.messages import (
     AgentCalled,
     Asked,
@@ -20,15 +21,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import (
-    Bucket,
-    Stream,
-    ask_key,
-    asked_task,
-    checkpoint_key,
-    effect_key,
-    effect_part,
-)
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoints
 from runtime.state.conversations import LARGE_BYTES
@@ -75,7 +68,8 @@ async def leaves_everything(play: Play) -> None:
     """Say what was said, in every place where a run may leave it."""
     agent, task, words = play.task.agent, play.task.id, play.said
     await play.begin()
-    await Checkpoints(play.link.store(Bucket.CHECKPOINTS)).of(agent, task, 1).save(words.encode())
+    checkpoints = Checkpoints(play.link.store(Bucket.CHECKPOINTS))
+    await checkpoints.of(agent, task, 1).save(words.encode)
     events = [started(), said(words), called(1, f'"{words}"'), returned(1, words)]
     await play.finish(*play.events([*events, completed(words, 7, 3)]))
 

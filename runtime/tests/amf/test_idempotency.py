@@ -3,17 +3,27 @@
 import asyncio
 import json
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from runtime.contract.subjects import Stream
+from runtime.amf.intake import digest_of
+from runtime.contract.keys import claim_key
+from runtime.contract.messages import Message, ResponseOptions, Role, Task
+from runtime.contract.runs import RunRecord
+from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.trust_config import Role as Workloads
+from runtime.contract.value import ObjectName
+from runtime.state.claims import Claim, Claims
+from runtime.state.runs import Runs
 from runtime.tests.amf.clients import agent, agent_without_worker, http_client
 from runtime.tests.amf.events import called, completed, returned, said, started
 from runtime.tests.amf.plays import Play, acting
 from runtime.tests.amf.server import Server, running_server
+from runtime.tests.amf.server_types import CreateResponseRequest
 from runtime.tests.nats import OPERATOR_WORKLOAD
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -173,6 +183,63 @@ async def test_who_lost_his_server_finds_his_run_at_another_one(
     assert answer["id"] == f"resp_{actor.seen[0].id}"
     assert answer["output"][-1]["content"][0]["text"] == "5"
     assert len(actor.seen) == 1
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize("seconds", [0, 3600])
+async def test_a_claim_whose_server_was_lost_before_it_came_to_a_run_is_taken_up(
+    server: Server, seconds: float
+) -> None:
+    """However long ago: the run has all of its time."""
+    key = a_key()
+    async with agent(server) as (model, actor):
+        body: Any = {"model": model, "input": "?"}
+        request = CreateResponseRequest.model_validate(body)
+        left = Claim(
+            task=secrets.token_hex(16),
+            digest=digest_of("responses", request),
+            created=time.time() - seconds,
+        )
+        async with server.nats.link_as(await server.nats.serving(Workloads.SERVER)) as link:
+            name = claim_key("anonymous", key["Idempotency-Key"])
+            await Claims(link.store(Bucket.RUNS)).make(name, left)
+        answer = (await post(server, key, **body)).json()
+
+    assert answer["id"] == f"resp_{left.task}"
+    assert answer["status"] == "completed"
+    assert len(actor.seen) == 1
+
+
+@pytest.mark.fault(8)
+async def test_a_run_that_never_got_into_the_queue_is_queued_when_it_is_asked_for_again(
+    server: Server,
+) -> None:
+    """Its server was lost between the record and the queue."""
+    key, model = a_key(), await agent_without_worker(server)
+    body: Any = {"model": model, "input": "?"}
+    digest = digest_of("responses", CreateResponseRequest.model_validate(body))
+    left = Claim(task=secrets.token_hex(16), digest=digest, created=time.time())
+    name = claim_key("anonymous", key["Idempotency-Key"])
+    record = RunRecord(
+        task=Task(
+            id=left.task,
+            stack=server.nats.stack,
+            agent=ObjectName(namespace="team", name=model),
+            origin="lost",
+            input=(Message(role=Role.USER, text="?"),),
+            response=ResponseOptions(claim=name),
+            created=left.created,
+            deadline=left.created + 60,
+        )
+    )
+    async with server.nats.link_as(await server.nats.serving(Workloads.SERVER)) as link:
+        await Claims(link.store(Bucket.RUNS)).make(name, left)
+        await Runs(link.store(Bucket.RUNS)).accept(record)
+    async with acting(server.nats, await server.nats.agent(model)):
+        answer = (await post(server, key, **body)).json()
+
+    assert answer["id"] == f"resp_{left.task}"
+    assert answer["output"][0]["content"][0]["text"] == "?"
 
 
 async def test_who_leaves_a_stream_finds_it_again(server: Server) -> None:

@@ -14,6 +14,20 @@ async def never() -> Message:
     raise AssertionError
 
 
+class Endless:
+    """Work that goes on until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def do(self) -> Response:
+        self.begun.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            self.ended.set()
+
+
 async def test_who_stays_is_answered() -> None:
     async def work() -> Response:
         return Response("done")
@@ -30,41 +44,24 @@ async def test_what_goes_wrong_is_told() -> None:
 
 
 async def test_nothing_is_done_for_who_has_gone() -> None:
-    begun, ended = asyncio.Event(), asyncio.Event()
-
-    async def work() -> Response:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        raise AssertionError
+    work = Endless()
 
     async def leaving() -> Message:
-        await begun.wait()
+        await work.begun.wait()
         return {"type": "http.disconnect"}
 
     async with asyncio.timeout(5):
-        await while_there(work(), leaving)
+        await while_there(work.do(), leaving)
 
-    assert ended.is_set()
+    assert work.ended.is_set()
 
 
 async def test_work_ends_with_whoever_has_asked_for_it() -> None:
-    begun, ended = asyncio.Event(), asyncio.Event()
-
-    async def work() -> Response:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        raise AssertionError
-
-    asking = asyncio.create_task(while_there(work(), never))
-    await begun.wait()
+    work = Endless()
+    asking = asyncio.create_task(while_there(work.do(), never))
+    await work.begun.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
 
-    assert ended.is_set()
+    assert work.ended.is_set()

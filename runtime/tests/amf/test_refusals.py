@@ -94,13 +94,19 @@ async def test_what_nats_does_not_take_is_too_large_whatever_the_limit_says(
     assert actor.seen == []
 
 
-async def test_an_agent_that_takes_no_new_work_says_so(server: Server) -> None:
-    model = await agent_without_worker(server, accepting=False)
+@pytest.mark.parametrize(
+    ("leaving", "why"),
+    [(False, "it is suspended (spec.suspend of its Agent)."), (True, "it is being deleted.")],
+)
+async def test_an_agent_that_takes_no_new_work_says_why(
+    server: Server, leaving: bool, why: str
+) -> None:
+    model = await agent_without_worker(server, accepting=False, leaving=leaving)
 
     answer = await post(server, model=model, input="?")
 
     assert answer.status_code == 409
-    assert "takes no new work" in answer.json()["error"]["message"]
+    assert answer.json()["error"]["message"].endswith(f"takes no new work: {why}")
 
 
 async def test_a_field_that_is_not_done_is_named(server: Server) -> None:
@@ -123,13 +129,25 @@ async def test_a_full_queue_is_a_429_that_says_when_to_ask_again(server: Server)
         try:
             first = await post(server, model=model, input="?", background=True)
             second = await post(server, model=model, input="?", background=True)
+            said_to = [{"role": "user", "content": "?"}]
+            chats = [
+                await post(
+                    server,
+                    "/chat/completions",
+                    model=f"agents/{model}",
+                    messages=said_to,
+                    stream=stream,
+                )
+                for stream in (False, True)
+            ]
         finally:
             await client.jsm().update_stream(config, max_msgs=-1)
 
     assert first.status_code == 200
-    assert second.status_code == 429
-    assert int(second.headers["retry-after"]) > 0
-    assert second.json()["error"]["code"] == "queue_full"
+    for refused in (second, *chats):
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        assert refused.json()["error"]["code"] == "queue_full"
     assert await waiting(server) == held + 1
     # What was accepted before is still there.
     assert (await _get(server, first.json()["id"])).json()["status"] == "queued"

@@ -14,7 +14,7 @@ import pytest_asyncio
 import yaml
 
 from runtime.tests.amf.clients import agent
-from runtime.tests.amf.server import RUN_CONFIG, Server, running_server
+from runtime.tests.amf.server import Server, running_server, server_config
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -53,7 +53,7 @@ class Users:
 async def users(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Users]:
     folder = tmp_path_factory.mktemp("guarded")
     async with judging() as endpoint:
-        config = yaml.safe_load(RUN_CONFIG.read_text())
+        config = server_config()
         config["server"]["auth"] = {"provider_config": {"type": "custom", "endpoint": endpoint}}
         (folder / "run.yaml").write_text(yaml.safe_dump(config))
         async with (

@@ -2,18 +2,15 @@
 
 import pytest
 
+from runtime.contract.keys import ask_key, effect_key, keys_of, run_key
 from runtime.contract.subjects import (
     Bucket,
     StackSubjects,
     Stream,
-    ask_key,
     asked_durable,
     durable,
     durable_owner,
-    effect_key,
     inbox,
-    keys_of,
-    run_key,
     token,
 )
 from runtime.contract.value import ObjectName

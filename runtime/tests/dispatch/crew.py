@@ -23,9 +23,10 @@ from runtime.contract.agent_config import (
     StackConfig,
 )
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import agent_entry, keys_of, run_key
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord
-from runtime.contract.subjects import Bucket, Stream, agent_entry, keys_of, run_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.trust_config import Role as WorkloadRole
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName

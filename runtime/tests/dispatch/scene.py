@@ -15,6 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from runtime.contract.agent_config import Framework, Queue, StackConfig
 from runtime.contract.catalogue import AgentEntry, WhenBusy
 from runtime.contract.dead_letter import DeadLetter
+from runtime.contract.keys import agent_entry, ask_key, effect_key, run_key
 from runtime.contract.messages import (
     Call,
     CallResult,
@@ -30,11 +31,7 @@ from runtime.contract.subjects import (
     Bucket,
     StackSubjects,
     Stream,
-    agent_entry,
-    ask_key,
     asked_durable,
-    effect_key,
-    run_key,
 )
 from runtime.contract.trust_config import Role as WorkloadRole
 from runtime.contract.trust_config import Workload

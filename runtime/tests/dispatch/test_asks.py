@@ -8,6 +8,7 @@ from typing import Any, override
 
 import pytest
 
+from runtime.contract.keys import asked_task
 from runtime.contract.messages import (
     Call,
     CallResult,
@@ -19,7 +20,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import REVISION, RunRecord, RunState
-from runtime.contract.subjects import Stream, asked_task
+from runtime.contract.subjects import Stream
 from runtime.dispatch.advisories import Exhausted
 from runtime.dispatch.asks import Asks
 from runtime.dispatch.deadletters import DeadLetters

@@ -4,9 +4,9 @@ import pytest
 
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import agent_entry, run_key
 from runtime.contract.messages import Asked, Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import agent_entry, run_key
 from runtime.contract.value import ObjectName
 from runtime.dispatch.book import (
     SLACK,

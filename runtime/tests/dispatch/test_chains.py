@@ -6,6 +6,7 @@ import pytest
 
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry
+from runtime.contract.keys import ask_key, asked_task
 from runtime.contract.messages import (
     LONGEST_CHAIN,
     Asked,
@@ -18,7 +19,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import StackSubjects, ask_key, asked_task, token
+from runtime.contract.subjects import StackSubjects, token
 from runtime.contract.value import ObjectName
 from runtime.dispatch.chains import (
     Chains,

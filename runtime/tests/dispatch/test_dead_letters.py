@@ -6,10 +6,11 @@ import contextlib
 import pytest
 
 from runtime.contract.approval import Approval
+from runtime.contract.keys import effect_key
 from runtime.contract.messages import CallResult, Failed, FailureReason, Task
 from runtime.contract.messages import Outcome as CallOutcome
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Stream, effect_key
+from runtime.contract.subjects import Stream
 from runtime.dispatch.advisories import Advisory, read_advisory
 from runtime.dispatch.deadletters import DeadLetters
 from runtime.dispatch.ends import Ends

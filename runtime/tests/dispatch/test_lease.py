@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from runtime.contract.subjects import Bucket, dispatcher_lease
+from runtime.contract.keys import dispatcher_lease
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.dispatch.lease import Election, LeadershipLost, Lease, Seen, Take, claim
 from runtime.transport.memory import MemoryQueue

@@ -9,9 +9,10 @@ import pytest
 
 from runtime.contract.approval import Approval, Verdict
 from runtime.contract.catalogue import WhenBusy
+from runtime.contract.keys import run_key
 from runtime.contract.messages import Cancelled, Message, Role, Task
 from runtime.contract.runs import RESUMPTION, RunRecord, RunState
-from runtime.contract.subjects import Bucket, Stream, run_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.dispatch.decide import UNPUBLISHED_SECONDS
 from runtime.dispatch.ends import Ends
 from runtime.dispatch.fence import FencedOutbox

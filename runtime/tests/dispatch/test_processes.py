@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.contract.keys import dispatcher_lease
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Bucket, Stream, dispatcher_lease
+from runtime.contract.subjects import Bucket, Stream
 from runtime.dispatch.lease import Lease
 from runtime.tests.dispatch.processes import Started, start
 from runtime.tests.dispatch.scene import (

@@ -11,6 +11,7 @@ from typing import override
 import pytest
 
 from runtime.contract.catalogue import WhenBusy
+from runtime.contract.keys import checkpoint_key, checkpoint_part
 from runtime.contract.messages import (
     Cancelled,
     Completed,
@@ -21,7 +22,7 @@ from runtime.contract.messages import (
     Task,
 )
 from runtime.contract.runs import RunState
-from runtime.contract.subjects import Bucket, Stream, checkpoint_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.dispatch import supervision
 from runtime.dispatch.decide import CANCEL_SECONDS, GRACE_SECONDS, PHANTOM_SECONDS
 from runtime.dispatch.ends import Ends
@@ -86,8 +87,9 @@ async def test_nothing_is_kept_of_a_run_that_did_not_end_well(
     task = new_task(seconds=60 if by == "a worker" else 0.3 - GRACE_SECONDS)
     kept = scene.caller.store(Bucket.CHECKPOINTS)
     held = await scene.accept(task, RUNNING, worker="w", attempt=1)
-    await Checkpoints(kept).of(MATH, task.id, 1).save(b"so far")
-    assert await kept.get(checkpoint_key(MATH, task.id)) is not None
+    await Checkpoints(kept).of(MATH, task.id, 1).save(lambda: b"so far")
+    keys = (checkpoint_key(MATH, task.id), checkpoint_part(MATH, task.id, 1, 2, 0))
+    await kept.put(keys[1], b"of a save that came to no end")
     async with scene.dispatching():
         if by == "a worker":
             reason = FailureReason.AGENT_ERROR
@@ -95,7 +97,7 @@ async def test_nothing_is_kept_of_a_run_that_did_not_end_well(
             await Runs(scene.caller.store(Bucket.RUNS)).end(held, end)
 
         async def nothing() -> bool:
-            return await kept.get(checkpoint_key(MATH, task.id)) is None
+            return not any([await kept.get(key) for key in keys])
 
         await until(nothing)
     assert (await scene.held(task)).record.state is RunState.FAILED

@@ -20,6 +20,7 @@ from runtime.adapters.port import (
     Used,
 )
 from runtime.contract.messages import Message, Role
+from runtime.kit.resuming import Kept
 from runtime.tests.agents import closed
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure, ToolFunction
@@ -232,6 +233,25 @@ class Unstoppable:
                 return
 
 
+@dataclass
+class Parting:
+    """Keeps how far it has come when it is cancelled, for which a crash leaves no time."""
+
+    inner: Adapter
+
+    async def run(self, run: Run) -> AsyncIterator[Step]:
+        place = run.checkpoint or Kept()
+        last = Kept(await place.load())
+        inner = self.inner.run(replace(run, checkpoint=last))
+        try:
+            async for step in inner:
+                yield step
+        finally:
+            await closed(inner)
+            if (data := last.data) is not None:
+                await place.save(lambda: data)
+
+
 def asked(ask: Ask) -> Break:
     return partial(Wrapped, ask=ask)
 
@@ -253,6 +273,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "tells costs at the end": (told(held(Used, Answer)), {"budget of tokens"}),
     "forgets history": (asked(forgetful), {"conversation"}),
     "keeps nothing": (asked(careless), {"resume"}),
+    "keeps too late": (Parting, {"resume"}),
     "drops instructions": (asked(wishing(instructions=None)), {"instructions of the client"}),
     "answers in words": (asked(wishing(output=None)), {"structured output"}),
     "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),

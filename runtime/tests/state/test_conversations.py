@@ -10,18 +10,18 @@ from typing import override
 import pytest
 
 from runtime.contract.catalogue import WhenBusy
+from runtime.contract.keys import conversation_chunk, conversation_head
 from runtime.contract.messages import Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import Bucket, conversation_chunk, conversation_head
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
-from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits
+from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits, turn_of
 from runtime.state.conversations import (
     INLINE_BYTES,
     LARGE_BYTES,
     PART_BYTES,
     Conversations,
     NoConversation,
-    turn_of,
 )
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.memory_store import MemoryStore
@@ -300,6 +300,36 @@ async def test_the_server_is_told_what_it_does_not_know(store: MemoryStore) -> N
     assert (await talk.unsynced("c", "ann")).turns == ()
     await say(talk, "t3")
     assert [turn.task for turn in (await talk.unsynced("c", "ann")).turns] == ["t3"]
+
+
+async def test_of_what_is_erased_nothing_is_left(store: MemoryStore) -> None:
+    talk = Conversations(store)
+    await talk.open("c", "ann")
+    secret = "secret" + words(LARGE_BYTES)
+    for number in range(60):
+        await say(talk, f"t{number}", secret if number % 20 == 0 else "secret" + words(3000))
+    assert (await talk.get("c", "ann")).chunks > 0
+
+    with pytest.raises(NoConversation):
+        await talk.erase("c", "bob")
+    await talk.erase("c", "ann")
+    await talk.erase("c", "ann")
+
+    with pytest.raises(NoConversation):
+        await talk.get("c", "ann")
+    assert [entry.key async for entry in _entries(store) if not entry.deleted] == []
+
+
+async def test_a_run_that_ends_after_its_conversation_was_erased_leaves_nothing(
+    store: MemoryStore,
+) -> None:
+    talk = Conversations(store)
+    await talk.open("c", "ann")
+    await admit(talk, "t1")
+    await talk.erase("c", "ann")
+
+    assert await talk.finish(record("t1")) is None
+    assert [entry.key async for entry in _entries(store) if not entry.deleted] == []
 
 
 async def _entries(store: MemoryStore) -> AsyncIterator[Entry]:

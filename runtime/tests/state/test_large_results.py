@@ -7,8 +7,9 @@ from typing import Any, override
 
 import pytest
 
+from runtime.contract.keys import effect_key, effect_part
 from runtime.contract.messages import CallResult, Outcome, ResultParts
-from runtime.contract.subjects import Bucket, effect_key, effect_part
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.state import ledger
 from runtime.state.ledger import Ledger, Noted, Overtaken

@@ -7,9 +7,10 @@ import pytest
 
 from controller.desired.nats import MAX_PAYLOAD_BYTES
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
+from runtime.contract.keys import run_key
 from runtime.contract.messages import Cancelled, Completed, Message, Role, Task
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tests.nats import running_stack

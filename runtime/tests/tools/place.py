@@ -20,8 +20,9 @@ from runtime.contract.agent_config import (
     ToolConfig,
 )
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.keys import effect_key
 from runtime.contract.messages import Call, CallResult, Message, Role, Task
-from runtime.contract.subjects import Bucket, Stream, effect_key
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.ledger import Ledger
 from runtime.tools.calls import Calls, step_of

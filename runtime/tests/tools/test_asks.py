@@ -9,8 +9,9 @@ import pytest
 
 from runtime.contract.agent_config import AgentBinding, AgentConfig, Budget, ToolBinding
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.keys import ask_key
 from runtime.contract.messages import Call, CallResult, Outcome
-from runtime.contract.subjects import Stream, ask_key
+from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.tests.tools.place import ADD, MATH, SPEC, Place, agent_config, task, tool_config
 from runtime.tests.worker.test_slots import Source

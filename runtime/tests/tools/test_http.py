@@ -15,7 +15,7 @@ import pytest
 
 from runtime.contract.agent_config import HttpApi, SideEffects, ToolConfig
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
-from runtime.contract.subjects import functions_entry
+from runtime.contract.keys import functions_entry
 from runtime.tests.tools.openapi_documents import document, parameter
 from runtime.tests.tools.place import ADD, Place, tool_config
 from runtime.tools import http

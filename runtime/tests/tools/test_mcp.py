@@ -13,7 +13,7 @@ import pytest
 
 from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
-from runtime.contract.subjects import functions_entry
+from runtime.contract.keys import functions_entry
 from runtime.tests.tools.place import ADD, Place, tool_config
 from runtime.tools import mcp
 from runtime.tools.errors import BadSpec, EffectUnknown

@@ -43,6 +43,15 @@ def test_what_was_restored_is_kept_by_the_attempt_after_the_next() -> None:
     assert len(numbering) == 2
 
 
+def test_a_number_that_was_taken_meanwhile_is_exchanged() -> None:
+    """An equal call beside the piece has found its record, so that of the call is left for it."""
+    numbering = Numbering()
+    assert numbering.take("roll") == 0
+    numbering.restore([("roll", 0)], work="done")
+    assert numbering.taken(lambda work: work == "done") == [("roll", 1)]
+    assert numbering.take("roll") == 2
+
+
 @pytest.mark.fault(1)
 async def test_a_run_that_goes_on_repeats_no_effect_and_leaves_none_out() -> None:
     """Its first call is behind it; the one that was cut off is made again, an equal one follows."""

@@ -9,8 +9,9 @@ import pytest
 
 from runtime.contract.agent_config import Budget, SideEffects, ToolBinding
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.keys import functions_entry
 from runtime.contract.messages import Outcome
-from runtime.contract.subjects import Stream, functions_entry
+from runtime.contract.subjects import Stream
 from runtime.contract.value import ObjectName
 from runtime.tests.tools.place import (
     ADD,

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from nats.aio.client import Client
 
-from runtime.contract.subjects import AGENT_ENTRIES, Bucket, Stream
+from runtime.contract.keys import AGENT_ENTRIES
+from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.trust_config import Role
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 from runtime.transport.port import Entry

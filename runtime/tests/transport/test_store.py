@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.keys import run_key
+from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import running_stack
@@ -86,6 +87,15 @@ async def test_a_key_is_found_by_a_pattern(seen: WatchableStore) -> None:
     assert found is not None
     assert (found.key, found.value) == (run_key(MATH, "t2"), b"two")
     assert await seen.find("*.*.t3") is None
+
+
+async def test_keys_are_listed_by_a_pattern(seen: WatchableStore) -> None:
+    for task in ("t1", "t1.1", "t1.1.2", "t1.3", "t10.1"):
+        await seen.put(f"ns.math.{task}", b"one")
+    await seen.put("ns.math.t1.1", b"again")
+    await seen.delete("ns.math.t1.3")
+    assert sorted(await seen.keys("ns.math.t1.>")) == ["ns.math.t1.1", "ns.math.t1.1.2"]
+    assert await seen.keys("other.>") == []
 
 
 async def test_a_watch_tells_what_is_there_then_what_changes(seen: WatchableStore) -> None:

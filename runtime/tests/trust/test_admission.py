@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.aio.client import Client
 
 from controller.local.issuer import ISSUER, LocalIssuer
-from runtime.contract.subjects import Bucket, run_key
+from runtime.contract.keys import run_key
+from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import AUDIENCE, RunningStack, prove, service_account
 from runtime.transport.jetstream import connect

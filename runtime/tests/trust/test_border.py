@@ -6,18 +6,8 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from runtime.contract.subjects import (
-    DISPATCHER_DURABLE,
-    Bucket,
-    Stream,
-    ask_key,
-    asked_durable,
-    effect_key,
-    functions_entry,
-    inbox,
-    run_key,
-    tool_entry,
-)
+from runtime.contract.keys import ask_key, effect_key, functions_entry, run_key, tool_entry
+from runtime.contract.subjects import DISPATCHER_DURABLE, Bucket, Stream, asked_durable, inbox
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, service_account

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract.subjects import Bucket, Stream, inbox, run_key
+from runtime.contract.keys import run_key
+from runtime.contract.subjects import Bucket, Stream, inbox
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import RunningStack, running_stack, service_account
 

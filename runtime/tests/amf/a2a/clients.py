@@ -1,5 +1,6 @@
 """The SDK's own client, and what a program that uses it sees."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from a2a.client.card_resolver import A2ACardResolver
 from a2a.helpers import get_artifact_text, new_data_part, new_text_part
 from a2a.types import (
     AgentCard,
+    GetTaskRequest,
     Message,
     Role,
     SendMessageRequest,
@@ -19,6 +21,12 @@ from a2a.types import (
 )
 
 from runtime.tests.amf.server import Server
+
+ENDS = {
+    TaskState.TASK_STATE_COMPLETED,
+    TaskState.TASK_STATE_FAILED,
+    TaskState.TASK_STATE_CANCELED,
+}
 
 
 @contextlib.asynccontextmanager
@@ -64,6 +72,14 @@ async def until_spoken(responses: AsyncIterator[StreamResponse]) -> list[StreamR
     while not told[-1].HasField("artifact_update"):
         told.append(await anext(responses))
     return told
+
+
+async def until_ended(client: Client, task: str) -> Task:
+    """The task once it is cancelled, or has come to another end."""
+    async with asyncio.timeout(30):
+        while (found := await client.get_task(GetTaskRequest(id=task))).status.state not in ENDS:
+            await asyncio.sleep(0.05)
+    return found
 
 
 def answered(responses: Iterable[StreamResponse]) -> str:

@@ -62,7 +62,8 @@ class TestCalls:
                 id="a file",
             ),
             pytest.param(call("GetTask", {"id": "f" * 32}), -32001, "no task", id="no such task"),
-            pytest.param(call("ListTasks", {}), -32004, "not listed", id="the list of tasks"),
+            pytest.param(call("ListTasks", {"pageSize": 0}), -32602, "page size", id="no page"),
+            pytest.param(call("ListTasks", {"pageToken": "x"}), -32602, "pageToken", id="any page"),
             pytest.param(
                 call("CreateTaskPushNotificationConfig", {"taskId": "t", "url": "http://x"}),
                 -32003,

@@ -5,14 +5,12 @@ from pathlib import Path
 import pytest
 
 from runtime.contract.agent_config import Framework
-from runtime.tests.agent.killing import goes_on_after_a_kill, goes_on_behind_a_call, scene
+from runtime.tests.agent.killing import KilledContract, goes_on_after_a_kill, held_at, scene
 from runtime.tests.dispatch.scene import Scene
 
 __all__ = ["scene"]  # a fixture
 
 AGENT = """
-    HELD = {held}
-
     from crewai import Agent, Crew, Task
     from crewai.tools import tool
 
@@ -21,16 +19,15 @@ AGENT = """
         '''Add two numbers.'''
         if (a, b) == HELD:
             asyncio.run(held())
-        do(f"{{a}}+{{b}}")
+        do(f"{a}+{b}")
         return str(a + b)
 
     def agent(context):
         facts = dict(goal="Sums", backstory="Careful.", llm=context.model)
         adder = Agent(role="adder", tools=[add], **facts)
-        task = Task(description="{{input}}", expected_output="The sum.", agent=adder)
+        task = Task(description="{input}", expected_output="The sum.", agent=adder)
         return Crew(agents=[adder], tasks=[task])
 """
-
 
 GREETING = """
     adding = agent
@@ -48,24 +45,15 @@ GREETING = """
 pytestmark = [pytest.mark.integration, pytest.mark.fault(1), pytest.mark.timeout(300)]
 
 
-async def test_the_model_is_not_asked_again_for_a_turn_that_it_has_answered(
-    scene: Scene, tmp_path: Path, model_url: str
-) -> None:
-    source = AGENT.format(held=(12, 30))
-    await goes_on_after_a_kill(scene, tmp_path, source, model_url, framework=Framework.CREWAI)
-
-
-async def test_a_users_own_tool_is_not_called_again(
-    scene: Scene, tmp_path: Path, model_url: str
-) -> None:
-    source = AGENT.format(held=(3, 30))
-    await goes_on_behind_a_call(scene, tmp_path, source, model_url, framework=Framework.CREWAI)
+class TestKilled(KilledContract):
+    framework = Framework.CREWAI
+    source = AGENT
 
 
 async def test_the_callback_of_a_task_that_is_done_is_not_called_again(
     scene: Scene, tmp_path: Path, model_url: str
 ) -> None:
-    source, crewai = AGENT.format(held=(12, 30)) + GREETING, Framework.CREWAI
+    source, crewai = AGENT + GREETING + held_at(12, 30), Framework.CREWAI
     await goes_on_after_a_kill(
         scene, tmp_path, source, model_url, before=["greeted"], framework=crewai
     )

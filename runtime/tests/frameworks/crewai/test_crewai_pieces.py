@@ -156,15 +156,17 @@ async def test_what_a_tool_may_be_used_is_counted_over_attempts(config: Config) 
         assert "has reached its usage limit" in place.questions[-1]
 
 
-async def test_a_result_that_cannot_be_kept_ends_the_keeping(
+async def test_a_result_that_cannot_be_kept_is_asked_for_again(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said = [calling(noted("text")), calling(noted("odd")), calling(ADD)]
-    async with playing(config, TOOLS, "function", *said, said[2], saying("so be it")) as place:
+    """And what follows from it is not, since it comes to the same."""
+    said = [calling(noted("text")), calling(noted("odd")), calling(ADD), saying("so be it")]
+    async with playing(config, TOOLS, "function", *said) as place:
         await place.cut("Note.")
-        assert "the run cannot be kept; a crash would begin anew" in caplog.messages
+        assert "a piece of a run cannot be kept; a crash would do it again" in caplog.messages
         assert answer(await place.whole("Note.")) == "so be it"
         assert users(place.config, "NOTES") == ["text", "odd", "odd"]
+        assert len(place.questions) == len(said)
     assert len(place.effects) == 1
 
 
@@ -309,55 +311,3 @@ async def test_an_answer_that_was_given_before_is_told(
     assert text(steps) == text(expected) == (answer(steps) if stream else "")
     assert cost(steps) == cost(expected)
     assert len(place.questions) == turns
-
-
-OTHER = (
-    TOOLS
-    + """
-    from crewai.llms.base_llm import BaseLLM
-
-    ASKED = []
-
-    class Words(BaseLLM):
-        '''A model of the user's own, which calls functions in its words.'''
-
-        def call(self, messages, *args, **kwargs):
-            ASKED.append(messages)
-            return SAID[len(ASKED) - 1]
-
-    class More(Words):
-        def call(self, messages, *args, **kwargs):
-            return super().call(messages, *args, **kwargs)
-
-    SAID = [
-        'Thought: I note.\\nAction: note\\nAction Input: {"kind": "text"}',
-        'Thought: I note.\\nAction: note\\nAction Input: {"kind": "json"}',
-        'Thought: I add.\\nAction: add\\nAction Input: {"a": 1, "b": 2}',
-        'Thought: I know.\\nFinal Answer: so be it',
-    ]
-
-    def of(model, context, **facts):
-        agent = Agent(
-            role="clerk", goal="Notes", backstory="Careful.", llm=model(model="words"),
-            tools=[note, *context.tools],
-        )
-        return Crew(agents=[agent], tasks=[asked("{input}", agent)])
-
-    def words(context):
-        return of(Words, context)
-
-    def more(context):
-        return of(More, context)
-"""
-)
-
-
-@pytest.mark.parametrize("entrypoint", ["words", "more"])
-async def test_a_model_of_another_kind_is_not_asked_again(config: Config, entrypoint: str) -> None:
-    async with playing(config, OTHER, entrypoint, saying("nothing")) as place:
-        await place.cut("Note.")
-        assert answer(await place.whole("Note.")) == "so be it"
-        assert users(place.config, "NOTES") == ["text", "json"]
-        assert len(users(place.config, "ASKED")) == 4
-        assert place.questions == []
-    assert len(place.effects) == 1

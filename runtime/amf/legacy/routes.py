@@ -1,0 +1,93 @@
+"""The routes of the legacy agents API, under `/v1` for clients up to 0.2 and `/v1alpha` for 0.3.
+
+Source:
+    llama-stack 0.3.5, `apis/agents/agents.py`; llama-stack-client 0.1.4, 0.2.23 and 0.3.5,
+    `resources/agents` and `resources/alpha/agents`.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from runtime.amf import sdk
+from runtime.amf.legacy.agents import LegacyAgents
+from runtime.amf.legacy.bodies import CreateAgent, CreateSession, CreateTurn, ResumeTurn
+from runtime.amf.responses import json_response
+
+PREFIXES = ("/v1/agents", "/v1alpha/agents")
+SESSION = "/{agent_id}/session/{session_id}"
+TURN = f"{SESSION}/turn/{{turn_id}}"
+
+type Start = Annotated[int, Query(ge=0)]
+type Limit = Annotated[int | None, Query(ge=1)]
+
+
+def agents_router(agents: LegacyAgents) -> APIRouter:
+    """Every route of agents, sessions, turns and steps."""
+    router = APIRouter(tags=["Agents (legacy)"], responses=dict(sdk.STANDARD_RESPONSES))
+    for prefix in PREFIXES:
+        _add_agents(router, agents, prefix)
+        _add_sessions(router, agents, prefix)
+        _add_turns(router, agents, prefix)
+    return router
+
+
+def _add_agents(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:
+    @router.post(prefix)
+    async def create_agent(body: CreateAgent) -> Response:
+        return json_response(await agents.create_agent(body))
+
+    @router.get(prefix)
+    async def list_agents(start_index: Start = 0, limit: Limit = None) -> Response:
+        return json_response(await agents.list_agents(start_index, limit))
+
+    @router.get(f"{prefix}/{{agent_id}}")
+    async def get_agent(agent_id: str) -> Response:
+        return json_response(await agents.get_agent(agent_id))
+
+    @router.delete(f"{prefix}/{{agent_id}}", status_code=204)
+    async def delete_agent(agent_id: str) -> None:
+        await agents.delete_agent(agent_id)
+
+
+def _add_sessions(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:
+    @router.post(f"{prefix}/{{agent_id}}/session")
+    async def create_session(agent_id: str, body: CreateSession) -> Response:
+        return json_response(await agents.create_session(agent_id, body))
+
+    @router.get(f"{prefix}/{{agent_id}}/sessions")
+    async def list_sessions(agent_id: str, start_index: Start = 0, limit: Limit = None) -> Response:
+        return json_response(await agents.list_sessions(agent_id, start_index, limit))
+
+    @router.get(f"{prefix}{SESSION}")
+    async def get_session(
+        agent_id: str, session_id: str, turn_ids: Annotated[list[str] | None, Query()] = None
+    ) -> Response:
+        # The clients join them with commas.
+        named = None if turn_ids is None else [one for ids in turn_ids for one in ids.split(",")]
+        return json_response(await agents.get_session(agent_id, session_id, named))
+
+    @router.delete(f"{prefix}{SESSION}", status_code=204)
+    async def delete_session(agent_id: str, session_id: str) -> None:
+        await agents.delete_session(agent_id, session_id)
+
+
+def _add_turns(router: APIRouter, agents: LegacyAgents, prefix: str) -> None:
+    @router.post(f"{prefix}{SESSION}/turn")
+    async def create_turn(agent_id: str, session_id: str, body: CreateTurn) -> Response:
+        return await agents.create_turn(agent_id, session_id, body)
+
+    @router.post(f"{prefix}{TURN}/resume")
+    async def resume_turn(
+        agent_id: str, session_id: str, turn_id: str, body: ResumeTurn
+    ) -> Response:
+        return await agents.resume_turn(agent_id, session_id, turn_id, body)
+
+    @router.get(f"{prefix}{TURN}")
+    async def get_turn(agent_id: str, session_id: str, turn_id: str) -> Response:
+        return json_response(await agents.get_turn(agent_id, session_id, turn_id))
+
+    @router.get(f"{prefix}{TURN}/step/{{step_id}}")
+    async def get_step(agent_id: str, session_id: str, turn_id: str, step_id: str) -> Response:
+        return json_response(await agents.get_step(agent_id, session_id, turn_id, step_id))
