@@ -59,6 +59,7 @@ Shape:
                     address: that is in the process' environment (`database.py`).
     inference       the server insists on a store of chats; `serve` takes it away again, or every
                     call of an agent to its model would be kept for ever.
+    file_processors of OGX alone, where vector stores leave the reading of files to it.
     ogx             its builtin responses have no `agent_state`, and its stores of prompts and
                     connectors are in SQL: `{table_name: …, backend: sql}`.
     server.port     is not read: the port is K8GENTAI_PORT, 8321 by default.

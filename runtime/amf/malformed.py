@@ -48,7 +48,8 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     for error in errors:
         fault = _fault(error, body)
         by_alternative.setdefault(fault.alternative, []).append(fault)
-    faults = max(by_alternative.values(), key=_fit)
+    # Of alternatives that fit alike the last: the server ends with the plainest one, a message.
+    faults = max(reversed(by_alternative.values()), key=_fit)
     fault = max(faults, key=lambda fault: len(fault.place))
     if fault.kind == "json_invalid":
         return BadRequest("The body is no JSON; send an object.")

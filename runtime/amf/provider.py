@@ -1,8 +1,8 @@
 """Where the server finds us: `module: runtime.amf` in a run config leads here.
 
 Source:
-    llama-stack 0.7.3, `core/distribution.py` (`get_provider_spec`) and `core/resolver.py`
-    (`get_provider_impl`).
+    llama-stack 0.7.3 and ogx 1.5.0, `core/distribution.py` (`get_provider_spec`) and
+    `core/resolver.py` (`get_provider_impl`).
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from runtime.amf.shared import shared_desk
 
 
 def get_provider_spec() -> list[Any]:
-    """Our providers: `inline::amf` of responses, `inline::agents` of inference, and of files."""
+    """Our providers, of responses, inference and files, and the server's that we run otherwise."""
     return [
         sdk.provider_spec(
             "responses", "amf", module=__name__, config=AmfConfig, uses=sdk.BUILTIN_USES
@@ -24,6 +24,7 @@ def get_provider_spec() -> list[Any]:
             "inference", "agents", module="runtime.amf.inference", config=AgentsConfig
         ),
         sdk.provider_spec("files", "database", module="runtime.amf.files", config=FilesConfig),
+        *sdk.reader_specs(),
     ]
 
 

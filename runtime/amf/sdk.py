@@ -86,6 +86,21 @@ def api_spec(api: str, kind: str, *, module: str, config: type, uses: Iterable[s
     )
 
 
+def reader_specs() -> list[Any]:
+    """The provider `inline::reader`, which reads files for vector stores, where they ask for one.
+
+    It is OGX's own, which runs it in two processes beside the server, each as large as that.
+    """
+    if not IS_OGX:
+        return []
+    module = "providers.inline.file_processor.pypdf"
+    config = server_module(module).PyPDFFileProcessorConfig
+    name = server_module(module).__name__
+    return [
+        provider_spec("file_processors", "reader", module=name, config=config, uses=[Api.files])
+    ]
+
+
 async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any]) -> Any:
     """The server's own provider of the Responses API; each user has his own responses there.
 
@@ -233,7 +248,7 @@ def columns(key: str, **types: type) -> Wire:
 
 def file_object(about: Wire) -> Any:
     """What the Files API tells of a file."""
-    return _api.OpenAIFileObject.model_validate(about)
+    return _api.OpenAIFileObject.model_validate(about | {"status": "uploaded"})
 
 
 def file_list(about: list[Wire], *, has_more: bool) -> Any:

@@ -8,6 +8,7 @@ from controller.api.stack import Stack
 from controller.desired.server import run_config
 from controller.model import SERVER_PORT, ClusterSite, Listen
 from controller.tests.fakes import SITE
+from runtime.amf.flavour import IS_OGX
 from runtime.contract.agent_config import Queue
 from runtime.contract.value import ObjectName
 
@@ -37,8 +38,13 @@ class Here(ClusterSite):
 
 
 def write_run_config(queue: Queue, folder: Path, **spec: Any) -> Path:
-    """The run config of the Stack of `queue` with this spec, in a file in `folder`."""
+    """The run config of the Stack of `queue` with this spec, in a file in `folder`.
+
+    The flavour is that of this environment.
+    """
     metadata = {"namespace": queue.stack.namespace, "name": queue.stack.name}
+    if IS_OGX:
+        spec["server"] = spec.get("server", {}) | {"flavour": "OGX"}
     stack = Stack.model_validate({"metadata": metadata, "spec": spec})
     known = {field.name: getattr(SITE, field.name) for field in fields(SITE)}
     path = folder / "run.yaml"

@@ -163,7 +163,7 @@ async def test_who_may_not_use_an_agent_is_not_told_of_it(server: Server, guarde
             card = f"{guarded.url}/a2a/secret-plans/.well-known/agent-card.json"
             answer = await bob.get(card)
         async with mcp_client(guarded, "bob") as client:
-            tools = {one.name for one in (await client.session.list_tools()).tools}
+            tools = await client.tools()
     finally:
         await server.remove_agent(hidden)
 

@@ -93,14 +93,5 @@ async def test_agents_are_not_asked_over_websockets(server: Server) -> None:
     assert answer.json()["object"] == "list"
 
 
-async def test_agents_are_no_tools_of_mcp_and_it_says_where_they_are(server: Server) -> None:
-    begin = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
-    async with httpx.AsyncClient() as client:
-        answer = await client.post(f"{server.url}/mcp", json=begin)
-
-    assert answer.status_code == 501
-    assert "spec.server.flavour is LlamaStack" in answer.json()["error"]["message"]
-
-
 async def test_a_folder_of_its_predecessor_stays_where_it_is(server: Server) -> None:
     assert (server.folder / ".llama").is_dir()

@@ -7,12 +7,19 @@ from typing import Any
 
 import httpx
 import pytest
-from mcp import McpError, types
+from mcp import types
 
 from runtime.tests.amf.approvals import adding
 from runtime.tests.amf.clients import agent, agent_without_worker, random_words
 from runtime.tests.amf.events import failed, started
-from runtime.tests.amf.mcp_server.clients import mcp_client, text_of
+from runtime.tests.amf.mcp_server.clients import (
+    CANCELLED,
+    FIRST,
+    SESSION,
+    Refused,
+    mcp_client,
+    text_of,
+)
 from runtime.tests.amf.plays import Actor, Play, until_cancelled
 from runtime.tests.amf.server import Server, running_server
 from runtime.tests.amf.test_approvals import record as record_of
@@ -29,10 +36,10 @@ HEADERS = {
 async def test_agents_are_tools(server: Server) -> None:
     closed = await agent_without_worker(server, accepting=False)
     async with agent(server, description="Says it.") as (model, _), mcp_client(server) as client:
-        tools = {one.name: one for one in (await client.session.list_tools()).tools}
+        tools = await client.tools()
 
-    assert tools[model].description == "Says it."
-    assert tools[model].inputSchema["required"] == ["input"]
+    assert tools[model]["description"] == "Says it."
+    assert tools[model]["inputSchema"]["required"] == ["input"]
     assert closed not in tools
 
 
@@ -41,7 +48,7 @@ async def test_a_call_is_a_run(server: Server) -> None:
     async with agent(server) as (model, actor), mcp_client(server) as client:
         result = await client.ask(model, words)
 
-    assert (text_of(result), result.isError) == (words, False)
+    assert (text_of(result), result["isError"]) == (words, False)
     assert [one.options.stream for one in actor.seen] == [False]
 
 
@@ -67,7 +74,7 @@ async def test_a_run_that_fails_is_a_sentence_for_the_model(server: Server) -> N
     async with agent(server, fail) as (model, _), mcp_client(server) as client:
         result = await client.ask(model, "Hello")
 
-    assert (text_of(result), result.isError) == ("The model is away.", True)
+    assert (text_of(result), result["isError"]) == ("The model is away.", True)
 
 
 async def test_a_call_that_needs_a_person_is_cancelled_and_says_so(people: Server) -> None:
@@ -77,7 +84,7 @@ async def test_a_call_that_needs_a_person_is_cancelled_and_says_so(people: Serve
         ended = await record_of(people, actor)
 
     assert text_of(result).startswith("A person has to approve the call of plus")
-    assert (result.isError, ended.state) == (True, "Cancelled")
+    assert (result["isError"], ended.state) == (True, "Cancelled")
 
 
 @dataclass
@@ -96,10 +103,10 @@ async def test_a_cancelled_request_cancels_its_run(server: Server) -> None:
     async with agent(server, working) as (model, _), mcp_client(server) as client:
         calling = asyncio.create_task(client.ask(model, "Work"))
         await asyncio.wait_for(working.begun.wait(), 10)
-        await client.session.send_notification(cancellation(1))
+        await client.cancel_first()
         result = await asyncio.wait_for(calling, 10)
 
-    assert (text_of(result), result.isError) == ("The run was cancelled.", True)
+    assert (text_of(result), result["isError"]) == ("The run was cancelled.", True)
 
 
 async def test_sessions_do_not_cancel_each_others_requests(server: Server) -> None:
@@ -112,10 +119,10 @@ async def test_sessions_do_not_cancel_each_others_requests(server: Server) -> No
     ):
         calling = asyncio.create_task(mine.ask(model, "Work"))
         await asyncio.wait_for(working.begun.wait(), 10)
-        await other.session.send_notification(cancellation(1))
-        await other.session.list_tools()  # it was read by then
+        await other.cancel_first()
+        await other.tools()  # it was read by then
         assert not calling.done()
-        await mine.session.send_notification(cancellation(1))
+        await mine.cancel_first()
         result = await asyncio.wait_for(calling, 10)
 
     assert mine.name != other.name
@@ -128,21 +135,16 @@ async def test_a_request_is_cancelled_at_any_server(server: Server, tmp_path: Pa
         agent(server, working) as (model, _),
         running_server(server.nats, tmp_path) as other,
         mcp_client(server) as client,
-        httpx.AsyncClient(headers=HEADERS | {"mcp-session-id": client.name}) as elsewhere,
+        httpx.AsyncClient(headers=HEADERS | {SESSION: client.name}) as elsewhere,
     ):
         calling = asyncio.create_task(client.ask(model, "Work"))
         await asyncio.wait_for(working.begun.wait(), 10)
-        notification = cancellation(1).model_dump(by_alias=True, exclude_none=True)
-        answer = await elsewhere.post(f"{other.url}/mcp", json={"jsonrpc": "2.0"} | notification)
+        notification = {"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": FIRST}}
+        answer = await elsewhere.post(f"{other.url}/mcp", json=notification)
         result = await asyncio.wait_for(calling, 10)
 
     assert answer.status_code == 202
     assert text_of(result) == "The run was cancelled."
-
-
-def cancellation(request: int) -> types.ClientNotification:
-    params = types.CancelledNotificationParams(requestId=request)
-    return types.ClientNotification(types.CancelledNotification(params=params))
 
 
 async def test_a_client_that_goes_away_cancels_its_run(server: Server) -> None:
@@ -187,7 +189,7 @@ async def test_a_request_is_answered_once_in_a_session(server: Server) -> None:
         agent(server) as (model, actor),
         httpx.AsyncClient(base_url=server.url, headers=HEADERS) as http,
     ):
-        named = {"mcp-session-id": random_words().replace(" ", "-")}
+        named = {SESSION: random_words().replace(" ", "-")}
         await http.post("/mcp", json=request(model), headers=named)
         again = await http.post("/mcp", json=request(model), headers=named)
 
@@ -197,7 +199,7 @@ async def test_a_request_is_answered_once_in_a_session(server: Server) -> None:
 
 async def test_an_unknown_tool_is_refused(server: Server) -> None:
     async with mcp_client(server) as client:
-        with pytest.raises(McpError, match="no model nobody") as refused:
+        with pytest.raises(Refused, match="no model nobody") as refused:
             await client.ask("nobody", "Hello")
 
     assert refused.value.error.code == types.INVALID_PARAMS
@@ -208,9 +210,9 @@ async def test_wrong_arguments_are_a_sentence_for_the_model(
     server: Server, arguments: dict[str, Any]
 ) -> None:
     async with agent(server) as (model, actor), mcp_client(server) as client:
-        result = await client.session.call_tool(model, arguments)
+        result = await client.call(model, arguments)
 
-    assert (result.isError, "input" in text_of(result)) == (True, True)
+    assert (result["isError"], "input" in text_of(result)) == (True, True)
     assert actor.seen == []
 
 
@@ -218,7 +220,7 @@ async def test_an_input_over_the_agents_limit_is_a_sentence_for_the_model(server
     async with agent(server, max_input_bytes=10) as (model, _), mcp_client(server) as client:
         result = await client.ask(model, "01234567890")
 
-    assert result.isError
+    assert result["isError"]
     assert "spec.execution.maxInputBytes" in text_of(result)
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from mcp import types
 
 from runtime.amf.mcp_server.tools import ended, said, task_id, told, tool_of
 from runtime.contract.agent_config import Framework
@@ -12,6 +11,7 @@ from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord, RunState
 from runtime.tests.amf import events
 from runtime.tests.amf.events import MATH, attempts, called, completed, returned, started
+from runtime.tests.amf.mcp_server.clients import text_of
 from runtime.tests.amf.records import completed_record, failed_record, parked_record, record
 
 
@@ -21,10 +21,8 @@ def test_an_agent_is_a_tool_that_takes_words() -> None:
     tool = tool_of(entry)
 
     assert (tool.name, tool.description) == ("math", "Does sums.")
-    assert (tool.inputSchema["required"], tool.inputSchema["additionalProperties"]) == (
-        ["input"],
-        False,
-    )
+    schema = tool.model_dump(by_alias=True)["inputSchema"]
+    assert (schema["required"], schema["additionalProperties"]) == (["input"], False)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +56,10 @@ def test_the_arguments_are_words_and_nothing_else(
     ],
 )
 def test_the_result_says_how_the_run_ended(run: RunRecord, text: str, is_error: bool) -> None:
-    found = ended(run)
+    found = ended(run).model_dump(by_alias=True)
 
-    (content,) = found.content
-    assert isinstance(content, types.TextContent)
-    assert content.text.startswith(text)
-    assert found.isError is is_error
+    assert text_of(found).startswith(text)
+    assert found["isError"] is is_error
 
 
 def test_progress_is_told_for_people_and_text_that_goes_on_in_one_piece() -> None:
