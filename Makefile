@@ -58,6 +58,9 @@ check: ## format, lint, types, import rules, drift, pure tests
 test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 	@hack/frameworks.sh
+
+.PHONY: ogx
+ogx: ## every test of the API on OGX, of which `make test` runs a few
 	@hack/ogx.sh
 
 .PHONY: faults

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Runs the tests of the API on OGX, in an environment of its own: OGX cannot stand beside Llama Stack.
-#   hack/ogx.sh [PYTEST ARGUMENTS]
+#   hack/ogx.sh [PYTEST ARGUMENTS]       all of them
+#   hack/ogx.sh few [PYTEST ARGUMENTS]   each way in once, and what OGX does otherwise than Llama Stack; on one server, in a minute
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-python=$(hack/env.sh test-ogx ogx controller trust +kit +clients)
-# Where the API meets the server's own code, types and store: answers and streams, tools, conversations, approvals,
-# cancelling, refusals, models that are no agent, a start that fails. What else there is of runtime/tests/amf takes no
-# notice of the server, or starts another one for each test, and is run on Llama Stack alone.
-exec "$python" -m pytest -q -n 2 --dist loadscope \
-  runtime/tests/amf/test_{answer,approvals,asked,conversations,decisions,elsewhere,ogx,refusals,runs,server}.py \
-  runtime/tests/amf/test_serve.py::test_a_provider_that_does_not_exist_is_named "$@"
+python=$(hack/env.sh test-ogx ogx langgraph controller trust +kit +clients)
+api=runtime/tests/amf
+if [ "${1:-}" = few ]; then
+  shift
+  exec "$python" -m pytest -q -n 0 $api/test_{server,conversations,ogx}.py $api/a2a/test_a2a.py $api/mcp_server/test_mcp_server.py \
+    $api/legacy/test_routes.py $api/test_discovery.py::test_agents_are_told_with_what_they_are \
+    "$api/test_vectors.py::test_a_file_is_found_by_its_words_after_a_restart_too[postgres]" "$@"
+fi
+exec "$python" -m pytest -q -n 3 --dist loadscope $api "$@"

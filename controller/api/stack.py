@@ -84,7 +84,10 @@ class Server(Fields):
     )
     flavour: Flavour = Field(
         Flavour.LLAMA_STACK,
-        description="LlamaStack, or its successor OGX, which takes over what is stored for good.",
+        description=(
+            "The server: LlamaStack (0.7), or its successor OGX (1.5), in another image and with "
+            "the same API. OGX takes over what LlamaStack has stored, for good."
+        ),
     )
     image: ImageOrNone = Field(
         "", description="Image of the server; the operator's own choice when empty."

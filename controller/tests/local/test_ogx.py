@@ -20,7 +20,7 @@ SAMPLES = ROOT / "config" / "samples"
 
 
 def stack_on(flavour: str) -> str:
-    stack = yaml.safe_load((SAMPLES / "quickstart" / "stack.yaml").read_text())
+    stack = yaml.safe_load((SAMPLES / "clients" / "stack.yaml").read_text())
     stack["spec"]["server"] = {"flavour": flavour}
     return yaml.safe_dump(stack)
 
@@ -56,12 +56,23 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     for file in (SAMPLES / "quickstart").glob("[!k]*.yaml"):
         shutil.copy(file, folder)
     shutil.copy(SAMPLES / "llama-stack" / "agent.yaml", folder / "clerk.yaml")
+    (folder / "stack.yaml").write_text(stack_on("LlamaStack"))
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
         yield platform
 
 
-def test_a_conversation_goes_on_when_its_stack_goes_to_ogx(up: Platform) -> None:
+def found_in(client: openai.OpenAI, store: str) -> list[str]:
+    return [one.filename for one in client.vector_stores.search(store, query="planet")]
+
+
+def test_what_is_stored_goes_along_when_its_stack_goes_to_ogx(up: Platform) -> None:
     with client_of(up) as client:
+        text = b"Jupiter is the largest planet of the sun."
+        file = client.files.create(file=("planets.txt", text), purpose="assistants").id
+        store = client.vector_stores.create(name="notes").id
+        client.vector_stores.files.create_and_poll(file, vector_store_id=store)
+        assert found_in(client, store) == ["planets.txt"]
+        plain = client.responses.create(model="small/stand-in", input="What is 1 + 1?")
         conversation = client.conversations.create().id
         ask = partial(client.responses.create, model="math", conversation=conversation)
         first = ask(input="What is 1 + 2?")
@@ -71,8 +82,13 @@ def test_a_conversation_goes_on_when_its_stack_goes_to_ogx(up: Platform) -> None
         up.until(lambda: serves_on(up, "1.5.0"))
         second = ask(input="What is 40 + 2?")
         said = said_in(up, conversation)
+        found = found_in(client, store)
+        kept = client.files.content(file).read()
+        plain_again = client.responses.retrieve(plain.id)
 
     assert "42" in second.output_text
+    assert (found, kept) == (["planets.txt"], text)
+    assert plain_again.output_text == plain.output_text != ""
     assert said == ["What is 1 + 2?", first.output_text, "What is 40 + 2?", second.output_text]
 
 

@@ -249,10 +249,9 @@ async def test_a_task_goes_on_at_another_server_when_its_own_is_killed(
     assert answered(again) == f"So: {words}"
 
 
-async def test_a_task_is_cancelled_at_any_server(server: Server, tmp_path: Path) -> None:
+async def test_a_task_is_cancelled_at_any_server(server: Server, other: Server) -> None:
     async with (
         agent(server, until_cancelled) as (model, _),
-        running_server(server.nats, tmp_path) as other,
         a2a_client(server, model) as client,
         a2a_client(other, model) as elsewhere,
     ):

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +20,7 @@ from runtime.tests.amf.mcp_server.clients import (
     text_of,
 )
 from runtime.tests.amf.plays import Actor, Play, until_cancelled
-from runtime.tests.amf.server import Server, running_server
+from runtime.tests.amf.server import Server
 from runtime.tests.amf.test_approvals import record as record_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -129,11 +128,10 @@ async def test_sessions_do_not_cancel_each_others_requests(server: Server) -> No
     assert text_of(result) == "The run was cancelled."
 
 
-async def test_a_request_is_cancelled_at_any_server(server: Server, tmp_path: Path) -> None:
+async def test_a_request_is_cancelled_at_any_server(server: Server, other: Server) -> None:
     working = Working(asyncio.Event())
     async with (
         agent(server, working) as (model, _),
-        running_server(server.nats, tmp_path) as other,
         mcp_client(server) as client,
         httpx.AsyncClient(headers=HEADERS | {SESSION: client.name}) as elsewhere,
     ):
