@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import httpx2
 import openai
 from a2a.client import ClientConfig, create_client
 from a2a.client.card_resolver import A2ACardResolver
@@ -19,7 +18,7 @@ from e2e.asking import RETRIES, Asking
 from runtime.tests.amf.a2a.clients import answer_of, answered, saying
 
 AGENT = "words"
-BREAKS = (httpx.TransportError, httpx2.TransportError)
+BREAKS = (httpx.TransportError, openai.APIConnectionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ async def by_chat_completions(asking: Asking, words: str, spoken: Spoken) -> Tol
 
     async def pieces(client: openai.AsyncOpenAI) -> AsyncIterator[str]:
         stream = await client.chat.completions.create(
-            model=AGENT, messages=messages, stream=True, extra_headers=key
+            model=f"agents/{AGENT}", messages=messages, stream=True, extra_headers=key
         )
         async for chunk in stream:
             if chunk.choices and (piece := chunk.choices[0].delta.content):
