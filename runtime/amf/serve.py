@@ -165,7 +165,7 @@ def create_app() -> Any:
     except UNFIT as error:
         raise _refusal(error) from error
     app.state.refused = None
-    app.state.desk = None
+    app.state.shared = None
     app.add_exception_handler(ApiError, refuse)
     app.add_middleware(LastWord)
     app.add_exception_handler(RequestValidationError, refuse_form)
@@ -214,7 +214,7 @@ def _with_agents(lifespan: Lifespan, settings: Settings) -> Lifespan:
                     server.show_health_of(app, PROVIDER)
                 directory = Directory(provider.shared, sdk.models_of(deps))
                 await stack.enter_async_context(_other_apis(app, directory))
-                app.state.desk = provider.shared
+                app.state.shared = provider.shared
                 await provider.shared.get()
                 spare_what_is_loaded()
             yield
@@ -293,7 +293,7 @@ def _why_not_ready(state: Any) -> str | None:
     Later on the server stays ready without the queue: it still says what is wrong, and answers for
     models that are no agent.
     """
-    shared: SharedDesk | None = state.desk
+    shared: SharedDesk | None = state.shared
     desk = None if shared is None else shared.opened
     if desk is None:
         return "the server is starting"

@@ -54,7 +54,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     """The server of the Stack `team/default`, on a real queue; shared by all tests."""
     folder = tmp_path_factory.mktemp("stack")
     home = tmp_path_factory.mktemp("server")
-    (home / ".llama").mkdir()  # as its predecessor leaves it, which OGX would take along
+    (home / ".llama").mkdir()  # as Llama Stack leaves it, and OGX would take it along
     with silent_model() as model_url:
         async with (
             running_stack(ObjectName(namespace="team", name="default"), folder) as nats,
