@@ -12,7 +12,9 @@ import yaml
 
 from controller.clients.servers import HttpServers
 from controller.model import ServerFacts
+from controller.tests.local.old_clients import check_old_client
 from controller.tests.local.platform import ROOT, Platform, running
+from controller.tests.local.test_up import a_sum
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -53,8 +55,8 @@ def said_in(up: Platform, conversation: str) -> list[str]:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("manifests")
-    for file in (SAMPLES / "quickstart").glob("[!k]*.yaml"):
-        shutil.copy(file, folder)
+    for name in ("arithmetic", "tool", "math-langgraph", "handbook", "librarian"):
+        shutil.copy(SAMPLES / "clients" / f"{name}.yaml", folder)
     shutil.copy(SAMPLES / "llama-stack" / "agent.yaml", folder / "clerk.yaml")
     (folder / "stack.yaml").write_text(stack_on("LlamaStack"))
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
@@ -100,6 +102,12 @@ def test_agents_of_a_stack_on_ogx_answer(up: Platform, agent: str) -> None:
     assert "42" in response.output_text
     (call,) = [item for item in response.output if item.type == "mcp_call"]
     assert (call.name, call.output) == ("add", "42")
+
+
+# The oldest, and the one with paths of its own.
+@pytest.mark.parametrize("version", ["0.1.4", "0.3.5"])
+def test_an_old_client_asks_as_ever(up: Platform, version: str) -> None:
+    check_old_client(up.url, version, *a_sum())
 
 
 def test_it_says_what_the_status_of_the_stack_shows(up: Platform) -> None:
