@@ -35,7 +35,7 @@ class CheckOptions:
     """What `check` is to do.
 
     Shape:
-        entrypoint  `module:object`, or None for an agent from instructions.
+        entrypoint  `module:name`, or None for an agent from instructions.
         path        folder with the module.
         model_base_url, model   of the user's own, in place of the stand-in, or None; for Llama
                                 Stack it has to serve the Responses API.

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from runtime.adapters.port import BadAgent
-from runtime.contract.agent_config import Framework, Module
+from runtime.contract.agent_config import Framework, Module, Origin
 from runtime.contract.check_arguments import add_check_arguments
 from runtime.kit.check import Subject, check
 from runtime.kit.proxy import Endpoint, ModelProxy
@@ -75,7 +75,8 @@ def subject_of(given: argparse.Namespace) -> Subject:
         return Subject(framework=framework)
     if not given.path.is_dir():
         raise BadInput(f"--path {given.path} is no folder")
-    module = Module(entrypoint=given.entrypoint, path=str(given.path.resolve()))
+    folder = str(given.path.resolve())
+    module = Module(entrypoint=given.entrypoint, path=folder, origin=Origin.FOLDER)
     return Subject(framework=framework, module=module)
 
 

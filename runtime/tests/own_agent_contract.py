@@ -35,12 +35,17 @@ FORMS = """
     maker = Maker().make
 """
 NO_AGENTS = (
-    ("agent = 5", "agent", "is a int, but spec.framework is {framework}, which needs a"),
-    ("class agent: ...", "agent", "is a {a_class}, but spec.framework is {framework}, which needs"),
+    ("agent = 5", "agent", "is an int, but spec.framework is {framework}, which needs a"),
+    ("class agent: ...", "agent", "is {a_class}, but spec.framework is {framework}, which needs"),
     ("def agent(): return {}", "agent", "is a dict, but spec.framework is {framework}"),
+    ("def agent(): ...", "agent", "is None, but spec.framework is {framework}"),
+    ("async def agent(): return 5", "agent", "is an int, but spec.framework is {framework}"),
     ("def agent(a, b): ...", "agent", "takes a, b; a function that makes an agent"),
+    ("def agent(): 1 / 0", "agent", "makes an agent, and failed: "),
     ("def agent(): 1 / 0", "agent", "py:1 ZeroDivisionError: division by zero"),
-    ("agent = 5", "agnt", "has no agnt; did you mean agent?"),
+    ("def agent(): import nowhere_at_all", "agent", "if nowhere_at_all is a file of yours, add"),
+    ("def agent(): ...", "agnt", "has no agnt; did you mean agent?"),
+    ("from json import dumps\ndef agent(): ...", "nobody", "has no nobody; it has agent"),
 )
 """Source, entrypoint and what is said of it."""
 
@@ -67,7 +72,7 @@ class OwnAgentContract:
     thinkers: ClassVar[Sequence[str]]
     askers: ClassVar[Sequence[str]]
     refused: ClassVar[Sequence[tuple[str, str, str]]] = ()
-    a_class: ClassVar[str] = "type"
+    a_class: ClassVar[str] = "a class"
     """What a class is that makes no agent."""
     cancelled: ClassVar[str] = "the agent was cancelled by its own code"
     counts_streams: ClassVar[bool] = True

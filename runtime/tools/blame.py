@@ -18,7 +18,7 @@ def blame(error: BaseException, module: Module | None) -> str:
     kind = type(error).__name__
     said = str(error).strip().partition("\n")[0]
     what = f"{kind}: {said}" if said else kind
-    place = None if module is None else _place(error, module)
+    place = None if module is None else place_of(error, module)
     return f"{place} {what}" if place else what
 
 
@@ -28,15 +28,26 @@ def raised_in(error: BaseException, packages: frozenset[str]) -> bool:
     return any(_package(frame) in packages for frame in frames[-DEPTH:])
 
 
-def _place(error: BaseException, module: Module) -> str | None:
+def place_of(error: BaseException, module: Module) -> str | None:
+    """The innermost line of the user's code that an error came through: `math_agent.py:12`."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{_shown(error.filename, module)}:{error.lineno}"
-    lines = [
-        f"{_shown(frame.f_code.co_filename, module)}:{line}"
+    lines = _users_lines(error, module)
+    return f"{_shown(lines[-1][0], module)}:{lines[-1][1]}" if lines else None
+
+
+def file_of(error: BaseException, module: Module) -> Path | None:
+    """The file of that line."""
+    lines = _users_lines(error, module)
+    return Path(lines[-1][0]) if lines else None
+
+
+def _users_lines(error: BaseException, module: Module) -> list[tuple[str, int]]:
+    return [
+        (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
         if _is_the_users(frame, module)
     ]
-    return lines[-1] if lines else None
 
 
 def _is_the_users(frame: FrameType, module: Module) -> bool:

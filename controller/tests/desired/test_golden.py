@@ -14,7 +14,7 @@ from controller.model import Desired, KvEntry, Manifest, Stage
 from controller.tests.desired.golden_files import check
 from controller.tests.desired.views import agent_view, an_agent, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
-from runtime.contract.agent_config import AgentConfig
+from runtime.contract.agent_config import AgentConfig, Module, Origin
 
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
 MCP = {
@@ -210,10 +210,20 @@ def test_users_code_runs_in_the_users_image() -> None:
     assert container["image"] == "example/agent:1"
 
 
-def code_of(**spec: Any) -> str | None:
+def module_of(**spec: Any) -> Module:
     config = AgentConfig.decode(agent_of(**spec).children[1].manifest["data"]["agent.json"])
     assert config.module is not None
-    return config.module.revision
+    return config.module
+
+
+def code_of(**spec: Any) -> str | None:
+    return module_of(**spec).revision
+
+
+def test_the_worker_is_told_where_its_code_comes_from() -> None:
+    assert module_of(source=MODULE, facts={"source": {}}).origin is Origin.CONFIG_MAP
+    assert module_of(source=in_image(image="example/agent:1")).origin is Origin.IMAGE
+    assert module_of(source=in_image()).origin is Origin.WORKER
 
 
 def test_other_code_has_another_revision() -> None:

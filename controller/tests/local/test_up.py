@@ -459,9 +459,15 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
         ),
         pytest.param(
             "noname",
-            module("noname", "grap = 1"),
-            ["spec.source.module.entrypoint", "grap"],
+            module("noname", "def grap(): ..."),
+            ["spec.source.module.entrypoint", "did you mean grap?"],
             id="no such name",
+        ),
+        pytest.param(
+            "foreign",
+            module("foreign", "import crewai\ngraph = crewai.Crew()"),
+            ["which is of CrewAI, but spec.framework is LangGraph; set spec.framework to CrewAI"],
+            id="of another framework",
         ),
         pytest.param(
             "notool",
