@@ -45,7 +45,7 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
         adapter = await make(config, specs)
     except BadSpec as error:
         raise BadAgent(str(error)) from error
-    return Structured(adapter, hands_over=config.declarative is not None)
+    return Structured(adapter, framework=config.framework, is_own=config.module is not None)
 
 
 def threads(config: AgentConfig) -> ThreadPoolExecutor:
