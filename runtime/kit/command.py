@@ -8,6 +8,7 @@ Progress goes to standard error, the table to standard output. Exits with 0 when
 
 import argparse
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ from runtime.adapters.port import BadAgent
 from runtime.contract.agent_config import Framework, Module, Origin
 from runtime.contract.check_arguments import add_check_arguments
 from runtime.kit.check import Subject, check
+from runtime.kit.logged import Logged
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.kit.report import Report, Result, described
 
@@ -33,13 +35,14 @@ class BadInput(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Check one agent; gives the exit code."""
-    for chatty in ("httpx", "httpx2"):  # a line for every model call
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     given = parser().parse_args(arguments)
+    logged = Logged()
+    logging.basicConfig(handlers=[logged], force=True)
     try:
         proxy, subject = proxy_of(given), subject_of(given)
+        model = given.model or proxy.model.model or ""
         with contextlib.redirect_stdout(sys.stderr):  # what an agent prints is no part of a report
-            report = uvloop.run(_checked(subject, proxy, given.model or proxy.model.model or ""))
+            report = uvloop.run(_checked(subject, proxy, model, logged))
     except (BadInput, BadAgent) as error:
         sys.stderr.write(f"error: {error}\n")
         return BAD_INPUT
@@ -107,10 +110,10 @@ def _url(field: str, given: str) -> str:
     return given.rstrip("/")
 
 
-async def _checked(subject: Subject, proxy: ModelProxy, model: str) -> Report:
+async def _checked(subject: Subject, proxy: ModelProxy, model: str, logged: Logged) -> Report:
     async with proxy.serving():
         _point_at(proxy.url)
-        return await check(subject, proxy, model, _tell)
+        return await check(subject, proxy, model, functools.partial(_tell, logged))
 
 
 def _point_at(url: str) -> None:
@@ -120,6 +123,6 @@ def _point_at(url: str) -> None:
     os.environ["LLAMA_STACK_CLIENT_BASE_URL"] = url.removesuffix("/v1")
 
 
-def _tell(result: Result) -> None:
-    sys.stderr.write("\n".join([*described(result), ""]))
+def _tell(logged: Logged, result: Result) -> None:
+    sys.stderr.write("\n".join([*described(result, logged.taken()), ""]))
     sys.stderr.flush()

@@ -1,6 +1,7 @@
 """What the kit found out, as a value and as a table for people."""
 
 import textwrap
+from collections.abc import Sequence
 from enum import StrEnum
 
 from runtime.contract.agent_config import Framework
@@ -66,13 +67,14 @@ class Report(Value):
         return "\n".join([*lines, "", ", ".join(counts)])
 
 
-def described(result: Result) -> list[str]:
-    """One result as lines of text."""
+def described(result: Result, logged: Sequence[str] = ()) -> list[str]:
+    """One result as lines of text, and what was logged meanwhile if it is a failure."""
     lines = [f"{result.verdict:<15} {result.scenario}"]
     if result.reason:
         lines += _indented(result.reason)
     if result.verdict is Verdict.FAILED:
         lines += _indented(f"expected: {result.expected}") + _indented(f"seen: {result.seen}")
+        lines += [line for said in logged for line in _indented(f"log: {said}")]
     return lines
 
 
