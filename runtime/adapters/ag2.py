@@ -75,11 +75,11 @@ async def _users(
         tools = [PlatformTool.of(spec) for spec in specs]
         return AgentContext(config=config, tools=tools, model=model_of(config))
 
-    found: Any = users_object(config, module, _fits)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, type):
         found = await called(found, config, module, context)
     if not isinstance(found, Agent):
-        raise unfit(found, "an ag2.Agent, or a function that returns one", config, module)
+        raise unfit(found, named, "an ag2.Agent, or a function that returns one", config, module)
     _check(found, said_of(module), config)
     return found
 

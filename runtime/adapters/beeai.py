@@ -99,14 +99,14 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
 
     if config.model.id and os.environ.get("OPENAI_BASE_URL") == config.model.base_url:
         os.environ.setdefault("OPENAI_CHAT_MODEL", config.model.id)
-    found = users_object(config, module, _fits)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, BaseAgent | type):
         found = await called(found, config, module, context)
     if not isinstance(found, BaseAgent):
         needs = (
             "a RequirementAgent, a ReActAgent or another BaseAgent, or a function that returns one"
         )
-        raise unfit(found, needs, config, module)
+        raise unfit(found, named, needs, config, module)
     agent = found
 
     async def make(run: Run, each: Each) -> AnyAgent:

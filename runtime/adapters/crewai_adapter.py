@@ -70,7 +70,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         return AgentContext(config=config, tools=tools, model=model_of(config))
 
     name_the_model(config, os.environ)
-    found = users_object(config, module, _fits)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, Crew | Agent | Flow):
         found = await called(found, config, module, context)
     if not isinstance(found, Crew | Agent | Flow) and callable(getattr(found, "crew", None)):
@@ -78,7 +78,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
     runnable = runnable_of(found, said_of(module))
     if runnable is None:
         needs = "a Crew, an Agent or a Flow, or a function or class that makes one"
-        raise unfit(found, needs, config, module)
+        raise unfit(found, named, needs, config, module)
     return runnable
 
 

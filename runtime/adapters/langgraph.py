@@ -73,7 +73,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         tools = [PlatformTool.of(spec) for spec in specs]
         return AgentContext(config=config, tools=tools, model=model_of(config))
 
-    found = users_object(config, module, _fits)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, Pregel | StateGraph | type):
         found = await called(found, config, module, context)
     if isinstance(found, StateGraph):
@@ -83,7 +83,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
             raise BadAgent(f"{said_of(module)} cannot be compiled: {error}") from error
     if not isinstance(found, Pregel):
         needs = "a StateGraph, compiled or not, or a function that returns one"
-        raise unfit(found, needs, config, module)
+        raise unfit(found, named, needs, config, module)
     return found
 
 

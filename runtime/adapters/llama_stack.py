@@ -7,7 +7,7 @@ Source:
 import contextlib
 import functools
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from llama_stack_client import Agent, AsyncLlamaStackClient
 from llama_stack_client.lib.agents.agent import AsyncAgent
@@ -76,7 +76,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         tools = [PlatformTool(spec) for spec in specs]
         return AgentContext(config=config, tools=tools, model=config.model.id)
 
-    found: Any = users_object(config, module, _fits)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, type):
         found = await called(found, config, module, context)
     match found:
@@ -86,7 +86,7 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
             return Turns(found)
         case _:
             needs = "a llama_stack_client Agent or AsyncAgent, or a function that returns one"
-            raise unfit(found, needs, config, module)
+            raise unfit(found, named, needs, config, module)
 
 
 def _fits(found: object) -> bool:

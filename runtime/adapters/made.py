@@ -60,18 +60,25 @@ async def called(
     except ModuleNotFoundError as error:
         why = imports_another(error, config, module) or str(not_installed(error, module, FIELD))
         raise BadAgent(why) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadAgent(
-            f"{said_of(module)} was called as a function that makes an agent, and failed: "
-            f"{blame(error, module)}"
+            f"{said_of(module)} was called to make an agent, and failed: {blame(error, module)}"
         ) from error
     return _own(made, config, module)
 
 
-def unfit(found: object, needs: str, config: AgentConfig, module: Module) -> BadAgent:
-    """What to raise of an object that is no agent; `needs` says what would be one."""
+def unfit(
+    found: object, named: object, needs: str, config: AgentConfig, module: Module
+) -> BadAgent:
+    """What to raise of an object that is no agent.
+
+    Shape:
+        named   what the entrypoint names: the object itself, or what has made it.
+        needs   what would be an agent.
+    """
+    verb = "is" if found is named else "makes"
     return BadAgent(
-        f"{said_of(module)} is {kind_of(found)}, but {framework_field(config)} is "
+        f"{said_of(module)} {verb} {kind_of(found)}, but {framework_field(config)} is "
         f"{config.framework}, which needs {needs}"
     )
 

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         with contextlib.redirect_stdout(sys.stderr):  # what an agent prints is no part of a report
             report = uvloop.run(_checked(subject, proxy, model, logged))
     except (BadInput, BadAgent) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write("\n".join([*logged.taken(), f"error: {error}", ""]))
         return BAD_INPUT
     sys.stdout.write(f"{report.table()}\n")
     if given.report is not None:

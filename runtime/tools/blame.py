@@ -4,6 +4,8 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
+from pydantic import ValidationError
+
 from runtime.contract.agent_config import Module
 
 DEPTH = 8  # frames from the innermost: enough for a library that lets another one read a reply
@@ -16,10 +18,18 @@ def blame(error: BaseException, module: Module | None) -> str:
         module   the user's code: the innermost line of it is named, if the error came through any.
     """
     kind = type(error).__name__
-    said = str(error).strip().partition("\n")[0]
+    said = _invalid(error) if isinstance(error, ValidationError) else str(error).strip()
+    said = said.partition("\n")[0]
     what = f"{kind}: {said}" if said else kind
     place = None if module is None else place_of(error, module)
     return f"{place} {what}" if place else what
+
+
+def _invalid(error: ValidationError) -> str:
+    """What was wrong with which field, and nothing of the values: a key may be among them."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    told = [".".join(map(str, fault["loc"])) + f": {fault['msg']}" for fault in faults]
+    return f"of {error.title}: " + "; ".join(one.removeprefix(": ") for one in told)
 
 
 def raised_in(error: BaseException, packages: frozenset[str]) -> bool:
