@@ -45,7 +45,7 @@ INVALID = """
 """
 NO_AGENTS = (
     ("agent = 5", "agent", "is an int, but spec.framework is {framework}, which needs a"),
-    ("class agent: ...", "agent", "is {a_class}, but spec.framework is {framework}, which needs"),
+    ("class agent: ...", "agent", "{a_class}, but spec.framework is {framework}, which needs"),
     ("def agent(): return {}", "agent", "makes a dict, but spec.framework is {framework}"),
     ("def agent(): ...", "agent", "makes None, but spec.framework is {framework}, which needs"),
     ("async def agent(): return 5", "agent", "makes an int, but spec.framework is {framework}"),
@@ -87,8 +87,8 @@ class OwnAgentContract:
     thinkers: ClassVar[Sequence[str]]
     askers: ClassVar[Sequence[str]]
     refused: ClassVar[Sequence[tuple[str, str, str]]] = ()
-    a_class: ClassVar[str] = "a class"
-    """What a class is that makes no agent."""
+    a_class: ClassVar[str] = "is a class"
+    """What is said of a class that makes no agent."""
     cancelled: ClassVar[str] = "the agent was cancelled by its own code"
     counts_streams: ClassVar[bool] = True
     """Whether a user's own model tells what a streamed answer has cost."""

@@ -153,7 +153,7 @@ class TestOwn(OwnAgentContract):
     )
     thinkers = ("made", "solo")
     askers = (*thinkers, "flow")
-    a_class = "a {module}.agent"
+    a_class = "makes a {module}.agent"
     refused = (
         (SHAPES, "two_of_them", "nobody fills the placeholders topic, year of the crew's tasks"),
         (SHAPES, "one_more", "nobody fills the placeholders year of the crew's tasks"),
