@@ -124,7 +124,7 @@ class CallItem:
         self._close("failed", emit)
 
     def break_off(self, emit: Emit) -> None:
-        """It will never come back, which has no event of its own: of the two ends it is `failed`."""
+        """It will never come back, which has no event of its own: it is told as `failed`."""
         self.status = "incomplete"
         self._close("failed", emit)
 
