@@ -65,13 +65,9 @@ def is_of_another(found: object, config: AgentConfig, module: Module) -> str | N
 
 def lacks_framework(error: ModuleNotFoundError, config: AgentConfig) -> str:
     """What to say of an image that has not the framework of its Agent."""
-    here = [
-        str(one)
-        for one, packages in PACKAGES.items()
-        if one is not config.framework and find_spec(packages[0]) is not None
-    ]
-    field = framework_field(config)
-    change = f"set {field} to {' or '.join(here)}, or " if here else ""
+    field, change = framework_field(config), ""
+    if error.name == PACKAGES[config.framework][0] and (here := _installed()):
+        change = f"set {field} to {' or '.join(here)}, or "
     return (
         f"{field} is {config.framework}, and this image has no {error.name}; {change}"
         f"build {FIELD}.image FROM the runtime image for {config.framework}"
@@ -97,6 +93,10 @@ def framework_of(found: object) -> Framework | None:
     return None
 
 
+def _installed() -> list[str]:
+    return [one for one, packages in PACKAGES.items() if find_spec(packages[0]) is not None]
+
+
 def _belongs(package: str, name: str) -> bool:
     return package == name or package.startswith(f"{name}_")
 
@@ -111,8 +111,8 @@ def _change_to(theirs: Framework, config: AgentConfig, module: Module) -> str:
 
 
 def _imports(file: Path, framework: Framework) -> bool:
-    """Whether a file of Python imports a framework itself, wherever in it."""
-    return any(package in PACKAGES[framework] for package in _packages(file))
+    """Whether a file of Python, if it can be read, imports a framework itself."""
+    return file.is_file() and any(one in PACKAGES[framework] for one in _packages(file))
 
 
 def _packages(file: Path) -> Iterator[str]:

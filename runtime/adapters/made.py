@@ -90,7 +90,10 @@ def _own(found: Any, config: AgentConfig, module: Module) -> Any:
 
 
 def _required(function: Callable[..., Any]) -> list[str]:
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # written in C, some say nothing of themselves
+        return []
     return [
         parameter.name
         for parameter in parameters

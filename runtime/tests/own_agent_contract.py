@@ -54,6 +54,7 @@ NO_AGENTS = (
         "agent",
         "was called to make an agent, and failed: ",
     ),
+    ("from time import time as agent", "agent", "makes a float, but spec.framework is"),
     ("def agent(a, b): ...", "agent", "takes a, b; a function that makes an agent"),
     ("def agent(): 1 / 0", "agent", "was called to make an agent, and failed: "),
     ("def agent(): 1 / 0", "agent", "py:1 ZeroDivisionError: division by zero"),

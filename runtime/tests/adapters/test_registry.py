@@ -84,8 +84,8 @@ async def test_an_image_without_the_framework_is_told(
     with pytest.raises(BadAgent) as caught:
         await build(config(GRAPH), ())
     assert str(caught.value) == (
-        "spec.framework is LangGraph, and this image has no nowhere_at_all; set spec.framework to "
-        "AG2 or LlamaStack, or build spec.source.module.image FROM the runtime image for LangGraph"
+        "spec.framework is LangGraph, and this image has no nowhere_at_all; "
+        "build spec.source.module.image FROM the runtime image for LangGraph"
     )
 
 
