@@ -118,7 +118,8 @@ def _attribute(owner: Any, name: str, said: str, fits: Fits | None) -> Any:
 def _instead(owner: Any, name: str, fits: Fits | None) -> str:
     """What may have been meant: an object that fits, or a function that was written there."""
     home = owner.__name__ if isinstance(owner, ModuleType) else getattr(owner, "__module__", None)
-    public = {key: value for key, value in vars(owner).items() if not key.startswith("_")}
+    held = getattr(owner, "__dict__", {})  # a number has none
+    public = {key: value for key, value in held.items() if not key.startswith("_")}
     objects = [key for key, value in public.items() if fits is not None and fits(value)]
     functions = [
         key

@@ -191,8 +191,9 @@ def test_what_may_have_been_meant_is_told(
     assert str(caught.value).endswith(f" has no {name.rpartition('.')[2]}{told}")
 
 
-def test_where_nothing_may_have_been_meant_nothing_is_told(written: Written) -> None:
-    assert refusal(written("a = 5", "graph")).endswith(" has no graph")
+@pytest.mark.parametrize("name", ["graph", "a.graph"])
+def test_where_nothing_may_have_been_meant_nothing_is_told(written: Written, name: str) -> None:
+    assert refusal(written("a = 5", name)).endswith(" has no graph")
 
 
 @pytest.mark.parametrize(
