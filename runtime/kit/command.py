@@ -2,8 +2,9 @@
 
     python -m runtime check math_agent:graph --framework LangGraph --stand-in http://…:8000/v1
 
-Progress goes to standard error, the table to standard output. Exits with 0 when nothing failed,
-1 when something did, 2 when there is nothing to check it on.
+Progress goes to standard error, the table to standard output; a terminal that shows the one is
+spared the other. Exits with 0 when nothing failed, 1 when something did, 2 when there is nothing to
+check it on.
 """
 
 import argparse
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     except (BadInput, BadAgent) as error:
         sys.stderr.write("\n".join([*logged.taken(), f"error: {error}", ""]))
         return BAD_INPUT
-    sys.stdout.write(f"{report.table()}\n")
+    is_shown = sys.stdout.isatty() and sys.stderr.isatty()
+    sys.stdout.write(f"{report.table(whole=not is_shown)}\n")
     if given.report is not None:
         given.report.write_bytes(report.encode())
     return 1 if report.failed else 0

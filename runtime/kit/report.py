@@ -54,17 +54,21 @@ class Report(Value):
         """The scenarios that failed."""
         return tuple(result for result in self.results if result.verdict is Verdict.FAILED)
 
-    def table(self) -> str:
-        """The report for a terminal: a line a scenario, what there is to say of it below."""
+    def table(self, *, whole: bool = True) -> str:
+        """The report for people: a line a scenario, what there is to say of it below, and counts.
+
+        Shape:
+            whole   false where every scenario was shown when it ended: the counts alone.
+        """
         counts = [
             f"{count} {verdict}"
             for verdict in Verdict
             if (count := sum(result.verdict is verdict for result in self.results))
         ]
         lines = [f"{self.agent} on {self.framework} {self.version}", ""]
-        for result in self.results:
-            lines += described(result)
-        return "\n".join([*lines, "", ", ".join(counts)])
+        if whole:
+            lines += [line for result in self.results for line in described(result)] + [""]
+        return "\n".join([*lines, ", ".join(counts)])
 
 
 def described(result: Result, logged: Sequence[str] = ()) -> list[str]:
