@@ -122,6 +122,7 @@ class AgentsInference:
             desk.agents.changed.clear()
             try:
                 await list_agents(models, desk.agents)
+                desk.agents.listed.set()
             except Exception:
                 log.exception("the list of models is behind")
                 await asyncio.sleep(RETRY_SECONDS)
@@ -133,11 +134,13 @@ async def list_agents(models: sdk.ServerModels, agents: KnownAgents) -> None:
     """Bring the server's list of models in step with `agents`, and touch nothing that is."""
     wanted = {name: _about(agent) for name, agent in agents.by_model.items()}
     listed = await models.of(PROVIDER)
-    for name in [name for name, about in listed.items() if wanted.get(name) != about]:
+    for name in listed.keys() - wanted.keys():
         await models.remove(PROVIDER, name)
-        del listed[name]
-    for name in wanted.keys() - listed.keys():
-        await models.add(PROVIDER, name, wanted[name])
+    for name, about in wanted.items():
+        if name not in listed:
+            await models.add(PROVIDER, name, about)
+        elif listed[name] != about:
+            await models.change(PROVIDER, name, about)
 
 
 def _about(agent: AgentEntry) -> Wire:
@@ -146,6 +149,9 @@ def _about(agent: AgentEntry) -> Wire:
         "agent": agent.agent.name,
         "framework": agent.framework.value,
         "description": agent.description,
+        "state": agent.state.value,
+        "reason": agent.reason,
+        "message": agent.message,
     }
 
 

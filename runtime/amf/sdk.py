@@ -188,6 +188,14 @@ class ServerModels:
         )
         await self._table.register_model(request)
 
+    async def change(self, provider: str, name: str, about: Wire) -> None:
+        """Tell something else of a model, which is in the list all the while.
+
+        The table itself would have it taken out and put in again, and lists none in between.
+        """
+        found = await self._table.get_object_by_identifier("model", f"{provider}/{name}")
+        await self._table.dist_registry.update(found.model_copy(update={"metadata": about}))
+
     async def remove(self, provider: str, name: str) -> None:
         """Take a model out of the list."""
         await self._table.unregister_model(UnregisterModelRequest(model_id=f"{provider}/{name}"))

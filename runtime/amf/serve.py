@@ -252,4 +252,6 @@ def why_not_ready(shared: SharedDesk) -> str | None:
         return "the server is starting"
     if not desk.agents.read.is_set():
         return f"the catalogue of {desk.stack} has not been read from the queue yet"
+    if not desk.agents.listed.is_set():
+        return "the list of models has not all agents yet"
     return None

@@ -203,6 +203,13 @@ def client(up: Platform) -> Iterator[openai.OpenAI]:
         yield made
 
 
+def state_of(client: openai.OpenAI, agent: str) -> str | None:
+    """What the list of models tells of an Agent, None if it is not listed."""
+    listed = {one.id: one.model_dump() for one in client.models.list()}
+    found = listed.get(f"agents/{agent}")
+    return None if found is None else str(found["custom_metadata"]["state"])
+
+
 def a_sum() -> tuple[str, str]:
     first, second = random.randint(1000, 9999), random.randint(1000, 9999)
     return f"What is {first} + {second}?", str(first + second)
@@ -496,6 +503,12 @@ def test_a_bad_agent_names_the_field_and_touches_nobody(
     up.write(**{name: text})
     line = up.until_said(rf"✗ Agent {name}  .*")
     assert all(word in line for word in words), line
+    if name != "nostack":  # nobody's server knows that one
+        up.until(lambda: state_of(client, name) == "Unavailable")
+        with pytest.raises(openai.InternalServerError) as refused:
+            client.responses.create(model=name, input="Hi")
+        assert refused.value.status_code == 503
+        assert words[-1] in str(refused.value)
     question, answer = a_sum()
     assert answer in client.responses.create(model="math", input=question).output_text
     up.remove(name)
