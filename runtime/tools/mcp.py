@@ -29,7 +29,11 @@ type FromServer = (
     RequestResponder[types.ServerRequest, types.ClientResult] | types.ServerNotification | Exception
 )
 
-CONNECT_SECONDS = 5.0
+SESSION_SECONDS = 5.0
+# Shorter, so that who takes no connection and who gives no answer are told apart.
+CONNECT_SECONDS = 4.0
+# Longer, so that whoever calls hears what came of the attempt that is under way.
+WAIT_SECONDS = 6.0
 FAREWELL_SECONDS = 2.0
 LIST_AGAIN_SECONDS = 15.0
 LIST_AT_MOST_EVERY_SECONDS = 1.0  # a server that says at each look that its list has changed
@@ -89,7 +93,7 @@ class McpTool:
 
     async def _connected(self) -> "_Session":
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS):
                 return await asyncio.shield(self._session)
         except TimeoutError as error:
             raise ToolFailure(self._problem or self._why_not(error)) from error
@@ -124,7 +128,7 @@ class McpTool:
                 streamable_http_client(self._server.url, http_client=http) as (read, write, _),
                 ClientSession(read, write, message_handler=self._on_message) as client,
             ):
-                async with asyncio.timeout(CONNECT_SECONDS):
+                async with asyncio.timeout(SESSION_SECONDS):
                     await client.initialize()
                     await self._list(client)
                 session.client = client
@@ -150,7 +154,7 @@ class McpTool:
                     wait.cancel()
             self._list_again.clear()
             if not session.lost.is_set():
-                async with asyncio.timeout(CONNECT_SECONDS):
+                async with asyncio.timeout(SESSION_SECONDS):
                     await self._list(session.client)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(session.lost.wait(), LIST_AT_MOST_EVERY_SECONDS)

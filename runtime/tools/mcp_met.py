@@ -48,11 +48,7 @@ class Met:
         """
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        if self._why is not None:
-            return self._why
-        if isinstance(error, TimeoutError):
-            return "cannot be used: it takes connections, and does not answer in time"
-        return f"cannot be used: {str(error).partition('\n')[0] or type(error).__name__}"
+        return self._why or f"cannot be used: {_what_happened(error)}"
 
 
 def _unusable(response: httpx.Response) -> str | None:
@@ -72,6 +68,20 @@ def _unusable(response: httpx.Response) -> str | None:
     return None
 
 
+def _what_happened(error: BaseException) -> str:
+    match error:
+        case TimeoutError():
+            return "it takes connections, and does not answer in time"
+        case httpx.RemoteProtocolError() | httpx.ReadError():
+            return "it takes connections, and ends them without an answer"
+        case _:
+            return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def _phrase(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
@@ -89,4 +99,4 @@ def _no_connection(error: BaseException) -> str:
         if isinstance(cause, ConnectionRefusedError):
             return "nobody listens there"
         cause = cause.__cause__ or cause.__context__
-    return str(error).partition("\n")[0] or type(error).__name__
+    return _first_line(error)

@@ -122,6 +122,15 @@ graph.add_edge("block", END)
 POISON = BLOCKER.replace("    time.sleep(", "    __import__('os')._exit(9); (")
 
 
+ELSEWHERE = """
+apiVersion: k8gentai.dev/v1alpha1
+kind: Tool
+metadata: {{name: elsewhere}}
+spec:
+  stackRef: {{name: default}}
+  mcp: {{url: "{url}"}}
+"""
+
 MCP_SERVER = """
 import sys
 from mcp.server.fastmcp import FastMCP
@@ -512,6 +521,21 @@ def test_a_bad_agent_names_the_field_and_touches_nobody(
     question, answer = a_sum()
     assert answer in client.responses.create(model="math", input=question).output_text
     up.remove(name)
+
+
+@pytest.mark.fault(18)
+def test_an_mcp_server_at_a_wrong_path_is_told_in_the_same_words_all_the_way(
+    up: Platform, client: openai.OpenAI
+) -> None:
+    up.write(elsewhere=ELSEWHERE.format(url=f"{up.url}/nowhere"))
+    up.write(strays=declarative("strays", tools="[{toolRef: {name: elsewhere}}]"))
+    up.until(lambda: state_of(client, "strays") == "Unavailable")
+    with pytest.raises(openai.InternalServerError) as refused:
+        client.responses.create(model="strays", input="Hi")
+    sentence = f"the MCP server at {up.url}/nowhere cannot be used: it answers 404 Not Found; "
+    assert f"Tool default/elsewhere is not ready: {sentence}" in str(refused.value)
+    up.remove("strays")
+    up.remove("elsewhere")
 
 
 @pytest.mark.fault(18)
