@@ -21,7 +21,7 @@ from runtime.amf.conversing import Before
 from runtime.amf.database import Refused, told_address, why_not_reached
 from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key
-from runtime.amf.elsewhere import unknown_model
+from runtime.amf.elsewhere import unlisted_model
 from runtime.amf.errors import NotDone
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
@@ -94,7 +94,7 @@ class AgentsInference:
         desk = await self._shared.get()
         agent = await desk.agent(params.model)
         if agent is None:
-            raise unknown_model(params.model, desk.agents.by_model, ())
+            raise await unlisted_model(PREFIX + params.model, sdk.ServerModels(self.model_store))
         intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
         record, joining = await _joining(desk, intake, params)
         if not intake.asked.options.stream:

@@ -6,6 +6,7 @@ flavour is a second branch of the imports here and nothing elsewhere.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     InlineProviderSpec,
     ListItemsRequest,
     ListOpenAIFileResponse,
+    ModelNotFoundError,
     ModelType,
     OpenAIChatCompletion,
     OpenAIChatCompletionChunk,
@@ -59,6 +61,8 @@ from runtime.amf.items import Wire
 
 STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = standard_responses
 ANONYMOUS = "anonymous"
+NO_MODEL = re.compile(r"Model '(.*?)' not found\.")
+ModelNotFound: type[Exception] = ModelNotFoundError
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
 BUILTIN_NEEDS = (
@@ -275,6 +279,26 @@ def show_health_of(server: Any, name: str) -> None:
     impls = server.stack.impls
     provider = impls[Api.inference].routing_table.impls_by_provider_id[name]
     impls[Api.providers].deps = {Api.inference: OwnHealth(name, provider)}
+
+
+def call_by_bare_names(server: Any, provider: str) -> None:
+    """Let the models of one provider be named without it, in every API that looks into the list."""
+    table = server.stack.impls[Api.inference].routing_table
+    find = table.get_object_by_identifier
+
+    async def found(kind: str, identifier: str) -> Any:
+        one = await find(kind, identifier)
+        if one is None and kind == "model" and "/" not in identifier:
+            return await find(kind, f"{provider}/{identifier}")
+        return one
+
+    table.get_object_by_identifier = found
+
+
+def model_not_found(error: Exception) -> str | None:
+    """The model that the server has looked for in vain, None if `error` says something else."""
+    told = NO_MODEL.match(str(error)) if isinstance(error, ModelNotFoundError) else None
+    return None if told is None else told[1]
 
 
 def use_pieces(pieces: Any) -> None:

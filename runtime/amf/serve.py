@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
 from runtime.amf.door import Door
+from runtime.amf.elsewhere import unlisted_model
 from runtime.amf.errors import ApiError, DatabaseAway, foreign_body
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
@@ -161,6 +163,8 @@ def create_app() -> Any:
     app.add_exception_handler(HTTPException, refuse_otherwise)
     app.add_middleware(Door)
     deps = sdk.deps_of(app)
+    sdk.call_by_bare_names(app, PROVIDER)
+    app.add_exception_handler(sdk.ModelNotFound, partial(refuse_model, sdk.models_of(deps)))
     provider = sdk.responses_of(deps)
     if isinstance(provider, AmfResponses):
         app.add_middleware(Pulse, heartbeat_seconds=provider.heartbeat_seconds)
@@ -203,6 +207,13 @@ async def refuse_form(_request: Request, error: Exception) -> Response:
         raise error
     refused = malformed(error.errors(), error.body)
     return JSONResponse(refused.body, refused.status_code)
+
+
+async def refuse_model(models: sdk.ServerModels, request: Request, error: Exception) -> Response:
+    """A model that the server does not find, with what there is."""
+    if (model := sdk.model_not_found(error)) is None:
+        raise error
+    return await refuse(request, await unlisted_model(model, models))
 
 
 async def refuse_otherwise(request: Request, error: Exception) -> Response:
