@@ -453,8 +453,9 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
         return subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
 
     up.until(lambda: any("default/poison" in line for line in dead("list")))
-    row = next(line.split() for line in dead("list") if "default/poison" in line)
-    assert f"input   user: {said}" in dead("show", row[0])
+    (row,) = [line for line in dead("list") if "default/poison" in line]
+    assert row.endswith("  2          gave up after 1 attempt (spec.retryPolicy.maxAttempts)")
+    assert f"input      user: {said}" in dead("show", row.split()[0])
     up.remove("poison")
 
 
