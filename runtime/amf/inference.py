@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from runtime.amf import sdk
+from runtime.amf import sdk, sdk_health
 from runtime.amf.asked import asked_in_chat
 from runtime.amf.chat import Chunks, RunFailed, completion
 from runtime.amf.config import AgentsConfig
@@ -65,11 +65,11 @@ class AgentsInference:
         """How the server's database is, if it has one; the Stack's status repeats it."""
         address = told_address(os.environ)
         if address is None:
-            return sdk.health(None)
+            return sdk_health.health(None)
         try:
-            return sdk.health(await why_not_reached(address, HEALTH_SECONDS))
+            return sdk_health.health(await why_not_reached(address, HEALTH_SECONDS))
         except Refused as error:
-            return sdk.health(str(error))
+            return sdk_health.health(str(error))
 
     async def list_models(self) -> None:
         """Nothing: this provider puts its models into the table itself, one by one."""

@@ -1,4 +1,4 @@
-"""Everything that comes from the server's packages: the only module that imports them.
+"""What comes from the server's packages: only this module and those beside it import them.
 
 The server is llama-stack 0.7.3. Its successor has the same names in other packages; a second
 flavour is a second branch of the imports here and nothing elsewhere.
@@ -6,7 +6,6 @@ flavour is a second branch of the imports here and nothing elsewhere.
 
 import contextlib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,12 +30,9 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     ConversationNotFoundError,
     CreateResponseRequest,
     DeleteItemRequest,
-    HealthResponse,
-    HealthStatus,
     InlineProviderSpec,
     ListItemsRequest,
     ListOpenAIFileResponse,
-    ModelNotFoundError,
     ModelType,
     OpenAIChatCompletion,
     OpenAIChatCompletionChunk,
@@ -61,8 +57,6 @@ from runtime.amf.items import Wire
 
 STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = standard_responses
 ANONYMOUS = "anonymous"
-NO_MODEL = re.compile(r"Model '(.*?)' not found\.")
-ModelNotFound: type[Exception] = ModelNotFoundError
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
 BUILTIN_NEEDS = (
@@ -250,37 +244,6 @@ def response_request(body: Wire) -> Any:
     return CreateResponseRequest.model_validate(body)
 
 
-def health(why_not: str | None) -> Any:
-    """How a provider says that it is well, or what ails it."""
-    if why_not is None:
-        return HealthResponse(status=HealthStatus.OK)
-    return HealthResponse(status=HealthStatus.ERROR, message=why_not)
-
-
-class OwnHealth:
-    """Asks one provider of inference how it is.
-
-    The server's Providers API was given a list of providers before there were any, and asks none.
-    It would ask all, one after the other and each for up to a second.
-    """
-
-    def __init__(self, name: str, provider: Any) -> None:
-        self.__provider_spec__ = provider.__provider_spec__
-        self._name = name
-        self._provider = provider
-
-    async def health(self) -> Wire:
-        """What it says of itself, by its name."""
-        return {self._name: await self._provider.health()}
-
-
-def show_health_of(server: Any, name: str) -> None:
-    """Let `GET /v1/providers` tell how this provider of inference is."""
-    impls = server.stack.impls
-    provider = impls[Api.inference].routing_table.impls_by_provider_id[name]
-    impls[Api.providers].deps = {Api.inference: OwnHealth(name, provider)}
-
-
 def call_by_bare_names(server: Any, provider: str) -> None:
     """Let the models of one provider be named without it, in every API that looks into the list."""
     table = server.stack.impls[Api.inference].routing_table
@@ -293,12 +256,6 @@ def call_by_bare_names(server: Any, provider: str) -> None:
         return one
 
     table.get_object_by_identifier = found
-
-
-def model_not_found(error: Exception) -> str | None:
-    """The model that the server has looked for in vain, None if `error` says something else."""
-    told = NO_MODEL.match(str(error)) if isinstance(error, ModelNotFoundError) else None
-    return None if told is None else told[1]
 
 
 def use_pieces(pieces: Any) -> None:
