@@ -118,13 +118,14 @@ def _desired_tool(
 def think_stack(view: StackView, site: Site) -> Thought:
     """What to make of a Stack."""
     stack, problems = view.owner, stack_problems(view)
+    secrets = [one.digest for one in view.secrets if one.digest is not None]
     if stack.metadata.is_deleting:
         health = Health(ReadyReason.PROGRESSING, "it is being deleted")
         return Thought(stage=Stage.GONE, problems=problems, health=health, desired=Desired())
     return Thought(
         problems=problems,
         health=_stack_health(view),
-        desired=None if problems else desired_stack(stack, site),
+        desired=None if problems else desired_stack(stack, site, secrets),
         url=site.server_url(view.key.object_name),
     )
 
