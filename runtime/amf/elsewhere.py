@@ -9,6 +9,7 @@ from runtime.amf.known import PREFIX
 
 SHOWN = 20  # names in an error; the rest is counted
 NEAR = 3
+LONGEST = 300  # characters that are compared; a client may send megabytes
 
 
 class Models(Protocol):
@@ -91,7 +92,7 @@ class Elsewhere:
 def unknown_model(model: str, agents: Iterable[str], models: Iterable[str]) -> UnknownModel:
     """There is no such model; this is what there is, and which of it may be meant."""
     names = sorted(agents) + sorted(name for name in models if not name.startswith(PREFIX))
-    near = get_close_matches(model.removeprefix(PREFIX), names, NEAR)
+    near = get_close_matches(model.removeprefix(PREFIX)[:LONGEST], names, NEAR)
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
     shown = ", ".join(names[:SHOWN]) or "none yet"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

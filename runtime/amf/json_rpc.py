@@ -24,7 +24,7 @@ def read(body: bytes) -> tuple[Message, Message | None]:
     """
     try:
         message = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}, refused(None, PARSE_ERROR, "The body is no JSON; send a message of JSON-RPC.")
     if not isinstance(message, dict):
         one = "The body has to be one message of JSON-RPC, which is an object."

@@ -6,7 +6,6 @@ there a mapping of Python's as text.
 
 import logging
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -33,10 +32,9 @@ def use_one_shape(app: Any, models: ServerModels) -> None:
         ValidationError: refuse_value,
         sdk_errors.ModelNotFound: partial(refuse_model, models),
         TypeError: refuse_type,
-        Exception: refuse_unexpected,
     }
-    for kind in sdk_errors.EXPECTED:
-        app.add_exception_handler(kind, refuse_expected)
+    for kind in (*sdk_errors.EXPECTED, Exception):
+        app.add_exception_handler(kind, refuse_other)
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
 
@@ -86,16 +84,8 @@ async def refuse_otherwise(request: Request, error: Exception) -> Response:
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
-async def refuse_expected(request: Request, error: Exception) -> Response:
-    """What the server's providers refuse; a fault of theirs may look the same, so it is noted."""
+async def refuse_other(request: Request, error: Exception) -> Response:
+    """What the server's providers refuse or fail at; of some errors nobody can say which it is."""
     status, message = sdk_errors.told_of(error)
     log.info("refused", extra={"path": request.url.path, "error": repr(error)})
-    return JSONResponse(foreign_body(status, message), status)
-
-
-async def refuse_unexpected(request: Request, error: Exception) -> Response:
-    """Whatever else went wrong: it is in the log."""
-    status, message = sdk_errors.told_of(error)
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("a request failed", extra={"path": request.url.path}, exc_info=error)
     return JSONResponse(foreign_body(status, message), status)

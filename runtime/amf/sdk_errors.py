@@ -29,7 +29,7 @@ EXPECTED: Final[tuple[type[Exception], ...]] = (LlamaStackError, *EXCEPTION_MAP)
 """What providers raise to refuse something; whatever else they raise is a fault."""
 ModelNotFound: Final[type[Exception]] = ModelNotFoundError
 NO_MODEL: Final = re.compile(r"Model '(.*?)' not found\.")
-MODELS: Final = "llama_stack_api."
+MODELS: Final = re.compile(r"llama_stack_api\..*\bmodels")
 
 
 def told_of(error: Exception) -> tuple[HTTPStatus, str]:
@@ -49,7 +49,8 @@ def is_of_a_model(error: Exception) -> bool:
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
-    return at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith(MODELS)
+    module = "" if at is None else str(at.tb_frame.f_globals.get("__name__", ""))
+    return MODELS.fullmatch(module) is not None
 
 
 def name_fields_of_chats(server: Any) -> None:

@@ -106,7 +106,8 @@ def wrong(body: bytes) -> json_rpc.Message | None:
     It checks the parameters of protocol 1.0 itself, and tells the field; those of 0.3 it does not.
     """
     message, refused = json_rpc.read(body)
-    kind = OLD_CALLS.get(message.get("method", ""))
+    method = message.get("method")
+    kind = OLD_CALLS.get(method) if isinstance(method, str) else None
     if refused is not None or kind is None:
         return refused
     try:

@@ -23,12 +23,13 @@ JSON = {
     [
         pytest.param(b"{bad", PARSE_ERROR, "no JSON", id="no JSON"),
         pytest.param(b"\xff", PARSE_ERROR, "no JSON", id="no text"),
+        pytest.param(b"[" * 100_000, PARSE_ERROR, "no JSON", id="too deep"),
         pytest.param(b"[]", INVALID_REQUEST, "one message", id="a batch"),
         pytest.param(b"5", INVALID_REQUEST, "one message", id="a number"),
         pytest.param(b"{}", INVALID_REQUEST, "jsonrpc", id="nothing in it"),
         pytest.param(b'{"jsonrpc":"1.0"}', INVALID_REQUEST, "jsonrpc", id="another version"),
         pytest.param(b'{"jsonrpc":"2.0"}', INVALID_REQUEST, "method", id="no method"),
-        pytest.param(b'{"jsonrpc":"2.0","method":5}', INVALID_REQUEST, "method", id="a number"),
+        pytest.param(b'{"jsonrpc":"2.0","method":[]}', INVALID_REQUEST, "method", id="a list"),
     ],
 )
 def test_no_message(body: bytes, code: int, said: str) -> None:
@@ -64,13 +65,13 @@ def test_the_answer_names_the_message(id_: Any, told: Any) -> None:
 async def test_both_protocols_answer_so(server: Server) -> None:
     async with agent(server) as (model, _), httpx.AsyncClient(base_url=server.url) as http:
         answers = {
-            path: await http.post(path, content=b"{}", headers=JSON)
+            path: await http.post(path, content=b'{"jsonrpc":"2.0","method":[]}', headers=JSON)
             for path in ("/mcp", f"/a2a/{model}")
         }
 
     assert [answer.status_code for answer in answers.values()] == [400, 200]
     for answer in answers.values():
-        assert answer.json()["error"]["message"] == 'jsonrpc has to be "2.0".'
+        assert answer.json()["error"]["message"] == "method has to name what to do."
 
 
 @pytest.mark.integration
