@@ -36,6 +36,11 @@ class Fault:
         """Whether the value says itself that it is something else."""
         return self.kind == "literal_error" and self.place[-1:] == ("type",)
 
+    @property
+    def is_of_a_message(self) -> bool:
+        """Whether the value was taken for a message, which an item is that names no type."""
+        return any(str(name).endswith("Message") for name in self.alternative[-1:])
+
 
 def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     """The refusal of a request whose `body` has these errors.
@@ -48,8 +53,7 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     for error in errors:
         fault = _fault(error, body)
         by_alternative.setdefault(fault.alternative, []).append(fault)
-    # Of alternatives that fit alike the last: the server ends with the plainest one, a message.
-    faults = max(reversed(by_alternative.values()), key=_fit)
+    faults = max(by_alternative.values(), key=_fit)
     fault = max(faults, key=lambda fault: len(fault.place))
     if fault.kind == "json_invalid":
         return BadRequest("The body is no JSON; send an object.")
@@ -59,12 +63,13 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     return BadRequest(f"{field} is not as it has to be: {what}.", param=field)
 
 
-def _fit(faults: Sequence[Fault]) -> tuple[bool, int, int]:
+def _fit(faults: Sequence[Fault]) -> tuple[bool, int, int, bool]:
     """How much a value looks like one alternative: the more of it was understood, the more so."""
     return (
         not any(fault.is_of_another_kind for fault in faults),
         max(len(fault.place) for fault in faults),
         -sum(fault.kind == "missing" for fault in faults),
+        any(fault.is_of_a_message for fault in faults),
     )
 
 

@@ -173,6 +173,14 @@ class ServerModels:
         )
         await self._table.register_model(request)
 
+    async def change(self, provider: str, name: str, about: Wire) -> None:
+        """Tell something else of a model, which is in the list all the while.
+
+        The table itself would have it taken out and put in again, and lists none in between.
+        """
+        found = await self._table.get_object_by_identifier("model", f"{provider}/{name}")
+        await self._table.dist_registry.update(found.model_copy(update={"metadata": about}))
+
     async def remove(self, provider: str, name: str) -> None:
         """Take a model out of the list."""
         request = _api.UnregisterModelRequest(model_id=f"{provider}/{name}")
@@ -224,11 +232,18 @@ def response_request(body: Wire) -> Any:
     return _api.CreateResponseRequest.model_validate(body)
 
 
-def health(why_not: str | None) -> Any:
-    """How a provider says that it is well, or what ails it."""
-    if why_not is None:
-        return _api.HealthResponse(status=_api.HealthStatus.OK)
-    return _api.HealthResponse(status=_api.HealthStatus.ERROR, message=why_not)
+def call_by_bare_names(server: Any, provider: str) -> None:
+    """Let the models of one provider be named without it, in every API that looks into the list."""
+    table = server.stack.impls[Api.inference].routing_table
+    find = table.get_object_by_identifier
+
+    async def found(kind: str, identifier: str) -> Any:
+        one = await find(kind, identifier)
+        if one is None and kind == "model" and "/" not in identifier:
+            return await find(kind, f"{provider}/{identifier}")
+        return one
+
+    table.get_object_by_identifier = found
 
 
 async def owned_tables(backend: str, policy: Any) -> Any:
@@ -295,3 +310,9 @@ def models_of(deps: Mapping[Any, Any]) -> ServerModels:
         KeyError: it has none.
     """
     return ServerModels(deps[Api.models])
+
+
+def deps_of(server: Any) -> Mapping[Any, Any]:
+    """What the providers of a server that has begun know of each other."""
+    found: Mapping[Any, Any] = server.stack.impls
+    return found

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runtime.amf.flavour import VARIABLES, server_module
-from runtime.amf.items import Wire
-from runtime.amf.sdk import OWN, Api
+from runtime.amf.sdk import OWN, Api, deps_of
 
 
 def create_server(run_config: str, declared: Iterable[str], *, is_list_kept: bool) -> Any:
@@ -68,7 +67,7 @@ def _forget_models() -> None:
 
 def arrange(app: Any) -> Mapping[Any, Any]:
     """Arrange a server whose lifespan has begun; gives what its providers know of each other."""
-    deps: Mapping[Any, Any] = app.stack.impls
+    deps = deps_of(app)
     # It would write down every chat of every agent with its model, for ever.
     deps[Api.inference].store = None
     deps[Api.conversations].sql_store.policy = OWN
@@ -86,30 +85,6 @@ def _place(route: Any) -> int:
     router = getattr(route, "original_router", None)
     paths = [getattr(inner, "path", "") for inner in (router.routes if router else [route])]
     return next((place for place, path in enumerate(FIRST) if path in paths), len(FIRST))
-
-
-class OwnHealth:
-    """Asks one provider of inference how it is.
-
-    The server's Providers API was given a list of providers before there were any, and asks none.
-    It would ask all, one after the other and each for up to a second.
-    """
-
-    def __init__(self, name: str, provider: Any) -> None:
-        self.__provider_spec__ = provider.__provider_spec__
-        self._name = name
-        self._provider = provider
-
-    async def health(self) -> Wire:
-        """What it says of itself, by its name."""
-        return {self._name: await self._provider.health()}
-
-
-def show_health_of(server: Any, name: str) -> None:
-    """Let `GET /v1/providers` tell how this provider of inference is."""
-    impls = server.stack.impls
-    provider = impls[Api.inference].routing_table.impls_by_provider_id[name]
-    impls[Api.providers].deps = {Api.inference: OwnHealth(name, provider)}
 
 
 def use_pieces(pieces: Any) -> None:
