@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from controller.desired.agent import desired_agent
+from controller.desired.availability import Availability
 from controller.desired.claims import claim_of
 from controller.desired.identity import queue_url
 from controller.desired.stack import desired_stack
@@ -16,6 +17,7 @@ from controller.tests.desired.views import agent_view, an_agent, the_stack, the_
 from controller.tests.fakes import SITE
 from runtime.contract.agent_config import AgentConfig, Module, Origin
 
+READY = Availability(is_ready=True, reason="Ready", message="1 of 1 worker ready")
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
 MCP = {
     "python": None,
@@ -50,7 +52,7 @@ POSTGRES = {
 
 def agent_of(**spec: Any) -> Desired:
     view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
-    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, availability=READY)
 
 
 def tool_of(**spec: Any) -> Desired:
@@ -241,7 +243,7 @@ def test_text_of_users_is_never_yaml() -> None:
     """Whatever instructions hold, they arrive as they were written."""
     nasty = 'a: "b" # {{ c }}\n- \\U0001f600 😀 \x85\u2028 ${env.HOME} \'; &x *x !!python/object:x'
     view = agent_view(source={"declarative": {"instructions": nasty}})
-    desired = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    desired = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, availability=READY)
     config = desired.children[1].manifest["data"]["agent.json"]
 
     declarative = AgentConfig.decode(config).declarative
