@@ -159,6 +159,12 @@ def test_due(
     assert due(run, now=now, cancelled_since=since) == outcome
 
 
+def test_who_waited_for_workers_that_cannot_start_is_told_why() -> None:
+    why = "worker stopped: no module"
+    outcome = due(record(QUEUED), now=DEADLINE, cancelled_since=None, trouble=why)
+    assert outcome == timed_out(f"{NOBODY}, and none can start: {why}")
+
+
 @pytest.mark.parametrize(
     ("run", "now", "outcome"),
     [
