@@ -6,16 +6,18 @@ OpenAI's shape, an access log that can be switched off, and a start that waits f
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -28,8 +30,9 @@ from runtime.amf import discovery, sdk
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
+from runtime.amf.document import document
 from runtime.amf.door import Door
-from runtime.amf.errors import ApiError, DatabaseAway, foreign_body
+from runtime.amf.errors import ApiError, DatabaseAway, NotFound, foreign_body
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
 from runtime.amf.malformed import malformed, malformed_query
@@ -45,6 +48,7 @@ from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
 from runtime.settings import Settings
 
+type Handler = Callable[[Request, Exception], Awaitable[Response]]
 type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 log = logging.getLogger(__name__)
@@ -53,6 +57,7 @@ PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
 APIS = "K8GENTAI_APIS"
 APIS_FOLDER = Path(__file__).parent / "legacy" / "apis"
+NO_CONVERSATION = "Invalid value for 'conversation_id'"  # how the server begins to say it
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
 
 
@@ -155,6 +160,8 @@ def create_app() -> Any:
         raise CannotServe(f"{what}: {error}") from error
     if URL in os.environ:
         sdk.show_health_of(app, PROVIDER)
+    for kind, theirs in list(app.exception_handlers.items()):
+        app.add_exception_handler(kind, functools.partial(refuse_foreign, theirs))
     app.add_exception_handler(ApiError, refuse)
     app.add_middleware(LastWord)
     app.add_exception_handler(RequestValidationError, refuse_form)
@@ -167,6 +174,7 @@ def create_app() -> Any:
         serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
         directory = Directory(provider.shared, sdk.models_of(deps))
         app.router.lifespan_context = with_other_apis(app, directory, serving)
+    app.openapi = functools.cache(functools.partial(document, app))
     return app
 
 
@@ -211,8 +219,18 @@ async def refuse_otherwise(request: Request, error: Exception) -> Response:
         raise error
     if isinstance(error.__cause__, ValidationError):
         return await refuse(request, malformed_query(error.__cause__))
+    if str(error.detail).startswith(NO_CONVERSATION):
+        field = "conversation_id" if "conversation_id" in request.path_params else "conversation"
+        return await refuse(request, NotFound(str(error.detail), param=field))
     body = foreign_body(error.status_code, str(error.detail))
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
+
+
+async def refuse_foreign(theirs: Handler, request: Request, error: Exception) -> Response:
+    """What the server's own code refuses or stumbles over: its sentence, in the same shape."""
+    answer = await theirs(request, error)
+    message = orjson.loads(answer.body)["error"]["message"]
+    return JSONResponse(foreign_body(answer.status_code, message), answer.status_code)
 
 
 def _with_desk(lifespan: Lifespan, shared: SharedDesk, settings: Settings) -> Lifespan:
