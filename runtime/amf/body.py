@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from runtime.amf.errors import TooLarge, WrongType
+from runtime.amf.errors import BadRequest, TooLarge, WrongType
 
 JSON: Final = "application/json"
 ENVELOPE_BYTES = 65536
@@ -31,17 +31,43 @@ async def body_of(request: Request, limit: int) -> bytes:
     """The body of a request that brings JSON; nothing beyond `limit`, in bytes, is kept.
 
     Raises:
+        BadRequest: it is no text.
         TooLarge: it has more.
         WrongType: it says that it is something else.
+        ClientDisconnect: the client has gone before its end.
     """
     if refused := wrong_type(request.headers):
         raise refused
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body = await read(request.receive, limit)
+    if not _is_unicode(body):
+        raise BadRequest("The body is no JSON: it is not in UTF-8.")
+    return body
+
+
+async def read(receive: Receive, limit: int) -> bytes:
+    """The body of a request, of which nothing beyond `limit`, in bytes, is kept.
+
+    Raises:
+        TooLarge: it has more.
+        ClientDisconnect: the client has gone before its end.
+    """
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > limit:
-            raise TooLarge(f"The request has more than {limit} bytes; send less.")
+            raise too_large(limit)
+        more = message.get("more_body", False)
     return bytes(body)
+
+
+def too_large(limit: int) -> TooLarge:
+    """The refusal of a body of more than `limit` bytes."""
+    return TooLarge(
+        f"The body is larger than {limit} bytes. Put large texts where a tool can read them."
+    )
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
@@ -52,3 +78,11 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return replaying
+
+
+def _is_unicode(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

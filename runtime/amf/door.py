@@ -10,17 +10,22 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
-from starlette.requests import HTTPConnection
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.amf.body import JSON, wrong_type
-from runtime.amf.errors import ApiError, BadRequest, TooLarge
+from runtime.amf.body import JSON, read, replayed, too_large, wrong_type
+from runtime.amf.errors import ApiError, BadRequest
+from runtime.amf.json_body import flaw
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Of one JSON body; what an agent takes is less, what a model with pictures takes may be more."""
 
-GUARDED = re.compile(r"/v1/(responses|chat/completions|conversations)(/.*)?")
+GUARDED = re.compile(
+    r"/v1/(responses|chat/completions|conversations|toolgroups|tool-runtime|vector-dbs)(/.*)?"
+    r"|/v1(alpha)?/agents(/.*)?"
+)
 FORMS = re.compile(r"/v1/responses")  # the server reads a form there as well
 FORM: Final = "application/x-www-form-urlencoded"
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
@@ -44,11 +49,14 @@ class Door:
             return
         connection = HTTPConnection(scope)
         if GUARDED.fullmatch(scope["path"]):
-            if refused := refusal(scope["method"], scope["path"], connection.headers):
+            try:
+                receive = await _checked(scope, receive, connection.headers)
+            except ApiError as refused:
                 answer = JSONResponse(refused.body, refused.status_code)
                 await answer(scope, receive, send)
                 return
-            receive = _bounded(receive)
+            except ClientDisconnect:
+                return
         token = _CONNECTION.set(connection)
         try:
             await self._app(scope, receive, send)
@@ -60,7 +68,7 @@ def refusal(method: str, path: str, headers: Mapping[str, str]) -> ApiError | No
     """Why the body of a request is not read, None if it is."""
     size = headers.get("content-length", "0")
     if size.isdecimal() and int(size) > MAX_BODY_BYTES:
-        return _too_large()
+        return too_large(MAX_BODY_BYTES)
     if method != "POST" or (size == "0" and "transfer-encoding" not in headers):
         return None
     return wrong_type(headers, but_for=FORM if FORMS.fullmatch(path) else JSON)
@@ -119,23 +127,18 @@ def resumption(query: Mapping[str, str]) -> int | None:
     return -1 if after is None else int(after)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """`receive` that refuses a body which turns out too large."""
-    taken = 0
+async def _checked(scope: Scope, receive: Receive, headers: Headers) -> Receive:
+    """`receive` of a request whose body may be read.
 
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
-            raise _too_large()
-        return message
-
-    return bounded
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(
-        f"The body is larger than {MAX_BODY_BYTES} bytes. Put large texts where a tool can read "
-        "them."
-    )
+    Raises:
+        ApiError: it may not.
+        ClientDisconnect: the client has gone before its end.
+    """
+    if refused := refusal(scope["method"], scope["path"], headers):
+        raise refused
+    if scope["method"] != "POST":
+        return receive
+    body = await read(receive, MAX_BODY_BYTES)
+    if refused := flaw(scope["path"], body):
+        raise refused
+    return replayed(body, receive)
