@@ -59,6 +59,10 @@ test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 	@hack/frameworks.sh
 
+.PHONY: conformance
+conformance: ## ask every operation of the API much of what its document allows and forbids: EXAMPLES=… (300)
+	@$(dev) && K8GENTAI_EXAMPLES=$(or $(EXAMPLES),300) $$python -m pytest -n 3 -m integration runtime/tests/amf/test_conformance.py
+
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended
 	@$(dev) && $$python -m hack.faults
