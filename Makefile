@@ -50,6 +50,10 @@ fmt: ## format, and mend what can be mended safely
 crds: ## write crds/ anew from controller/api
 	@$(dev) && $$python hack/gen_crds.py
 
+.PHONY: api
+api: ## write docs/api.md anew from the routes of the API server
+	@$(dev) && $$python hack/gen_api.py
+
 .PHONY: check
 check: ## format, lint, types, import rules, drift, pure tests
 	@$(dev) && hack/check.sh $$python

@@ -39,6 +39,40 @@ TAGS: Final[Mapping[str, str]] = {
 """The parts of the API that are ours, in the order of the page; the rest is Llama Stack's own."""
 CHAT: Final = "POST /v1/chat/completions"
 
+ABOUTS: Final[Mapping[str, str]] = {
+    "POST /v1/responses": (
+        "Ask an agent or a model, and have its answer whole, as a stream of events, or later "
+        "(`background`). Who closes a stream does not want the answer any more."
+    ),
+    "GET /v1/responses": (
+        "The responses of whoever asks: those of agents, or with `model` those of one model."
+    ),
+    "GET /v1/responses/{response_id}": (
+        "A response as it stands; of an agent also as a stream, from any event on and from any "
+        "server."
+    ),
+    "DELETE /v1/responses/{response_id}": (
+        "Erase a response that has ended, with all that is kept of its run."
+    ),
+    "POST /v1/responses/{response_id}/cancel": (
+        "Cancel a response, whatever way it was asked for, with the calls of its tools. One that "
+        "has ended stays as it is."
+    ),
+    "GET /v1/responses/{response_id}/input_items": (
+        "What a response was asked, with what was said before; the newest first."
+    ),
+    "POST /v1/conversations": "Begin a conversation.",
+    "POST /v1/conversations/{conversation_id}/items": (
+        "Add to a conversation what was said elsewhere. Each item gets an id of the server's."
+    ),
+    CHAT: (
+        "Chat with an agent (`agents/<name>`) or a model. An agent tells its text alone, and its "
+        "runs are in no conversation."
+    ),
+    "GET /v1/models": "Agents, as `agents/<name>`, and the models of the Stack.",
+    "GET /v1/models/{model_id}": "An agent or a model.",
+}
+"""What the server's own document says otherwise, or leaves out."""
 IDEMPOTENCY_KEY: Final[Wire] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -116,6 +150,7 @@ def is_ours(operation: Wire) -> bool:
 def _complete(where: str, operation: Wire) -> None:
     if where == CHAT:
         operation["tags"] = ["Chat"]
+    operation["description"] = ABOUTS.get(where, operation.get("description", ""))
     if beside := BESIDE.get(where):
         operation["parameters"] = [*operation.get("parameters", []), *beside]
     if RESUMING is beside:

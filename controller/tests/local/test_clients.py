@@ -1,7 +1,9 @@
-"""The clients of config/samples/clients, run as their README says; and those of the past."""
+"""The clients of config/samples/clients, run as their README says; those of the API page, and those
+of the past."""
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,9 @@ from controller.tests.local.test_up import a_sum
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 CLIENTS = ROOT / "config" / "samples" / "clients"
+EXAMPLES = ROOT / "config" / "samples" / "api"
+SHOWN = "http://127.0.0.1:8321"
+OLD = "ask_llama_stack_0_2.py"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,23 @@ def test_each_has_a_question_of_its_own(up: Platform, client: str) -> None:
     assert run(up, client).strip()
 
 
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
+def test_an_example_of_the_api_page_is_answered(up: Platform, example: str) -> None:
+    if example.endswith(".sh") and not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    python = client_of("0.2.23") if example == OLD else sys.executable
+    ran = subprocess.run(
+        ["bash"] if example.endswith(".sh") else [python, "-I", "-"],
+        input=(EXAMPLES / example).read_text().replace(SHOWN, up.url),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "42" in ran.stdout
+
+
 @pytest.mark.parametrize("version", ["0.1.4", "0.2.23", "0.3.5", "0.7.5"])
 def test_an_old_client_asks_as_ever(up: Platform, version: str) -> None:
     question, answer = a_sum()
@@ -118,16 +140,9 @@ def test_an_old_client_asks_as_ever(up: Platform, version: str) -> None:
 
 def old_client(up: Platform, version: str, question: str) -> Any:
     """What llama-stack-client of this version tells, in an environment of its own."""
-    made = subprocess.run(
-        [str(ROOT / "hack" / "env.sh"), "client", version],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     program = Path(__file__).with_name("old_client.py")
     ran = subprocess.run(
-        [made.stdout.strip(), "-I", str(program), up.url, question],
+        [client_of(version), "-I", str(program), up.url, question],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -136,6 +151,18 @@ def old_client(up: Platform, version: str, question: str) -> Any:
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
+
+
+def client_of(version: str) -> str:
+    """The Python of an environment that has llama-stack-client of this version alone."""
+    made = subprocess.run(
+        [str(ROOT / "hack" / "env.sh"), "client", version],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return made.stdout.strip()
 
 
 def test_the_readme_runs_each_of_them() -> None:
