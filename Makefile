@@ -50,6 +50,10 @@ fmt: ## format, and mend what can be mended safely
 crds: ## write crds/ anew from controller/api
 	@$(dev) && $$python hack/gen_crds.py
 
+.PHONY: api
+api: ## write docs/api.md anew from the routes of the API server
+	@$(dev) && $$python hack/gen_api.py
+
 .PHONY: check
 check: ## format, lint, types, import rules, drift, pure tests
 	@$(dev) && hack/check.sh $$python
@@ -58,6 +62,10 @@ check: ## format, lint, types, import rules, drift, pure tests
 test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 	@hack/frameworks.sh
+
+.PHONY: conformance
+conformance: ## ask every operation of the API much of what its document allows and forbids: EXAMPLES=… (300)
+	@$(dev) && K8GENTAI_EXAMPLES=$(or $(EXAMPLES),300) $$python -m pytest -n 3 -m integration runtime/tests/amf/test_conformance.py
 
 .PHONY: faults
 faults: ## which fault is shown by which test, and how its last run ended

@@ -100,9 +100,14 @@ class Answer:
         frames, self._frames = self._frames, []
         return frames
 
-    def error(self, code: str, message: str) -> None:
-        """Nothing more will be known, whatever became of the run."""
-        self._emit("error", code=code, message=message, param=None)
+    def error(self, kind: str, code: str | None, message: str) -> None:
+        """Nothing more will be known, whatever became of the run.
+
+        OpenAI has the fields in the event itself, Open Responses below `error`, where the clients'
+        libraries look for what they raise.
+        """
+        fields = {"code": code, "message": message, "param": None}
+        self._emit("error", **fields, error={"type": kind, **fields})
 
     @property
     def response(self) -> Wire:

@@ -137,8 +137,13 @@ def asked_in_chat(request: Any) -> Asked:
         BadRequest: it asks for something that is not done; `param` names it.
     """
     _refuse(request, CHAT)
+    read = tuple(_message(one, f"messages[{i}]") for i, one in enumerate(request.messages))
+    if not any(message.text for message in read):
+        raise BadRequest(
+            "There is nothing in messages; say something to the agent.", param="messages"
+        )
     return Asked(
-        input=tuple(_message(one, f"messages[{i}]") for i, one in enumerate(request.messages)),
+        input=read,
         options=Options(
             stream=bool(request.stream),
             temperature=request.temperature,

@@ -8,6 +8,7 @@ Source:
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from typing import Any
 
 from runtime.amf.errors import ApiError
 from runtime.amf.items import Wire
@@ -71,6 +72,17 @@ class Chunks:
     def _chunk(self, delta: Wire, finish: str | None = None) -> Wire:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return _head(self._response, "chat.completion.chunk") | {"choices": [choice]}
+
+
+def without_nulls(told: Any) -> Any:
+    """The same JSON value without what is null in its objects."""
+    match told:
+        case dict():
+            return {name: without_nulls(one) for name, one in told.items() if one is not None}
+        case list():
+            return [without_nulls(one) for one in told]
+        case _:
+            return told
 
 
 def _head(response: Wire, kind: str) -> Wire:

@@ -8,7 +8,7 @@ from typing import Any
 from runtime.amf.conversing import Conversing
 from runtime.amf.desk import Desk, in_time
 from runtime.amf.elsewhere import no_response
-from runtime.amf.errors import Conflict
+from runtime.amf.errors import Conflict, NotFound
 from runtime.amf.items import Wire, message_item
 from runtime.amf.page import Page
 from runtime.amf.reply import recalled, task_of
@@ -117,9 +117,7 @@ class KeptRuns:
         """
         last = None
         if request.after is not None:
-            if (task := task_of(request.after)) is None:
-                raise no_response(request.after)
-            last = _place(await self.record(task))
+            last = _place(await self._last(request.after))
         page: Page[RunRecord] = Page(
             limit=request.limit, newest_first=_is_descending(request), after=last
         )
@@ -145,6 +143,13 @@ class KeptRuns:
         if _is_descending(request):
             items.reverse()
         return {"object": "list", **_page(items, request)}
+
+    async def _last(self, response: str) -> RunRecord:
+        """The run behind the last response of the page before."""
+        with contextlib.suppress(NotFound):
+            if (task := task_of(response)) is not None:
+                return await self.record(task)
+        raise NotFound(f"There is no response {response}.", param="after")
 
     async def _record(self, task: str) -> RunRecord:
         record = await self._own(task)

@@ -1,13 +1,15 @@
 """The response object of a run: whole, as a stream, or from what is kept of it.
 
 Source:
-    OpenAI API reference, "The response object".
+    OpenAI API reference, "The response object"; Open Responses 2026-04-24, `ResponseResource`, for
+    which fields an answer has to have.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any
 
 from runtime.amf.answer import Answer
 from runtime.amf.errors import ApiError, Stopping
@@ -15,6 +17,7 @@ from runtime.amf.items import Wire
 from runtime.amf.relay import Following
 from runtime.amf.sequence import Sequence, is_end
 from runtime.contract.messages import Event
+from runtime.contract.output_format import OutputFormat
 from runtime.contract.runs import RunRecord, RunState
 
 OURS = re.compile(r"resp_([0-9a-f]{32})")
@@ -26,6 +29,20 @@ STATUS = {
 }
 
 TEXT = {"type": "text"}
+# The agent's own model decides. Clients read numbers: these are what the API calls its defaults.
+UNTOLD_TEMPERATURE = 1.0
+ONLY_VALUES: Mapping[str, Any] = {
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "prompt_cache_key": None,
+    "reasoning": None,
+    "safety_identifier": None,
+    "service_tier": "default",
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "auto",
+}
+"""Fields that a request may set to nothing else; see `asked.RESPONSES`."""
 
 type AtEnd = Callable[[], Awaitable[None]]
 
@@ -67,13 +84,12 @@ def response_object(record: RunRecord) -> Wire:
         "parallel_tool_calls": True,
         "previous_response_id": f"resp_{asked.previous}" if asked.previous else None,
         "store": asked.store,
-        "temperature": options.temperature,
-        "text": {"format": options.output.in_responses() if options.output else TEXT},
+        "temperature": UNTOLD_TEMPERATURE if options.temperature is None else options.temperature,
+        "text": {"format": _form(options.output)},
         "tool_choice": "auto",
         "tools": [],
-        "top_p": None,
-        "truncation": "auto",
         "usage": None,
+        **ONLY_VALUES,
     }
 
 
@@ -127,12 +143,12 @@ async def _frames(
             answer.pause(now=time.time())
             yield answer.frames()
     except ApiError as error:
-        answer.error(error.code or error.kind, error.message)
+        answer.error(error.kind, error.code, error.message)
         yield answer.frames()
     except asyncio.CancelledError:
         # The client has gone, or is to know that the server goes and the run does not.
         stopping = _stopping(record)
-        answer.error(stopping.code, stopping.message)
+        answer.error(stopping.kind, stopping.code, stopping.message)
         yield answer.frames()
 
 
@@ -160,6 +176,13 @@ def recalled(record: RunRecord, published: list[Event]) -> Wire:
         answer.take([*steps, *record.needs(1)], now=record.parked or 0)
         answer.pause(now=record.parked or 0)
     return answer.response
+
+
+def _form(output: OutputFormat | None) -> Wire:
+    if output is None:
+        return TEXT
+    described = {"description": None} if output.json_schema is not None else {}
+    return described | output.in_responses()
 
 
 def _answer(record: RunRecord, *, streaming: bool = False) -> Answer:

@@ -125,6 +125,8 @@ class AmfResponses:
 
     async def list_openai_response_input_items(self, request: Any) -> Any:
         """What a run was given."""
+        if request.include:
+            raise BadRequest("Nothing more is kept of items; leave include out.", param="include")
         if (task := task_of(request.response_id)) is None:
             return await self._elsewhere.input_items(request)
         return json_response(await (await self._kept()).input_items(task, request))

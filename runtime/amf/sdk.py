@@ -36,10 +36,12 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     ModelType,
     OpenAIChatCompletion,
     OpenAIChatCompletionChunk,
+    OpenAICompletion,
     OpenAIEmbeddingsRequestWithExtraBody,
     OpenAIFileDeleteResponse,
     OpenAIFileObject,
     OpenAIFileObjectNotFoundError,
+    OpenAIResponseObjectStream,
     ProviderSpec,
     RegisterModelRequest,
     UnregisterModelRequest,
@@ -51,7 +53,10 @@ from llama_stack_api.internal.sqlstore import (  # type: ignore[import-untyped] 
 from llama_stack_api.router_utils import (  # type: ignore[import-untyped]  # it has no py.typed
     standard_responses,
 )
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from runtime.amf import item_ids
+from runtime.amf.chat import without_nulls
 from runtime.amf.errors import ModelFailed
 from runtime.amf.items import Wire
 
@@ -75,6 +80,14 @@ OWN = [
     AccessRule(permit=AccessScope(actions=list(Action)), when=[condition])
     for condition in ("user is owner", "resource is unowned")
 ]
+
+UNLISTED: Mapping[str, Any] = {
+    "OpenAIChatCompletion": OpenAIChatCompletion,
+    "OpenAIChatCompletionChunk": OpenAIChatCompletionChunk,
+    "OpenAICompletion": OpenAICompletion,
+    "OpenAIResponseObjectStream": OpenAIResponseObjectStream,
+}
+"""Types that routes of the server answer, and that its document names and does not describe."""
 
 ServerSqlStore = sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl
 READ, DELETE = Action.READ, Action.DELETE
@@ -150,7 +163,8 @@ class ServerItems:
 
     async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
         """Add a few; one whose id is there is written over."""
-        await self._conversations.add_items(conversation, AddItemsRequest(items=items))
+        with item_ids.kept():
+            await self._conversations.add_items(conversation, AddItemsRequest(items=items))
 
     async def remove(self, conversation: str, items: Iterable[str]) -> None:
         """Take items away by their ids; one that is not there is no error."""
@@ -311,9 +325,17 @@ def no_file(file: str) -> Exception:
     return error
 
 
+class ChatCompletion(OpenAIChatCompletion):  # type: ignore[misc]  # see the import
+    """An answer without nulls, for which its schema has no place."""
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, told: SerializerFunctionWrapHandler) -> Any:
+        return without_nulls(told(self))
+
+
 def chat_completion(body: Wire) -> Any:
     """A whole answer of the Chat Completions API."""
-    return OpenAIChatCompletion.model_validate(body)
+    return ChatCompletion.model_validate(body)
 
 
 def chat_chunk(body: Wire) -> Any:
@@ -342,7 +364,10 @@ def create_server(run_config: str, declared: Iterable[str], *, is_list_kept: boo
     app = create_app()
     # It would write down every chat of every agent with its model, for ever.
     app.stack.impls[Api.inference].store = None
-    app.stack.impls[Api.conversations].sql_store.policy = OWN
+    conversations = app.stack.impls[Api.conversations]
+    conversations.sql_store.policy = OWN
+    making = conversations._get_or_generate_item_id  # noqa: SLF001 - there is no other place
+    conversations._get_or_generate_item_id = item_ids.item_ids(making)  # noqa: SLF001 - as above
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
     return app

@@ -6,6 +6,7 @@ OpenAI's shape, an access log that can be switched off, and a start that waits f
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from runtime.amf import discovery, sdk, sdk_errors, sdk_health
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
+from runtime.amf.document import document
 from runtime.amf.door import Door
 from runtime.amf.errors import DatabaseAway
 from runtime.amf.http_connection import AbortableConnection
@@ -162,6 +164,7 @@ def create_app() -> Any:
         serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
         directory = Directory(provider.shared, sdk.models_of(deps))
         app.router.lifespan_context = with_other_apis(app, directory, serving)
+    app.openapi = functools.cache(functools.partial(document, app))
     return app
 
 

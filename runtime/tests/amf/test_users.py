@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest_asyncio
 import yaml
 
 from runtime.tests.amf.clients import agent
+from runtime.tests.amf.routes import MESSAGES, ROUTES, Route
 from runtime.tests.amf.server import RUN_CONFIG, Server, running_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -146,3 +148,54 @@ async def test_whose_conversation_it_is_goes_on_with_it_and_nobody_else(
 
     assert theirs == [404] * 6
     assert own == [200] * 6
+
+
+SHARED = {"model_id", "agent", "toolgroup_id", "tool_name"}
+"""What ids of are no user's own."""
+
+
+def owned(route: Route) -> bool:
+    """Whether a route is about something of a user's own, but for vector databases, which need a
+    model for embeddings."""
+    names = set(re.findall(r"{(\w+)}", route.path)) - SHARED
+    return bool(names) and "vector_db_id" not in names
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def of_ann(users: Users) -> dict[str, str]:
+    """Ids of everything that Ann has."""
+
+    async def made(path: str, **body: Any) -> Any:
+        return (await users.ann.post(path, json=body)).raise_for_status().json()
+
+    item = {"type": "message", "role": "user", "content": "I am Ann."}
+    conversation = (await made("/conversations", items=[item]))["id"]
+    items = (await users.ann.get(f"/conversations/{conversation}/items")).json()["data"]
+    agent_id = (await made("/agents", agent_config={"model": users.model}))["agent_id"]
+    sessions = f"/agents/{agent_id}/session"
+    session = (await made(sessions, session_name="Ann's"))["session_id"]
+    turn = await made(f"{sessions}/{session}/turn", messages=MESSAGES)
+    return {
+        "response_id": (await made("/responses", model=users.model, input="?"))["id"],
+        "conversation_id": conversation,
+        "item_id": items[0]["id"],
+        "agent_id": agent_id,
+        "session_id": session,
+        "turn_id": turn["turn_id"],
+        "step_id": turn["steps"][0]["step_id"],
+    }
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if owned(route)], ids=lambda route: route.label
+)
+async def test_nobody_else_finds_it_by_any_route(
+    users: Users, of_ann: dict[str, str], route: Route
+) -> None:
+    path = users.bob.base_url.join(route.path.format(**of_ann))
+    body = None if route.body is None else json.loads(json.dumps(route.body))
+    theirs = await users.bob.request(route.method, path, json=body)
+
+    assert theirs.status_code == 404
+    if route.method == "GET":
+        assert (await users.ann.get(path)).status_code == 200
