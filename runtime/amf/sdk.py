@@ -82,14 +82,19 @@ ServerSqlStore = sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl
 READ, DELETE = Action.READ, Action.DELETE
 
 
-def user_name() -> str:
-    """Who asks: the principal that the server has authenticated, else `anonymous`.
+def owner() -> str:
+    """Whose is what is written now: the principal that the server has authenticated, else nobody.
 
     Only what the authentication made is believed: without it, a client's header
     `x-llamastack-provider-data` could put anything in its place.
     """
     user = get_authenticated_user()
-    return user.principal if isinstance(user, User) and user.principal else ANONYMOUS
+    return user.principal if isinstance(user, User) else ""
+
+
+def user_name() -> str:
+    """Who asks, as runs name him: the `owner`, else `anonymous`."""
+    return owner() or ANONYMOUS
 
 
 def provider_spec(

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from runtime.amf import discovery, sdk
+from runtime.amf import discovery, erasing, sdk
 from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.belongings import Belongings
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
 from runtime.amf.door import Door
+from runtime.amf.erasing import forget_conversation
 from runtime.amf.errors import ApiError, DatabaseAway, foreign_body
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
@@ -167,6 +170,8 @@ def create_app() -> Any:
         serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
         directory = Directory(provider.shared, sdk.models_of(deps))
         app.router.lifespan_context = with_other_apis(app, directory, serving)
+        belongings = Belongings(deps, partial(forget_conversation, provider.shared))
+        app.include_router(erasing.router(provider.shared, belongings))
     return app
 
 

@@ -6,8 +6,9 @@ grow, they move to a chunk that never changes again. A chunk is created before t
 whoever comes second finds it there, and it can only hold turns that the head he wrote from held.
 """
 
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
@@ -28,7 +29,7 @@ from runtime.state.conversation_head import (
     turn_of,
 )
 from runtime.state.parts import PartMissing, joined, put_parts, split
-from runtime.transport.port import KeyExists, RevisionConflict, Store
+from runtime.transport.port import KeyExists, RevisionConflict, WatchableStore
 
 INLINE_BYTES = 64 * 1024
 LARGE_BYTES = 32 * 1024
@@ -73,8 +74,16 @@ class Conversations:
         TransportError: any method, when the queue did not do it. All of them may be repeated.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: WatchableStore) -> None:
         self._store = store
+
+    async def of(self, user: str) -> AsyncGenerator[str]:
+        """The conversations of a user, by their ids."""
+        async with contextlib.aclosing(self._store.scan(keys.CONVERSATION_HEADS)) as entries:
+            async for entry in entries:
+                head = Head.decode(entry.value)
+                if head.user == user:
+                    yield head.conversation
 
     async def open(
         self,
@@ -193,15 +202,12 @@ class Conversations:
             NoConversation: it is another user's.
         """
         found = await self._find(conversation)
-        if found is None:
-            return
-        head = _belonging(found[0], user)
-        async for turn in self._backwards(head):
-            for key in _blob_keys(conversation, turn.blob) if turn.blob else ():
-                await self._store.delete(key)
-        for number in range(head.chunks):
-            await self._store.delete(keys.conversation_chunk(conversation, number))
-        await self._store.delete(_head_key(conversation))
+        if found is not None:
+            _belonging(found[0], user)
+        for pattern in keys.conversation_rest(conversation):
+            await self._store.purge(pattern)
+        if found is not None:
+            await self._store.delete(_head_key(conversation))
 
     async def forget(self, conversation: str, task: str) -> None:
         """Erase what was said in the turn of `task`; the other turns keep their places."""
