@@ -71,4 +71,7 @@ async def two_users(server: Server, folder: Path) -> AsyncIterator[Users]:
 
 def client(server: Server, user: str) -> httpx.AsyncClient:
     bearer = {"Authorization": f"Bearer {user}"}
-    return httpx.AsyncClient(base_url=f"{server.url}/v1", timeout=30, headers=bearer)
+    # The server closes what nobody uses for five seconds, and may do so in the very moment.
+    limits = httpx.Limits(keepalive_expiry=2)
+    url = f"{server.url}/v1"
+    return httpx.AsyncClient(base_url=url, timeout=30, headers=bearer, limits=limits)
