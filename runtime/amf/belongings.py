@@ -7,6 +7,7 @@ Source:
     and deleting a vector store the pieces of its files.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -129,4 +130,6 @@ class Belongings:
         mine = {OWNER: owner}
         while found := (await self._tables.fetch_all(FILES, where=mine, limit=AT_ONCE)).data:
             for row in found:
-                await self._files.openai_delete_file(FileNamed(row["id"]))
+                with contextlib.suppress(sdk.NoFile):  # somebody erases beside us
+                    await self._files.openai_delete_file(FileNamed(row["id"]))
+                await self._tables.delete(FILES, {"id": row["id"]})

@@ -93,9 +93,9 @@ class Erasing:
         """
         try:
             await self._end_runs()
-            for stream in PLACES:  # while records say whose a call is
-                queued = Queued(stream, self._desk.reader(stream), Runs(self._records))
-                await queued.forget(self._user)
+            await self._unqueue()  # while records say whose a call is
+            while await self._end_runs():  # of what had been asked of other agents by then
+                await self._unqueue()
             async for record in self._runs():
                 if record.state.is_end:
                     await self._desk.leavings.erase(record.task)
@@ -107,8 +107,13 @@ class Erasing:
         except (TransportError, TimeoutError) as error:
             raise out_of_reach("the queue does not answer") from error
 
-    async def _end_runs(self) -> None:
-        """Have every run of his ended.
+    async def _unqueue(self) -> None:
+        for stream in PLACES:
+            queued = Queued(stream, self._desk.reader(stream), Runs(self._records))
+            await queued.forget(self._user)
+
+    async def _end_runs(self) -> bool:
+        """Have every run of his ended; whether one had not.
 
         Raises:
             Conflict: one has not in time.
@@ -121,6 +126,8 @@ class Erasing:
                 left[task.id] = task.agent
                 if not record.cancel_requested:
                     await self._desk.cancel(task.agent, task.id)
+        if not left:
+            return False
         until = time.monotonic() + END_SECONDS
         while left := {
             id_: agent for id_, agent in left.items() if await self._runs_on(agent, id_)
@@ -131,6 +138,7 @@ class Erasing:
                     retry_after=RETRY_SECONDS,
                 )
             await asyncio.sleep(LOOK_SECONDS)
+        return True
 
     async def _runs_on(self, agent: ObjectName, task: str) -> bool:
         record = await self._desk.record(agent, task)

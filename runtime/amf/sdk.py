@@ -78,6 +78,7 @@ OWN = [
     for condition in ("user is owner", "resource is unowned")
 ]
 
+NoFile = OpenAIFileObjectNotFoundError
 ServerSqlStore = sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl
 READ, DELETE = Action.READ, Action.DELETE
 

@@ -15,7 +15,7 @@ from runtime.amf.legacy.kept import Shelf
 from runtime.amf.queued import work_of
 from runtime.contract.agent_config import Queue, StackConfig
 from runtime.contract.dead_letter import DeadLetter, LastWords
-from runtime.contract.keys import checkpoint_key, claim_key, effect_key, vectors_key
+from runtime.contract.keys import checkpoint_key, claim_key, effect_key, run_key, vectors_key
 from runtime.contract.messages import Call, CallResult, Message, Outcome, Role, Started, Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import ADVISORY, Bucket, Stream
@@ -245,12 +245,27 @@ class Ending(MemoryStore):
         return entry
 
 
+class Asking(Ending):
+    """Such a bucket, into which comes what a run has asked of another agent before its end."""
+
+    @override
+    async def get(self, key: str) -> Entry | None:
+        asked = RunRecord(task=task_of("ann", 99))
+        ended = await super().get(key)
+        if key == run_key(MATH, "ann-0") and await self.find(f"*.*.{asked.task.id}") is None:
+            await Runs(self).accept(asked)
+        return ended
+
+
+@dataclass(slots=True)
 class EndingLink(MemoryLink):
     """A link to such a bucket."""
 
+    runs: type[MemoryStore] = Ending
+
     @override
     def store(self, bucket: Bucket) -> MemoryStore:
-        kind = Ending if bucket is Bucket.RUNS else MemoryStore
+        kind = self.runs if bucket is Bucket.RUNS else MemoryStore
         return kind(self.queue.buckets, self.queue.subjects.bucket(bucket))
 
 
@@ -274,6 +289,16 @@ async def test_what_runs_is_cancelled_first() -> None:
     assert await left(queue, "ann") == []
     kept = [RunRecord.decode(e.value) async for e in queue.link().store(Bucket.RUNS).scan("*.*.*")]
     assert [record.state for record in kept] == list(states)
+
+
+async def test_what_another_agent_was_asked_for_meanwhile_goes_too() -> None:
+    queue = MemoryQueue(STACK)
+    record = RunRecord(task=task_of("ann", 0), state=RunState.RUNNING)
+    await Runs(queue.link().store(Bucket.RUNS)).accept(record)
+
+    await Erasing(Desk(CONFIG, EndingLink(queue, Asking)), "ann").erase()
+
+    assert await left(queue, "ann") == []
 
 
 async def test_what_does_not_end_is_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
