@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from runtime.amf import sdk
 from runtime.amf.desk import Desk, out_of_reach
-from runtime.amf.errors import Conflict
+from runtime.amf.errors import Conflict, NotFound
 from runtime.amf.queued import Queued
 from runtime.amf.shared import SharedDesk
 from runtime.contract.keys import RUN_RECORDS, all_below, legacy_key, vectors_key
@@ -125,7 +125,8 @@ class Erasing:
             if not record.state.is_end and task.id not in left:
                 left[task.id] = task.agent
                 if not record.cancel_requested:
-                    await self._desk.cancel(task.agent, task.id)
+                    with contextlib.suppress(NotFound):  # somebody erases beside us
+                        await self._desk.cancel(task.agent, task.id)
         if not left:
             return False
         until = time.monotonic() + END_SECONDS
