@@ -69,7 +69,7 @@ class Belongings:
         for store in await self._stores(owner):
             await self._forget_store(store)
         await self._forget_files(owner)
-        for name, table in self._tables.metadata.tables.items():
+        for name, table in list(self._tables.metadata.tables.items()):
             if OWNER in table.c:
                 await self._tables.delete(name, {OWNER: owner})
         await self._prompts.erase()
@@ -84,7 +84,7 @@ class Belongings:
         await self._conversations.get_conversation(request)  # or it is somebody else's
         conversation = request.conversation_id
         await self._forget_conversation(conversation)
-        for name, table in self._tables.metadata.tables.items():
+        for name, table in list(self._tables.metadata.tables.items()):
             if CONVERSATION in table.c:
                 await self._tables.delete(name, {CONVERSATION: conversation})
         return await self._delete_conversation(request)

@@ -147,11 +147,10 @@ class Erasing:
 
     async def _runs(self) -> AsyncGenerator[RunRecord]:
         """His runs, one at a time."""
-        async with contextlib.aclosing(self._records.scan(RUN_RECORDS)) as entries:
-            async for entry in entries:
-                record = RunRecord.decode(entry.value)
-                if record.task.user == self._user:
-                    yield record
+        async for entry in self._records.scan(RUN_RECORDS):
+            record = RunRecord.decode(entry.value)
+            if record.task.user == self._user:
+                yield record
 
 
 async def forget_conversation(shared: SharedDesk, conversation: str) -> None:

@@ -55,10 +55,9 @@ class Queued:
         Raises:
             TransportError: the queue does not answer; doing it again goes on from there.
         """
-        async with contextlib.aclosing(self._reader.scan(EVERYTHING)) as messages:
-            async for message in messages:
-                if await self._user_of(work_of(self._stream, message.data)) == user:
-                    await self._reader.remove(message.sequence)
+        async for message in self._reader.scan(EVERYTHING):
+            if await self._user_of(work_of(self._stream, message.data)) == user:
+                await self._reader.remove(message.sequence)
 
     async def _user_of(self, work: Task | Call | None) -> str | None:
         match work:

@@ -78,7 +78,7 @@ OWN = [
     for condition in ("user is owner", "resource is unowned")
 ]
 
-NoFile = OpenAIFileObjectNotFoundError
+NoFile = OpenAIFileObjectNotFoundError  # or it is somebody else's; the server answers 404
 ServerSqlStore = sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl
 READ, DELETE = Action.READ, Action.DELETE
 
@@ -320,12 +320,6 @@ def file_list(about: list[Wire], *, has_more: bool) -> Any:
 def file_deleted(file: str) -> Any:
     """The Files API has forgotten a file."""
     return OpenAIFileDeleteResponse(id=file, deleted=True)
-
-
-def no_file(file: str) -> Exception:
-    """There is no such file, or it is somebody else's; the server answers 404."""
-    error: Exception = OpenAIFileObjectNotFoundError(file)
-    return error
 
 
 def chat_completion(body: Wire) -> Any:

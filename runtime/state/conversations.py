@@ -6,7 +6,6 @@ grow, they move to a chunk that never changes again. A chunk is created before t
 whoever comes second finds it there, and it can only hold turns that the head he wrote from held.
 """
 
-import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -79,11 +78,10 @@ class Conversations:
 
     async def of(self, user: str) -> AsyncGenerator[str]:
         """The conversations of a user, by their ids."""
-        async with contextlib.aclosing(self._store.scan(keys.CONVERSATION_HEADS)) as entries:
-            async for entry in entries:
-                head = Head.decode(entry.value)
-                if head.user == user:
-                    yield head.conversation
+        async for entry in self._store.scan(keys.CONVERSATION_HEADS):
+            head = Head.decode(entry.value)
+            if head.user == user:
+                yield head.conversation
 
     async def open(
         self,
@@ -201,13 +199,10 @@ class Conversations:
         Raises:
             NoConversation: it is another user's.
         """
-        found = await self._find(conversation)
-        if found is not None:
+        if found := await self._find(conversation):
             _belonging(found[0], user)
-        for pattern in keys.conversation_rest(conversation):
+        for pattern in (*keys.conversation_rest(conversation), _head_key(conversation)):
             await self._store.purge(pattern)
-        if found is not None:
-            await self._store.delete(_head_key(conversation))
 
     async def forget(self, conversation: str, task: str) -> None:
         """Erase what was said in the turn of `task`; the other turns keep their places."""
