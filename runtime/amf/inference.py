@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from runtime.amf import sdk
+from runtime.amf import sdk, sdk_health
 from runtime.amf.asked import asked_in_chat
 from runtime.amf.chat import Chunks, RunFailed, completion
 from runtime.amf.config import AgentsConfig
@@ -21,7 +21,7 @@ from runtime.amf.conversing import Before
 from runtime.amf.database import Refused, told_address, why_not_reached
 from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key
-from runtime.amf.elsewhere import unknown_model
+from runtime.amf.elsewhere import unlisted_model
 from runtime.amf.errors import NotDone
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
@@ -65,11 +65,11 @@ class AgentsInference:
         """How the server's database is, if it has one; the Stack's status repeats it."""
         address = told_address(os.environ)
         if address is None:
-            return sdk.health(None)
+            return sdk_health.health(None)
         try:
-            return sdk.health(await why_not_reached(address, HEALTH_SECONDS))
+            return sdk_health.health(await why_not_reached(address, HEALTH_SECONDS))
         except Refused as error:
-            return sdk.health(str(error))
+            return sdk_health.health(str(error))
 
     async def list_models(self) -> None:
         """Nothing: this provider puts its models into the table itself, one by one."""
@@ -94,7 +94,7 @@ class AgentsInference:
         desk = await self._shared.get()
         agent = await desk.agent(params.model)
         if agent is None:
-            raise unknown_model(params.model, desk.agents.by_model, ())
+            raise await unlisted_model(PREFIX + params.model, sdk.ServerModels(self.model_store))
         intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
         record, joining = await _joining(desk, intake, params)
         if not intake.asked.options.stream:
@@ -122,6 +122,7 @@ class AgentsInference:
             desk.agents.changed.clear()
             try:
                 await list_agents(models, desk.agents)
+                desk.agents.listed.set()
             except Exception:
                 log.exception("the list of models is behind")
                 await asyncio.sleep(RETRY_SECONDS)
@@ -133,11 +134,13 @@ async def list_agents(models: sdk.ServerModels, agents: KnownAgents) -> None:
     """Bring the server's list of models in step with `agents`, and touch nothing that is."""
     wanted = {name: _about(agent) for name, agent in agents.by_model.items()}
     listed = await models.of(PROVIDER)
-    for name in [name for name, about in listed.items() if wanted.get(name) != about]:
+    for name in listed.keys() - wanted.keys():
         await models.remove(PROVIDER, name)
-        del listed[name]
-    for name in wanted.keys() - listed.keys():
-        await models.add(PROVIDER, name, wanted[name])
+    for name, about in wanted.items():
+        if name not in listed:
+            await models.add(PROVIDER, name, about)
+        elif listed[name] != about:
+            await models.change(PROVIDER, name, about)
 
 
 def _about(agent: AgentEntry) -> Wire:
@@ -146,6 +149,9 @@ def _about(agent: AgentEntry) -> Wire:
         "agent": agent.agent.name,
         "framework": agent.framework.value,
         "description": agent.description,
+        "state": agent.state.value,
+        "reason": agent.reason,
+        "message": agent.message,
     }
 
 

@@ -146,7 +146,7 @@ class Turns:
         asked = asked_of_agent(config, body, conversation=conversation, context=memory_of(turn))
         task = task_of_turn(turn.id)
         intake = Intake(asked=asked, agent=entry, user=self._user, task=task, now=turn.started)
-        intake.check()
+        intake.check(awaited=True)
         return turn.model_copy(update={"task": task}), lambda: run_of(self._desk, intake)
 
     async def _with_memory(self, config: AgentConfig, body: CreateTurn, turn: KeptTurn) -> KeptTurn:
