@@ -79,6 +79,10 @@ frameworks: ## what each framework can do, found out anew; writes docs/framework
 bench: ## measure side by side in one run; writes docs/bench.md and the figures of the README
 	@$(dev) && KUBECTL="$(cluster) kubectl" $$python hack/bench/run.py --cluster "$(MAKE) cluster images deploy"
 
+.PHONY: bench-serving
+bench-serving: ## what the API servers carry and what a request costs them; into docs/bench.md and the README
+	@$(dev) && $$python hack/bench/serving.py
+
 .PHONY: bench-images
 bench-images: ## what a worker of each framework costs beside the bare framework; writes docs/images.md
 	@$(dev) && $$python hack/bench/images.py

@@ -161,21 +161,16 @@ def messages(said: Any) -> tuple[Message, ...]:
         BadRequest: it is empty, or an item is none that an agent can read.
     """
     if isinstance(said, str):
-        said = [_Said("user", said)]
-    read = tuple(
-        _message(item, f"input[{number}]")
-        for number, item in enumerate(said)
-        if getattr(item, "type", "message") not in LEFT_OUT
-    )
+        read: tuple[Message, ...] = (Message(role=Role.USER, text=said),)
+    else:
+        read = tuple(
+            _message(item, f"input[{number}]")
+            for number, item in enumerate(said)
+            if getattr(item, "type", "message") not in LEFT_OUT
+        )
     if not any(message.text for message in read):
         raise BadRequest("There is nothing in input; say something to the agent.", param="input")
     return read
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    role: str
-    content: str
 
 
 def _message(item: Any, where: str) -> Message:
@@ -284,9 +279,10 @@ def _refuse(request: Any, allowed: Mapping[str, Allowed]) -> None:
 
 
 def _unusual(request: Any, allowed: Mapping[str, Allowed]) -> Iterable[str]:
+    # What a client does not say has its default, which asks for nothing special.
+    told = request.model_fields_set
     for name, fine in allowed.items():
-        value = getattr(request, name, None)
-        if value is not None and not fine(value):
+        if name in told and (value := getattr(request, name)) is not None and not fine(value):
             yield name
     for name, value in (request.model_extra or {}).items():
         if value is not None:

@@ -73,7 +73,8 @@ class Desk:
         self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
-        self._leavings = leavings.Leavings(self.subjects, link, self.kept)
+        self.reader = link.reader
+        self.leavings = leavings.Leavings(self.subjects, link, self.kept)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Desk"]:
@@ -318,7 +319,7 @@ class Desk:
 
     async def forget(self, record: RunRecord) -> None:
         """Erase a run that has ended, and those of agents that it has asked; see `Leavings`."""
-        await self._leavings.forget(record)
+        await self.leavings.forget(record)
 
     async def cancel(self, agent: ObjectName, task: str) -> None:
         """Ask for the end of a run: its worker writes it, or else the dispatcher.

@@ -2,8 +2,8 @@
 
 import contextlib
 import hashlib
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +36,7 @@ class Intake:
     asked: Asked
     agent: AgentEntry
     user: str
-    task: str = field(default_factory=lambda: uuid.uuid4().hex)
+    task: str = field(default_factory=lambda: secrets.token_hex(16))
     now: float = field(default_factory=time.time)
     claim: str | None = None
 

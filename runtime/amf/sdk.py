@@ -89,18 +89,24 @@ UNLISTED: Mapping[str, Any] = {
 }
 """Types that routes of the server answer, and that its document names and does not describe."""
 
+NoFile = OpenAIFileObjectNotFoundError  # or it is somebody else's; the server answers 404
 ServerSqlStore = sqlalchemy_sqlstore.SqlAlchemySqlStoreImpl
 READ, DELETE = Action.READ, Action.DELETE
 
 
-def user_name() -> str:
-    """Who asks: the principal that the server has authenticated, else `anonymous`.
+def owner() -> str:
+    """Whose is what is written now: the principal that the server has authenticated, else nobody.
 
     Only what the authentication made is believed: without it, a client's header
     `x-llamastack-provider-data` could put anything in its place.
     """
     user = get_authenticated_user()
-    return user.principal if isinstance(user, User) and user.principal else ANONYMOUS
+    return user.principal if isinstance(user, User) else ""
+
+
+def user_name() -> str:
+    """Who asks, as runs name him: the `owner`, else `anonymous`."""
+    return owner() or ANONYMOUS
 
 
 def provider_spec(
@@ -317,12 +323,6 @@ def file_list(about: list[Wire], *, has_more: bool) -> Any:
 def file_deleted(file: str) -> Any:
     """The Files API has forgotten a file."""
     return OpenAIFileDeleteResponse(id=file, deleted=True)
-
-
-def no_file(file: str) -> Exception:
-    """There is no such file, or it is somebody else's; the server answers 404."""
-    error: Exception = OpenAIFileObjectNotFoundError(file)
-    return error
 
 
 class ChatCompletion(OpenAIChatCompletion):  # type: ignore[misc]  # see the import

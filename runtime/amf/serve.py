@@ -14,18 +14,21 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from sse_starlette.sse import AppStatus
 
-from runtime.amf import discovery, sdk, sdk_errors, sdk_health
+from runtime.amf import discovery, erasing, sdk, sdk_errors, sdk_health
 from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.belongings import Belongings
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
 from runtime.amf.document import document
 from runtime.amf.door import Door
+from runtime.amf.erasing import forget_conversation
 from runtime.amf.errors import DatabaseAway
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
@@ -164,6 +167,8 @@ def create_app() -> Any:
         serving = _with_desk(app.router.lifespan_context, provider.shared, settings)
         directory = Directory(provider.shared, sdk.models_of(deps))
         app.router.lifespan_context = with_other_apis(app, directory, serving)
+        belongings = Belongings(deps, partial(forget_conversation, provider.shared))
+        app.include_router(erasing.router(provider.shared, belongings))
     app.openapi = functools.cache(functools.partial(document, app))
     return app
 

@@ -1,5 +1,6 @@
 """What agents understand of a request, and by which name everything else is refused."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     OpenAIChatCompletionRequestWithExtraBody,
 )
 
-from runtime.amf.asked import asked, asked_in_chat
+from runtime.amf.asked import CHAT, RESPONSES, Allowed, asked, asked_in_chat
 from runtime.amf.errors import BadRequest, TooLarge
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.output_format import OutputFormat
@@ -319,3 +320,20 @@ def test_what_is_not_done_in_a_chat_is_refused_by_its_name(
         asked_in_chat(chat(**fields))
 
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("made", "allowed"),
+    [
+        pytest.param(request(), RESPONSES, id="responses"),
+        pytest.param(chat(), CHAT, id="chat"),
+    ],
+)
+def test_what_a_client_does_not_say_asks_for_nothing_special(
+    made: Any, allowed: Mapping[str, Allowed]
+) -> None:
+    values = {name: getattr(made, name, None) for name in allowed}
+
+    assert [
+        name for name, said in values.items() if said is not None and not allowed[name](said)
+    ] == []

@@ -1,78 +1,18 @@
 """Two users at one server: each has his own responses and conversations, and nobody else's."""
 
-import asyncio
-import contextlib
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-import yaml
 
-from runtime.tests.amf.clients import agent
 from runtime.tests.amf.routes import MESSAGES, ROUTES, Route
-from runtime.tests.amf.server import RUN_CONFIG, Server, running_server
+from runtime.tests.amf.users import Users
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
-
-
-@contextlib.asynccontextmanager
-async def judging() -> AsyncIterator[str]:
-    """Where the server asks who somebody is: whoever the token says, all in one team."""
-
-    async def judge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        token = json.loads(await reader.readexactly(length))["api_key"]
-        told = json.dumps({"principal": token, "attributes": {"teams": ["all"]}}).encode()
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(told), told)
-        )
-        await writer.drain()
-        writer.close()
-
-    serving = await asyncio.start_server(judge, "127.0.0.1", 0)
-    async with serving:
-        yield f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}/judge"
-
-
-@dataclass
-class Users:
-    """The clients of Ann and Bob, and an agent that both may ask."""
-
-    ann: httpx.AsyncClient
-    bob: httpx.AsyncClient
-    model: str
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def users(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Users]:
-    folder = tmp_path_factory.mktemp("guarded")
-    async with judging() as endpoint:
-        config = yaml.safe_load(RUN_CONFIG.read_text())
-        config["server"]["auth"] = {"provider_config": {"type": "custom", "endpoint": endpoint}}
-        (folder / "run.yaml").write_text(yaml.safe_dump(config))
-        async with (
-            running_server(server.nats, folder, run_config=folder / "run.yaml") as guarded,
-            agent(server) as (model, _),
-            client(guarded, "ann") as ann,
-            client(guarded, "bob") as bob,
-        ):
-            async with asyncio.timeout(5):
-                while model not in (await ann.get("/models")).text:
-                    await asyncio.sleep(0.05)
-            yield Users(ann, bob, model)
-
-
-def client(server: Server, user: str) -> httpx.AsyncClient:
-    bearer = {"Authorization": f"Bearer {user}"}
-    return httpx.AsyncClient(base_url=f"{server.url}/v1", timeout=30, headers=bearer)
 
 
 async def test_whose_response_it_is_sees_it_and_nobody_else(users: Users) -> None:
