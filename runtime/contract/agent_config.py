@@ -54,13 +54,15 @@ class Execution(Value):
     Units:
         `timeout_seconds` for the whole work, over all attempts; a delivery that shows no sign of
         life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process,
-        for tasks of clients and for those of other agents each.
+        for tasks of clients and for those of other agents each. `client_seconds`: how long a run
+        of an Agent waits for outputs of its client.
     """
 
     timeout_seconds: int = 600
     ack_wait_seconds: float = 10
     concurrency: int = 4
     max_input_bytes: int = 524288
+    client_seconds: int = 3600
 
 
 class Retry(Value):
@@ -135,7 +137,7 @@ class AgentConfig(Versioned):
     """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`.
 
     Units:
-        `task_seconds`: for how long, all times together, a run may wait for people; the ledger
+        `task_seconds`: for how long, all times together, a run may be parked; the ledger
         keeps results for twice that, so none expires before its run has ended.
 
     Shape:
