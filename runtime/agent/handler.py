@@ -198,7 +198,7 @@ class TaskHandler:
             tuple(outside.calls.needed),
             seq=emitter.next_seq,
             used=outside.used,
-            expires=outside.calls.expires(self.config.execution.client_seconds),
+            expires=outside.calls.expires(self.config.client_seconds),
             stands_until=until,
         )
 

@@ -54,15 +54,13 @@ class Execution(Value):
     Units:
         `timeout_seconds` for the whole work, over all attempts; a delivery that shows no sign of
         life for `ack_wait_seconds` goes to another worker. `concurrency` counts per worker process,
-        for tasks of clients and for those of other agents each. `client_seconds`: how long a run
-        of an Agent waits for outputs of its client.
+        for tasks of clients and for those of other agents each.
     """
 
     timeout_seconds: int = 600
     ack_wait_seconds: float = 10
     concurrency: int = 4
     max_input_bytes: int = 524288
-    client_seconds: int = 3600
 
 
 class Retry(Value):
@@ -139,6 +137,7 @@ class AgentConfig(Versioned):
     Units:
         `task_seconds`: for how long, all times together, a run may be parked; the ledger
         keeps results for twice that, so none expires before its run has ended.
+        `client_seconds`: for how long a run waits for outputs of its client, each time.
 
     Shape:
         durable  of the tasks of clients; that of what other agents have asked for is named after
@@ -158,6 +157,7 @@ class AgentConfig(Versioned):
     execution: Execution = Execution()
     retry: Retry = Retry()
     budget: Budget = Budget()
+    client_seconds: int = 3600
     task_seconds: int = 86400
     require_grant: bool = False
 

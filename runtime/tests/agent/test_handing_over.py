@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.adapters.port import Answer, Run, Step, Used
-from runtime.contract.agent_config import Budget, Execution, OnCrash, Retry, ToolBinding
+from runtime.contract.agent_config import Budget, OnCrash, Retry, ToolBinding
 from runtime.contract.client_calls import ClientFunction
 from runtime.contract.keys import run_key
 from runtime.contract.messages import (
@@ -72,7 +72,7 @@ def told(place: Place) -> list[OutputNeeded]:
 
 
 async def test_a_run_parks_with_every_call_of_its_client_and_holds_nothing() -> None:
-    place = Place(calling, execution=Execution(client_seconds=50))
+    place = Place(calling, client_seconds=50)
     task = await accepted(place)
     assert await place.handler.handle(await place.delivery()) == Done()
     record = await place.record(task)

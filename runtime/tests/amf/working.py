@@ -48,6 +48,7 @@ async def agent_config(
         durable=str(workload.durable),
         framework=framework,
         model=Model(id="stand-in", base_url=model_url),
-        execution=Execution(ack_wait_seconds=ACK_WAIT, client_seconds=client_seconds),
+        execution=Execution(ack_wait_seconds=ACK_WAIT),
+        client_seconds=client_seconds,
         **given,
     )
