@@ -123,7 +123,7 @@ def test_an_attempt_that_begins_anew_says_nothing_twice_in_the_next_response() -
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_what_was_lost_of_the_events_the_record_has(part: int) -> None:
-    lost = [event for event in ALL if not isinstance(event, OutputNeeded)]
+    lost: list[Event] = [event for event in ALL if not isinstance(event, OutputNeeded)]
     run = ended()
     whole, again = recalled(run, ALL, part), recalled(run, lost, part)
     assert again == whole
