@@ -4,18 +4,27 @@ Server, queue, dispatcher, worker and framework are real; the model is the stand
 """
 
 import asyncio
+import contextlib
 import json
+import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 import pytest_asyncio
+from llama_stack_client import Agent, LlamaStackClient
 
+from runtime.contract.agent_config import StackConfig
+from runtime.contract.catalogue import FunctionSpec, ToolEntry
+from runtime.contract.trust_config import Role
+from runtime.contract.value import ObjectName
 from runtime.tests.agents import model_url
-from runtime.tests.amf.clients import openai_client
+from runtime.tests.amf.clients import agent, http_client, openai_client
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
+from runtime.tests.dispatch.processes import start
 
 __all__ = ["model_url"]  # a fixture
 
@@ -277,3 +286,216 @@ async def ended(client: Any, response: Any) -> Any:
             await asyncio.sleep(0.05)
             response = await client.responses.retrieve(response.id)
     return response
+
+
+CHAT_ADD: Any = {"type": "function", "function": {k: v for k, v in ADD.items() if k != "type"}}
+
+
+async def test_a_chat_calls_functions_and_finds_its_run_again_by_the_calls(
+    people: Server, model: str
+) -> None:
+    async with client_of(people) as client:
+        said: list[Any] = [{"role": "user", "content": TWO}]
+        chat = {"model": f"agents/{model}", "messages": said, "tools": [CHAT_ADD]}
+        reasons = []
+        while True:
+            (choice,) = (await client.chat.completions.create(**chat)).choices
+            reasons.append(choice.finish_reason)
+            said.append(choice.message.model_dump(exclude_none=True))
+            if choice.finish_reason == "stop":
+                break
+            said += [
+                {"role": "tool", "tool_call_id": call.id, "content": made(call.function)}
+                for call in choice.message.tool_calls
+            ]
+        said.append({"role": "user", "content": "Hello"})
+        (after,) = (await client.chat.completions.create(**chat)).choices
+
+    assert reasons == ["tool_calls", "tool_calls", "stop"]
+    assert "6" in said[-2]["content"]
+    assert after.finish_reason == "stop"
+
+
+async def test_a_streamed_chat_tells_its_calls_whole(people: Server, model: str) -> None:
+    async with client_of(people) as client:
+        said: list[Any] = [{"role": "user", "content": PAIR}]
+        chat = {
+            "model": f"agents/{model}",
+            "messages": said,
+            "tools": [CHAT_ADD],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        chunks = [chunk async for chunk in await client.chat.completions.create(**chat)]
+        told = [chunk.choices[0] for chunk in chunks if chunk.choices]
+        asked = [call for choice in told for call in choice.delta.tool_calls or ()]
+        assert told[-1].finish_reason == "tool_calls"
+        assert chunks[-1].usage.total_tokens > 0
+        assert [call.index for call in asked] == [0, 1]
+        calls_made = [call.model_dump(exclude={"index"}) for call in asked]
+        said.append({"role": "assistant", "content": None, "tool_calls": calls_made})
+        said += [
+            {"role": "tool", "tool_call_id": call.id, "content": made(call.function)}
+            for call in asked
+        ]
+        rest = [chunk async for chunk in await client.chat.completions.create(**chat)]
+
+    told = [chunk.choices[0] for chunk in rest if chunk.choices]
+    text = "".join(choice.delta.content or "" for choice in told)
+    assert told[-1].finish_reason == "stop"
+    assert "3" in text
+    assert "7" in text
+
+
+def add_together(a: int, b: int) -> int:
+    """Add two numbers.
+
+    :param a: the first
+    :param b: the second
+    """
+    return a + b
+
+
+async def test_the_agents_of_the_llama_stack_client_call_their_own_tools(
+    people: Server, model: str
+) -> None:
+    def turn() -> str:
+        with LlamaStackClient(base_url=people.url, max_retries=0) as client:
+            agent = Agent(client, model=model, instructions="You help.", tools=[add_together])
+            session = agent.create_session("sums")
+            messages = [{"type": "message", "role": "user", "content": TWO}]
+            answer: Any = agent.create_turn(messages, session_id=session, stream=False)
+            return str(answer.output_text)
+
+    assert "6" in await asyncio.to_thread(turn)
+
+
+async def test_every_response_of_a_run_is_listed_and_all_are_erased_together(
+    people: Server, model: str
+) -> None:
+    async with client_of(people) as client, http_client(people) as http:
+        first = await client.responses.create(model=model, input=ONE, tools=[ADD])
+        with pytest.raises(openai.ConflictError, match=f"cancel {first.id} first"):
+            await client.responses.delete(first.id)
+        second = await client.responses.create(
+            model=model, input=outputs(first), previous_response_id=first.id
+        )
+        listed = (await http.get("/responses", params={"model": model, "order": "desc"})).json()
+        by_id = {one["id"]: one for one in listed["data"]}
+        assert [item["type"] for item in by_id[second.id]["input"]] == [
+            "message",
+            "function_call",
+            "function_call_output",
+        ]
+        assert [item["type"] for item in by_id[first.id]["output"]] == ["function_call"]
+        await client.responses.delete(second.id)
+        for one in (first, second):
+            with pytest.raises(openai.NotFoundError):
+                await client.responses.retrieve(one.id)
+
+
+async def test_a_client_that_never_answers_is_waited_for_until_the_limit_of_the_agent(
+    people: Server, model_url: str, tmp_path: Path
+) -> None:
+    config = await agent_config(people, model_url, client_seconds=1)
+    async with worker(tmp_path, config), client_of(people) as client:
+        name = config.agent.name
+        talk = await client.conversations.create()
+        first = await client.responses.create(
+            model=name, input=ONE, tools=[ADD], conversation=talk.id
+        )
+        after = None
+        async with asyncio.timeout(20):
+            while after is None:
+                await asyncio.sleep(0.1)
+                with contextlib.suppress(openai.BadRequestError):  # it still waits for the output
+                    after = await client.responses.create(
+                        model=name, input="Hello", conversation=talk.id
+                    )
+        with pytest.raises(openai.ConflictError, match="gave no output of add within 1 s"):
+            await client.responses.create(
+                model=name, input=outputs(first), previous_response_id=first.id
+            )
+        again = await client.responses.retrieve(first.id)
+
+    assert after.status == "completed"
+    assert (again.status, again.output) == ("completed", first.output)
+
+
+async def test_what_cannot_be_done_is_refused_by_its_name(people: Server, model: str) -> None:
+    async with http_client(people) as client:
+
+        async def refused(**body: Any) -> tuple[int, str]:
+            answer = await client.post("/responses", json={"model": model} | body)
+            return answer.status_code, answer.json()["error"]["param"]
+
+        nowhere = {"type": "function_call_output", "call_id": "call_1", "output": "5"}
+        gone = nowhere | {"call_id": f"call_{'f' * 32}_0"}
+        assert await refused(input=ONE, tools=[{"type": "web_search"}]) == (400, "tools[0].type")
+        assert await refused(input=ONE, tools=[ADD | {"parameters": {"type": "array"}}]) == (
+            400,
+            "tools[0].parameters",
+        )
+        assert await refused(input=[nowhere]) == (400, "input[0].call_id")
+        assert await refused(input=[gone]) == (404, "input[0]")
+        key = {"Idempotency-Key": "k"}
+        body = {"model": model, "input": [gone]}
+        answer = await client.post("/responses", json=body, headers=key)
+        assert answer.json()["error"]["param"] == "Idempotency-Key"
+
+
+async def test_a_name_that_a_tool_of_the_agent_has_is_taken(people: Server) -> None:
+    tool = ObjectName(namespace="team", name=f"t{secrets.token_hex(3)}")
+    spec = FunctionSpec(name="add", input_schema=NUMBERS)
+    await people.add_tool(ToolEntry(tool=tool, functions=(spec,)))
+    async with agent(people, tools=[tool]) as (name, _), http_client(people) as client:
+        body = {"model": name, "input": ONE, "tools": [ADD]}
+        async with asyncio.timeout(5):
+            while (answer := await client.post("/responses", json=body)).status_code == 200:
+                await asyncio.sleep(0.05)  # the server follows the catalogue
+    assert answer.json()["error"]["param"] == "tools[0].name"
+
+
+async def test_the_outputs_may_go_to_another_server(
+    people: Server, other: Server, model: str
+) -> None:
+    await other.until_known(model)
+    async with client_of(people) as client, client_of(other) as elsewhere:
+        first = await client.responses.create(model=model, input=ONE, tools=[ADD])
+        second = await elsewhere.responses.create(
+            model=model, input=outputs(first), previous_response_id=first.id
+        )
+        found = await client.responses.retrieve(second.id)
+    assert found.output == second.output
+
+
+@pytest.mark.fault(1)
+async def test_a_worker_and_a_dispatcher_that_are_killed_while_a_run_is_parked_cost_nothing(
+    server: Server, model_url: str, tmp_path: Path
+) -> None:
+    config = await agent_config(server, model_url)
+    name = config.agent.name
+    queue = server.nats.queue(await server.nats.serving(Role.DISPATCHER))
+    leading = StackConfig(queue=queue, lease_seconds=1)
+    words = ("dispatch", f"stack/{server.nats.stack}")
+    dispatcher = await start(tmp_path, "first", *words, config=leading)
+    async with client_of(server) as client:
+        try:
+            async with worker(tmp_path, config):
+                first = await client.responses.create(model=name, input=TWO, tools=[ADD])
+        finally:
+            await dispatcher.kill()
+        second = await client.responses.create(
+            model=name, input=outputs(first), previous_response_id=first.id, background=True
+        )
+        dispatcher = await start(tmp_path, "second", *words, config=leading)
+        try:
+            async with worker(tmp_path, config, "again"):
+                second = await ended(client, second)
+                third = await client.responses.create(
+                    model=name, input=outputs(second), previous_response_id=second.id
+                )
+        finally:
+            await dispatcher.kill()
+
+    assert "6" in third.output_text
