@@ -29,7 +29,11 @@ class Outside:
         """For the next attempt at a run that may yet wait for `seconds`."""
         return cls(
             Approvals(record.approvals, seconds=seconds),
-            ClientCalls(handovers=record.handovers, seconds=seconds),
+            ClientCalls(
+                handovers=record.handovers,
+                seconds=seconds,
+                parallel=record.task.options.parallel_calls,
+            ),
         )
 
     def tell(self, on_asked: Callable[[], object]) -> None:

@@ -76,6 +76,7 @@ def asked(request: Any) -> Asked:
         BadRequest: it asks for something that is not done; `param` names it.
     """
     refuse_unusual(request)
+    _refuse_one_by_one(request)
     check_metadata(request.metadata or {})
     if request.previous_response_id and request.conversation:
         raise BadRequest(
@@ -110,6 +111,7 @@ def options(request: Any) -> Options:
         max_output_tokens=request.max_output_tokens,
         output=wanted_in_responses(request.text),
         functions=functions_in_responses(request.tools),
+        parallel_calls=request.parallel_tool_calls is not False,
     )
 
 
@@ -121,6 +123,7 @@ def options_in_chat(request: Any) -> Options:
         max_output_tokens=request.max_completion_tokens or request.max_tokens,
         output=wanted_in_chat(request.response_format),
         functions=functions_in_chat(request.tools),
+        parallel_calls=request.parallel_tool_calls is not False,
     )
 
 
@@ -168,6 +171,7 @@ def asked_in_chat(request: Any) -> Asked:
         BadRequest: it asks for something that is not done; `param` names it.
     """
     refuse_unusual_in_chat(request)
+    _refuse_one_by_one(request)
     return Asked(
         input=chat_messages(request.messages), options=options_in_chat(request), store=False
     )
@@ -211,6 +215,15 @@ def messages(said: Any) -> tuple[Message, ...]:
     if not any(message.text for message in read):
         raise BadRequest("There is nothing in input; say something to the agent.", param="input")
     return read
+
+
+def _refuse_one_by_one(request: Any) -> None:
+    if request.parallel_tool_calls is False and not request.tools:
+        raise BadRequest(
+            "An agent calls its own tools as its model wants it; parallel_tool_calls is about "
+            "functions in tools. Leave it out.",
+            param="parallel_tool_calls",
+        )
 
 
 def _check_given(call: str, given: Container[str], where: str) -> None:
@@ -295,7 +308,6 @@ def _not_obfuscated(value: Any) -> bool:
 # Every field beside those that are understood, with the values that ask for nothing special.
 RESPONSES: Mapping[str, Allowed] = {
     "prompt": _empty,
-    "parallel_tool_calls": bool,
     "prompt_cache_key": _empty,
     "top_p": _one_of(1),
     "frequency_penalty": _one_of(0),
@@ -320,7 +332,6 @@ CHAT: Mapping[str, Allowed] = {
     "logit_bias": _empty,
     "logprobs": _empty,
     "n": _one_of(1),
-    "parallel_tool_calls": bool,
     "seed": _empty,
     "stop": _empty,
     "stream_options": _usage_at_most,

@@ -85,7 +85,7 @@ def outputs(request: Any) -> Outputs:
         (f"input[{place}]", item.call_id, item.output)
         for place, item in _newest(request.input, _is_output)
     ]
-    task, each = _each(told, "call_id")
+    task, each = each_of(told, "call_id")
     return Outputs(
         task=task,
         each=each,
@@ -115,7 +115,7 @@ def outputs_in_chat(request: Any) -> Outputs:
         (f"messages[{place}]", message.tool_call_id, message.content)
         for place, message in _newest(request.messages, _is_tools)
     ]
-    task, each = _each(told, "tool_call_id")
+    task, each = each_of(told, "tool_call_id")
     return Outputs(
         task=task, each=each, options=options_in_chat(request), fields=CHAT_FIELDS, store=False
     )
@@ -140,8 +140,16 @@ def _is_tools(message: Any) -> bool:
     return getattr(message, "role", None) == "tool"
 
 
-def _each(told: Sequence[tuple[str, str, Any]], name: str) -> tuple[str, tuple[Output, ...]]:
-    """The run that the outputs are for, and each of them, in the order of their calls."""
+def each_of(told: Sequence[tuple[str, str, Any]], name: str) -> tuple[str, tuple[Output, ...]]:
+    """The run that outputs are for, and each of them, in the order of their calls.
+
+    Shape:
+        told  where each stands, the id of its call, and what it says.
+        name  of the field with the id.
+
+    Raises:
+        BadRequest: they are for no run, or for two, or there are two for one call.
+    """
     found: dict[int, Output] = {}
     newest = call_of(told[-1][1])
     for where, call, said in told:
@@ -239,7 +247,7 @@ def _texts(record: RunRecord, made: Outputs, handover: Handover) -> list[str]:
             raise BadRequest(
                 f"No tool output found for function call {call}; give the outputs of all calls "
                 "that were made together.",
-                param="input" if made.fields is RESPONSES_FIELDS else "messages",
+                param=made.where.partition("[")[0],
             )
     return [by_number[number] for number in numbers]
 

@@ -58,7 +58,7 @@ def response_object(record: RunRecord, part: int = 0) -> Wire:
         "metadata": asked.metadata,
         "model": model_name(record),
         "output": [],
-        "parallel_tool_calls": True,
+        "parallel_tool_calls": options.parallel_calls,
         "previous_response_id": f"resp_{asked.previous}" if asked.previous else None,
         "store": asked.store,
         "temperature": options.temperature,

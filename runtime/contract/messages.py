@@ -48,6 +48,7 @@ class Options(Value):
         temperature, max_output_tokens   handed to the model where the framework can.
         output            the form of the answer; null for text.
         functions         those of the client, which the model may call beside the agent's tools.
+        parallel_calls    whether the client may be asked for several calls of these at once.
     """
 
     stream: bool = False
@@ -56,6 +57,7 @@ class Options(Value):
     max_output_tokens: int | None = None
     output: OutputFormat | None = None
     functions: tuple[ClientFunction, ...] = ()
+    parallel_calls: bool = True
 
 
 class ResponseOptions(Value):

@@ -43,12 +43,15 @@ class ClientCalls:
     Shape:
         handovers  those in the run record.
         seconds    for which the run may yet wait, however many calls there are.
+        parallel   whether he may be asked for several at once; else the others have to wait for
+                   another attempt.
         needed     the calls he has to make; whoever waits for one waits until it is cancelled.
         on_asked   called once, when the first of them is there; others may follow at once.
     """
 
     handovers: Iterable[Handover] = ()
     seconds: float = math.inf
+    parallel: bool = True
     on_asked: Callable[[], object] = _nobody
     needed: list[ClientCall] = field(default_factory=list)
     _given: dict[str, str] = field(init=False)
@@ -97,9 +100,10 @@ class ClientCalls:
         return time.time() + min(seconds, self.seconds)
 
     async def _ask(self, call: ClientCall) -> NoReturn:
-        self.needed.append(call)
-        if len(self.needed) == 1:
-            self.on_asked()
+        if self.parallel or not self.needed:
+            self.needed.append(call)
+            if len(self.needed) == 1:
+                self.on_asked()
         while True:
             await asyncio.Future()
 

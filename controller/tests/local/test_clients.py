@@ -81,6 +81,8 @@ def test_an_old_client_asks_as_ever(up: Platform, version: str) -> None:
     assert answer in told["model"]["answer"]
     assert answer in told["model"]["printed"]
     assert "plus" in told["model"]["printed"]
+    assert answer in told["own"]["answer"]
+    assert "plus" in told["own"]["printed"]
     if version == "0.7.5":
         assert told["resources"] is None
         return
