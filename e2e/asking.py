@@ -9,6 +9,7 @@ import openai
 from llama_stack_client import AsyncLlamaStackClient
 
 ANSWER_SECONDS = 60
+RETRIES = 6
 UNDER_WAY = ("queued", "in_progress")
 
 
@@ -22,10 +23,10 @@ class Asking:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def openai(self) -> openai.AsyncOpenAI:
-        """The SDK that most people use."""
+    def openai(self, *, retries: int = 0) -> openai.AsyncOpenAI:
+        """The SDK that most people use; theirs asks again when nobody answers, ours shows it."""
         return openai.AsyncOpenAI(
-            base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=ANSWER_SECONDS
+            base_url=f"{self.url}/v1", api_key="none", max_retries=retries, timeout=ANSWER_SECONDS
         )
 
     def llama_stack(self) -> AsyncLlamaStackClient:
@@ -48,8 +49,8 @@ class Asking:
         return str(response.id)
 
     async def ended(self, response: str, seconds: float = 60) -> Any:
-        """The response once its run has ended."""
-        async with self.openai() as client:
+        """The response once its run has ended; servers may come and go."""
+        async with self.openai(retries=RETRIES) as client:
             return await _ended(client, response, seconds)
 
     async def all_ended(self, responses: Iterable[str], seconds: float = 120) -> list[Any]:

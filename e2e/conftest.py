@@ -12,6 +12,7 @@ from e2e import manifests
 from e2e.asking import Asking
 from e2e.kubectl import Body, Namespace, kubectl, run, until
 from e2e.manifests import ADDS, NOBODY, config_map, model, stack, tool
+from e2e.two_servers import TwoServers, two_servers
 
 SHARED = "shared"
 OPERATOR_LOG = ("-n", "k8gentai-system", "logs", "deployment/k8gentai-operator", "--tail=40")
@@ -82,6 +83,14 @@ def module_namespace(leaving: list[str]) -> Iterator[Namespace]:
     """A namespace of the module's own."""
     with a_namespace("module", leaving) as own:
         yield own
+
+
+@pytest.fixture(scope="session")
+def two(leaving: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoServers]:
+    """The Stack whose API two servers serve."""
+    folder = tmp_path_factory.mktemp("database")
+    with a_namespace("two", leaving) as home, two_servers(home, folder) as made:
+        yield made
 
 
 class Shared:

@@ -1,15 +1,14 @@
 """The clients of config/samples/clients, run as their README says; and those of the past."""
 
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from controller.tests.local.old_clients import VERSIONS, check_old_client
 from controller.tests.local.platform import ROOT, Platform, running
 from controller.tests.local.test_up import a_sum
 
@@ -69,75 +68,9 @@ def test_each_has_a_question_of_its_own(up: Platform, client: str) -> None:
     assert run(up, client).strip()
 
 
-@pytest.mark.parametrize("version", ["0.1.4", "0.2.23", "0.3.5", "0.7.5"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_an_old_client_asks_as_ever(up: Platform, version: str) -> None:
-    question, answer = a_sum()
-
-    told = old_client(up, version, question)
-
-    assert told["version"] == version
-    assert answer in told["agent"]["answer"]
-    assert answer in told["agent"]["printed"]
-    assert answer in told["model"]["answer"]
-    assert answer in told["model"]["printed"]
-    assert "plus" in told["model"]["printed"]
-    assert answer in told["own"]["answer"]
-    assert "plus" in told["own"]["printed"]
-    if version == "0.7.5":
-        assert told["resources"] is None
-        return
-    resources = told["resources"]
-    assert resources["events"][0] == "turn_start"
-    assert resources["events"][-1] == "turn_complete"
-    assert resources["events"].count("step_complete") == 3
-    assert resources["answers"] == ["".join(resources["texts"])] * 3
-    assert answer in resources["answers"][0]
-    assert resources["call"][0] == "add"
-    assert sum(resources["call"][1].values()) == int(answer) == int(resources["result"])
-    assert resources["turns"] == [2, 1]
-    assert resources["listed"] in (None, [True, "math", ["sums"]])
-    assert (resources["listed"] is None) == (version == "0.1.4")
-    assert resources["is_missing"]
-    assert resources["is_gone"]
-    tools = told["tools"]
-    assert tools["groups"] == ["add", "builtin::rag", "search-handbook"]
-    assert tools["group"] == tools["got"] == "add"
-    assert tools["listed"] == [["add", "add"]]
-    assert tools["identifiers"] == tools["offered"] == ["add"]
-    assert "the Agents that name it in spec.tools" in tools["refused"]
-    if version == "0.3.5":
-        assert told["documents"] is None
-        return
-    documents = told["documents"]
-    assert documents["documents"] == ["equipment", "holidays"]
-    assert "Content: A stolen laptop is replaced." in documents["found"]
-    assert documents["context"] == documents["found"]
-    assert documents["steps"] == ["memory_retrieval", "inference"]
-    assert documents["events"][:3] == ["turn_start", "step_start", "step_complete"]
-    assert documents["is_listed"]
-    assert documents["is_gone"]
-
-
-def old_client(up: Platform, version: str, question: str) -> Any:
-    """What llama-stack-client of this version tells, in an environment of its own."""
-    made = subprocess.run(
-        [str(ROOT / "hack" / "env.sh"), "client", version],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    program = Path(__file__).with_name("old_client.py")
-    ran = subprocess.run(
-        [made.stdout.strip(), "-I", str(program), up.url, question],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+    check_old_client(up.url, version, *a_sum())
 
 
 def test_the_readme_runs_each_of_them() -> None:
