@@ -11,6 +11,7 @@ from typing import Any
 
 from runtime.amf.items import ApprovalItem, CallItem, FunctionItem, Item, TextItem, Wire
 from runtime.amf.replay import Differs, GoesOn, Repeats, Replay
+from runtime.amf.usage import since, usage_wire
 from runtime.contract.messages import (
     AgentCalled,
     ApprovalNeeded,
@@ -115,7 +116,8 @@ class Answer:
 
     def error(self, code: str, message: str) -> None:
         """Nothing more will be known, whatever became of the run."""
-        self._emit("error", code=code, message=message, param=None)
+        if self._streaming:
+            self._write("error", code=code, message=message, param=None)
 
     @property
     def response(self) -> Wire:
@@ -261,8 +263,7 @@ class Answer:
         self._replay = None
         self._supersede()
         at = (self._task, event.number, len(self._items))
-        item = FunctionItem(*at, event.function, event.arguments)
-        self._items.append(item)
+        self._items.append(item := FunctionItem(*at, event.function, event.arguments))
         item.open(self._emit)
         if event.left == 0:
             self._end_part(event.used)
@@ -271,8 +272,7 @@ class Answer:
         """This response has ended, and the run goes on in another one."""
         self._break_off()
         # What tools were cut off in is made again then, and told there.
-        done = {key: item for key, item in self._calls.items() if item.status != "incomplete"}
-        self._calls = done
+        self._calls = {k: item for k, item in self._calls.items() if item.status != "incomplete"}
         if self._is_told:
             self._response["completed_at"] = int(self._now)
             self._finish("completed", used)
@@ -343,7 +343,7 @@ class Answer:
 
     def _finish(self, status: str, usage: TokenUsage) -> None:
         self._response["status"] = status
-        self._response["usage"] = usage_wire(usage.since(self._before))
+        self._response["usage"] = usage_wire(since(usage, self._before))
         # There is no event for a cancelled response; of the three ends it is the incomplete one.
         self._tell(f"response.{'incomplete' if status == CANCELLED else status}")
 
@@ -383,17 +383,6 @@ class Answer:
             fields["response_id"] = self._response["id"]
         self._frames.append({"type": kind, "sequence_number": self._number} | fields)
         self._number += 1
-
-
-def usage_wire(usage: TokenUsage) -> Wire:
-    """Costs in the shape of the Responses API."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
 
 
 def code_of(reason: FailureReason) -> str:

@@ -299,12 +299,11 @@ class Desk:
         return await self.change(made.task, change)
 
     async def change(self, task: str, change: Callable[[RunRecord | None], RunRecord]) -> RunRecord:
-        """Write what `change` makes of the record of a run; None if there is none.
+        """Write what `change` makes of the record of a run, or of None if there is none.
 
         Raises:
             ApiError: whatever `change` raises.
-            TooLarge: the queue does not take it.
-            OutOfReach: the queue does not answer.
+            TooLarge, OutOfReach: the queue does not take it, or does not answer.
         """
         async with in_time():
             while True:
@@ -313,21 +312,18 @@ class Desk:
                 record = change(found)
                 if entry is None or record == found:
                     return record
-                value = record.encode()
+                # With room for what comes later, or the run could not be ended any more.
+                value = record.encode() + b" " * LATER_BYTES
                 try:
-                    # With room for what comes later, or the run could not be ended any more.
-                    await self._records.update(
-                        entry.key, value + b" " * LATER_BYTES, entry.revision
-                    )
-                except RevisionConflict:  # somebody changes it beside him
-                    continue
+                    with contextlib.suppress(RevisionConflict):  # somebody changes it beside him
+                        await self._records.update(entry.key, value, entry.revision)
+                        return record
                 except PayloadTooLarge as error:
                     raise TooLarge(
                         f"The run and what is given to it are {len(value)} bytes, and the queue "
                         "does not take that; give less.",
                         param="input",
                     ) from error
-                return record
 
     async def find(self, task: str) -> RunRecord | None:
         """The record of a run of whichever agent.

@@ -244,12 +244,6 @@ class TokenUsage(Value):
             output_tokens=self.output_tokens + other.output_tokens,
         )
 
-    def since(self, before: "TokenUsage") -> "TokenUsage":
-        """What was used since `before`; an attempt that begins anew may not be so far again."""
-        taken = max(0, self.input_tokens - before.input_tokens)
-        given = max(0, self.output_tokens - before.output_tokens)
-        return TokenUsage(input_tokens=taken, output_tokens=given)
-
 
 class EventBase(Versioned):
     """Where an event stands: events of one task are ordered by (attempt, seq), both from 1."""
@@ -329,9 +323,8 @@ class OutputNeeded(EventBase):
     """The run is parked until its client has made these calls; that ends one response of it.
 
     Shape:
-        handover, number  which handover of the run record it is part of, which call of the run.
-        left              how many more of these events follow at once; then nothing does.
-        used              what the models of the run took and gave up to here, in all.
+        handover, number  which handover of the record it is part of, which call of the run.
+        left, used        see `ApprovalNeeded`; what the models of the run have cost so far.
     """
 
     kind: Literal["OutputNeeded"] = "OutputNeeded"

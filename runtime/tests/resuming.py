@@ -379,6 +379,13 @@ class ResumeContract:
 class EqualCallsContract(ResumeContract):
     """The same of frameworks that let a model make one call twice in a row."""
 
+    async def test_equal_calls_of_the_client_have_each_an_output(self, attempts: Made) -> None:
+        place = attempts()
+        for _ in range(2):
+            assert await place.with_client(EQUAL) == []
+        assert answer(await place.with_client(EQUAL)) == answer(await attempts().whole(EQUAL))
+        assert len({call.key for one in place.handovers for call in one.calls}) == 2
+
     @pytest.mark.fault(1)
     @pytest.mark.parametrize("calls", [1, 2])
     async def test_equal_calls_are_told_apart(self, attempts: Made, calls: int) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from llama_stack_client import Agent, LlamaStackClient
 
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
+from runtime.contract.client_calls import ClientCall
+from runtime.contract.messages import TokenUsage
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.agents import model_url
 from runtime.tests.amf.clients import agent, http_client, openai_client
+from runtime.tests.amf.events import completed
+from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
 from runtime.tests.dispatch.processes import start
@@ -442,6 +447,41 @@ async def test_what_cannot_be_done_is_refused_by_its_name(people: Server, model:
         body = {"model": model, "input": [gone]}
         answer = await client.post("/responses", json=body, headers=key)
         assert answer.json()["error"]["param"] == "Idempotency-Key"
+
+
+async def hands_over(play: Play) -> None:
+    """What a worker does: have the client make one call, and say what came of it."""
+    await play.begin()
+    if (given := play.held.record.handovers) and not given[0].is_open:
+        text = str(len(given[0].calls[0].output or ""))
+        await play.finish(*play.events([], [completed(text)]))
+        return
+    call = ClientCall(key="client.1.0", function="add", arguments="{}")
+    until = time.time() + 60
+    play.held = await play.runs.hand_over(
+        play.held, (call,), seq=1, used=TokenUsage(), expires=until, stands_until=until
+    )
+    await play.tell(*play.held.record.hands_over(0))
+
+
+@pytest.mark.fault(10)
+async def test_an_output_that_is_too_large_is_refused_and_the_run_waits_for_another(
+    people: Server,
+) -> None:
+    async with (
+        agent(people, hands_over, max_input_bytes=2**21) as (name, _),
+        client_of(people) as client,
+    ):
+        first = await client.responses.create(model=name, input=ONE, tools=[ADD])
+        (call,) = calls(first)
+        output = {"type": "function_call_output", "call_id": call.call_id}
+        for size in (2**21 + 1, 2**20):  # over the limit of the agent, and of the queue
+            with pytest.raises(openai.APIStatusError) as refused:
+                await client.responses.create(model=name, input=[output | {"output": "x" * size}])
+            assert refused.value.status_code == 413
+        size = 2**19
+        second = await client.responses.create(model=name, input=[output | {"output": "x" * size}])
+    assert second.output_text == str(size)
 
 
 async def test_a_name_that_a_tool_of_the_agent_has_is_taken(people: Server) -> None:
