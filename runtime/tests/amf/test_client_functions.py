@@ -15,6 +15,7 @@ from typing import Any
 import openai
 import pytest
 import pytest_asyncio
+from a2a.types import SubscribeToTaskRequest, TaskState
 from llama_stack_client import Agent, LlamaStackClient
 
 from runtime.contract.agent_config import StackConfig
@@ -24,6 +25,7 @@ from runtime.contract.messages import TokenUsage
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.agents import model_url
+from runtime.tests.amf.a2a.clients import a2a_client, answered, read
 from runtime.tests.amf.clients import agent, http_client, openai_client
 from runtime.tests.amf.events import completed
 from runtime.tests.amf.plays import Play
@@ -507,6 +509,22 @@ async def test_the_outputs_may_go_to_another_server(
         )
         found = await client.responses.retrieve(second.id)
     assert found.output == second.output
+
+
+async def test_for_another_protocol_it_is_one_task_whatever_it_calls(
+    people: Server, model: str
+) -> None:
+    async with client_of(people) as client, a2a_client(people, model) as peer:
+        first = await client.responses.create(model=model, input=ONE, tools=[ADD])
+        task = first.id.removeprefix("resp_")
+        coming = peer.subscribe(SubscribeToTaskRequest(id=task))
+        told = [await anext(coming)]
+        await client.responses.create(
+            model=model, input=outputs(first), previous_response_id=first.id
+        )
+        told += await read(coming)
+    assert told[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
+    assert "42" in answered(told)
 
 
 @pytest.mark.fault(1)
