@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,12 @@ from llama_stack_client import Agent, LlamaStackClient
 
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
-from runtime.contract.client_calls import ClientCall
-from runtime.contract.messages import TokenUsage
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.agents import model_url
 from runtime.tests.amf.a2a.clients import a2a_client, answered, read
 from runtime.tests.amf.clients import agent, http_client, openai_client
-from runtime.tests.amf.events import completed
-from runtime.tests.amf.plays import Play
+from runtime.tests.amf.handing_over import hands_over
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
 from runtime.tests.dispatch.processes import start
@@ -449,21 +445,6 @@ async def test_what_cannot_be_done_is_refused_by_its_name(people: Server, model:
         body = {"model": model, "input": [gone]}
         answer = await client.post("/responses", json=body, headers=key)
         assert answer.json()["error"]["param"] == "Idempotency-Key"
-
-
-async def hands_over(play: Play) -> None:
-    """What a worker does: have the client make one call, and say what came of it."""
-    await play.begin()
-    if (given := play.held.record.handovers) and not given[0].is_open:
-        text = str(len(given[0].calls[0].output or ""))
-        await play.finish(*play.events([], [completed(text)]))
-        return
-    call = ClientCall(key="client.1.0", function="add", arguments="{}")
-    until = time.time() + 60
-    play.held = await play.runs.hand_over(
-        play.held, (call,), seq=1, used=TokenUsage(), expires=until, stands_until=until
-    )
-    await play.tell(*play.held.record.hands_over(0))
 
 
 @pytest.mark.fault(10)
