@@ -1,8 +1,8 @@
 """Two users at one server: each has his own responses and conversations, and nobody else's."""
 
+import asyncio
 import json
 import re
-import asyncio
 import secrets
 from typing import Any
 
