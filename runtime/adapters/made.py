@@ -26,6 +26,16 @@ def users_object(module: Module) -> Any:
     return load(module, field=FIELD)
 
 
+def takes_context(module: Module) -> bool:
+    """Whether the entrypoint names a function that takes an `AgentContext`, tools in it.
+
+    Raises:
+        BadSpec: it cannot be imported.
+    """
+    found = users_object(module)
+    return inspect.isroutine(found) and bool(_required(found))
+
+
 async def called(
     function: Callable[..., Any], module: Module, context: Callable[[], AgentContext]
 ) -> Any:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 
+from runtime.adapters.client_functions import WithClientFunctions
 from runtime.adapters.port import Adapter, BadAgent, Build
 from runtime.adapters.structured import Structured
 from runtime.contract.agent_config import AgentConfig, Framework
@@ -47,6 +48,7 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
         adapter = await make(config, specs)
     except BadSpec as error:
         raise BadAgent(str(error)) from error
+    adapter = WithClientFunctions(adapter, make, config, specs)
     return Structured(adapter, hands_over=config.declarative is not None)
 
 

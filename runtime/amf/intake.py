@@ -14,6 +14,7 @@ from runtime.amf.asked import Asked
 from runtime.amf.conversing import Before
 from runtime.amf.desk import QUEUE_SECONDS, Desk
 from runtime.amf.errors import ApiError, Conflict, KeyReused
+from runtime.amf.functions import check_names
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import claim_key
 from runtime.contract.messages import ResponseOptions, Task
@@ -81,10 +82,12 @@ class Intake:
         """Look at what the request needs; one that is refused leaves its `Idempotency-Key` free.
 
         Raises:
+            BadRequest: a function of the client has the name of one of the agent's.
             Conflict, TooLarge: see `check`.
         """
         try:
             self.check()
+            check_names(self.asked.options.functions, desk.tools.functions_of(self.agent.tools))
             yield
         except ApiError:
             if self.claim is not None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
 from runtime.amf.errors import NotFound, Overdue
-from runtime.amf.sequence import Sequence, is_pause
+from runtime.amf.sequence import Sequence, is_pause, with_handovers
 from runtime.contract.messages import Event, Task, decode_event
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import StackSubjects
@@ -77,9 +77,11 @@ class Following:
 
     Shape:
         whole  nothing is handed on before the end: nobody reads along.
+        part   the response of the run that is to be told.
     """
 
-    def __init__(self, task: Task, runs: Runs, kept: Kept, *, whole: bool) -> None:
+    def __init__(self, task: Task, runs: Runs, kept: Kept, *, whole: bool, part: int = 0) -> None:
+        self.part = part
         self._task = task
         self._runs = runs
         self._kept = kept
@@ -117,7 +119,7 @@ class Following:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The events in order, as many at a time as are there; the last one is the end.
 
-        Or the run needs people: `is_paused` says so.
+        Or the run is parked: `is_paused` says so.
 
         Raises:
             NotFound: the run is gone.
@@ -158,7 +160,7 @@ class Following:
 
     def _tell(self, events: list[Event]) -> None:
         self._ready += events
-        if any(is_pause(event) and event.attempt > self._answered for event in events):
+        if any(is_pause(event, answered=self._answered, part=self.part) for event in events):
             self.is_paused = True
 
     async def _until_due(self) -> None:
@@ -202,9 +204,10 @@ class Following:
 
     async def _catch_up(self, record: RunRecord) -> None:
         asks = record.is_asking and record.attempt > self._answered
-        if not (record.state.is_end or self._is_missing or asks):
+        has_handed_over = len(record.handovers) > self.part
+        if not (record.state.is_end or self._is_missing or asks or has_handed_over):
             return
-        published = await self._kept.events(self._task)
+        published = with_handovers(await self._kept.events(self._task), record)
         self._take_in(self._sequence.unknown(published))
         if asks and not self.is_paused:
             self._tell(list(record.needs(1)))

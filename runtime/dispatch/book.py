@@ -59,7 +59,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRun:
-    """A run that waits for a person, or goes on: is its place kept, its task published?"""
+    """A run that is parked, or goes on: is its place kept, its task published?"""
 
     agent: ObjectName
     task: str

@@ -42,7 +42,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Whatever this run needed people for is decided: let it go on."""
+    """Whatever this run was parked for is decided, or given: let it go on."""
 
 
 def due(
@@ -70,7 +70,9 @@ def due(
     return Cancel() if unwanted and not record.cancel_requested else LookAgain(last)
 
 
-def _parked(record: RunRecord, now: float) -> LookAgain | Resume:
+def _parked(record: RunRecord, now: float) -> LookAgain | Resume | Write:
+    if (handover := record.open_handover) is not None:
+        return LookAgain(handover.expires) if now < handover.expires else Write(_left(record))
     undecided = record.expiring(now).waits_until
     return Resume() if undecided is None else LookAgain(undecided)
 
@@ -155,6 +157,17 @@ def _timed_out(record: RunRecord) -> Failed:
         **_place(record),
         reason=FailureReason.TIMED_OUT,
         message=f"the task did not end within {seconds} s: {why}",
+    )
+
+
+def _left(record: RunRecord) -> Failed:
+    handover = record.handovers[-1]
+    waited = round(handover.expires - handover.asked)
+    return Failed(
+        **_place(record),
+        reason=FailureReason.TIMED_OUT,
+        message=f"the client gave no output of {handover.functions} within {waited} s "
+        "(spec.execution.clientTimeoutSeconds of its Agent)",
     )
 
 

@@ -40,6 +40,7 @@ from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import LIST_SECONDS, KeptRuns
 from runtime.amf.relay import Following
+from runtime.amf.response_id import ResponseId
 from runtime.contract.runs import RunRecord
 
 
@@ -126,7 +127,7 @@ class Tasks(RequestHandler):
             record = await visit.record(params.id)
             if record.state.is_end:
                 raise TaskNotCancelableError(f"The task {params.id} has ended already.")
-            await KeptRuns(visit.desk, visit.user).cancel(params.id)
+            await KeptRuns(visit.desk, visit.user).cancel(ResponseId(params.id, record.part))
             return task_of(await visit.record(params.id))
 
     @override
