@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.amf.body import JSON, read, replayed, too_large, wrong_type
 from runtime.amf.errors import ApiError, BadRequest
@@ -49,14 +48,12 @@ class Door:
             return
         connection = HTTPConnection(scope)
         if GUARDED.fullmatch(scope["path"]):
-            try:
-                receive = await _checked(scope, receive, connection.headers)
-            except ApiError as refused:
+            if refused := refusal(scope["method"], scope["path"], connection.headers):
                 answer = JSONResponse(refused.body, refused.status_code)
                 await answer(scope, receive, send)
                 return
-            except ClientDisconnect:
-                return
+            if scope["method"] == "POST":
+                receive = _checked(scope["path"], receive)
         token = _CONNECTION.set(connection)
         try:
             await self._app(scope, receive, send)
@@ -127,18 +124,20 @@ def resumption(query: Mapping[str, str]) -> int | None:
     return -1 if after is None else int(after)
 
 
-async def _checked(scope: Scope, receive: Receive, headers: Headers) -> Receive:
-    """`receive` of a request whose body may be read.
+def _checked(path: str, receive: Receive) -> Receive:
+    """`receive` that refuses a body which turns out too large, or cannot be kept.
 
-    Raises:
-        ApiError: it may not.
-        ClientDisconnect: the client has gone before its end.
+    It is read when it is asked for: by then the server knows who asks.
     """
-    if refused := refusal(scope["method"], scope["path"], headers):
-        raise refused
-    if scope["method"] != "POST":
-        return receive
-    body = await read(receive, MAX_BODY_BYTES)
-    if refused := flaw(scope["path"], body):
-        raise refused
-    return replayed(body, receive)
+    replaying: Receive | None = None
+
+    async def checked() -> Message:
+        nonlocal replaying
+        if replaying is None:
+            body = await read(receive, MAX_BODY_BYTES)
+            if refused := flaw(path, body):
+                raise refused
+            replaying = replayed(body, receive)
+        return await replaying()
+
+    return checked

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 import yaml
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from pydantic import ValidationError
 from sse_starlette.sse import AppStatus
 from starlette.exceptions import HTTPException
@@ -161,7 +161,8 @@ def create_app() -> Any:
     if URL in os.environ:
         sdk.show_health_of(app, PROVIDER)
     for kind, theirs in list(app.exception_handlers.items()):
-        app.add_exception_handler(kind, functools.partial(refuse_foreign, theirs))
+        if kind is not WebSocketRequestValidationError:
+            app.add_exception_handler(kind, functools.partial(refuse_foreign, theirs))
     app.add_exception_handler(ApiError, refuse)
     app.add_middleware(LastWord)
     app.add_exception_handler(RequestValidationError, refuse_form)

@@ -26,13 +26,16 @@ from runtime.amf.document import TAGS
 from runtime.tests.amf.clients import agent
 from runtime.tests.amf.server import Server
 
+EXAMPLES = int(os.environ.get("K8GENTAI_EXAMPLES", "8"))
+
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(3600),
+    pytest.mark.timeout(120 + 20 * EXAMPLES),
+    # The loop in the other thread may do so while a request is made.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
 ]
 
-EXAMPLES = int(os.environ.get("K8GENTAI_EXAMPLES", "8"))
 MANNER = settings(
     max_examples=EXAMPLES,
     derandomize=True,
