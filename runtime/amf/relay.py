@@ -28,6 +28,7 @@ SILENCE_SECONDS = 5.0
 READ_SECONDS = 5.0
 # A worker may take its time to write the end of a run that was cut off at its deadline.
 OVERDUE_SECONDS = 60.0
+WHOLE_RUN = 2**31  # the number of no response: who asks for it is told the run to its end
 
 
 class Kept:

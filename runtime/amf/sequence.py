@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from runtime.contract.handover import Handover
 from runtime.contract.messages import (
     ApprovalNeeded,
     Cancelled,
@@ -124,12 +125,16 @@ def with_handovers(published: Iterable[Event], record: RunRecord) -> list[Event]
     told: list[Event] = []
     left = list(published)
     for place, handover in enumerate(record.handovers):
-        before = next(
-            (n for n, event in enumerate(left) if event.attempt > handover.attempt), len(left)
-        )
+        behind = (n for n, event in enumerate(left) if _is_behind(event, handover))
+        before = next(behind, len(left))
         told += [*left[:before], *record.hands_over(place)]
         left = left[before:]
     return told + left
+
+
+def _is_behind(event: Event, handover: Handover) -> bool:
+    """A run that is parked may be ended without another attempt."""
+    return event.attempt > handover.attempt or is_end(event)
 
 
 def is_pause(event: Event, *, answered: int, part: int) -> bool:

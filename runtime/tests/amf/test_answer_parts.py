@@ -8,7 +8,7 @@ from runtime.amf.answer import Answer
 from runtime.amf.reply import recalled, response_object
 from runtime.amf.sequence import is_pause, with_handovers
 from runtime.contract.client_calls import ClientCall
-from runtime.contract.messages import Event, OutputNeeded, ResponseOptions, TokenUsage
+from runtime.contract.messages import Cancelled, Event, OutputNeeded, ResponseOptions, TokenUsage
 from runtime.contract.runs import RunRecord, RunState
 from runtime.tests.amf.events import (
     attempts,
@@ -132,6 +132,17 @@ def test_what_was_lost_of_the_events_the_record_has(part: int) -> None:
         item for item in whole["output"] if item["type"] == "function_call"
     ]
     assert with_handovers(lost, run) == ALL
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_run_that_was_cancelled_while_it_waited_leaves_what_it_had_told(*, lost: bool) -> None:
+    run = handed_over(record().beginning("w1", NOW), 2, 3, 5)
+    done = run.model_copy(update={"state": RunState.CANCELLED, "ended": NOW + 9})
+    events = [event for event in attempts(FIRST) if not lost or not isinstance(event, OutputNeeded)]
+    end = Cancelled(task=run.task.id, attempt=1, seq=1)
+    whole = recalled(run, attempts(FIRST), 0)
+    assert whole["status"] == "completed"
+    assert recalled(done, [*events, end], 0) == whole
 
 
 def test_a_response_has_what_its_own_request_asked_for() -> None:

@@ -28,7 +28,7 @@ MESSAGE = {"role": "user", "content": "?"}
         ),
         pytest.param(
             {"input": [{"type": "function_call_output", "call_id": "c", "output": "5"}]},
-            "input[0]",
+            "input[0].call_id",
             id="an output nobody has asked for",
         ),
         pytest.param({"input": [{"type": "nonsense"}]}, "input[0]", id="no such item"),
@@ -66,8 +66,11 @@ MESSAGE = {"role": "user", "content": "?"}
         pytest.param({"service_tier": "flex"}, "service_tier", id="service_tier"),
         pytest.param({"reasoning": {"effort": "high"}}, "reasoning", id="reasoning"),
         pytest.param({"tool_choice": "required"}, "tool_choice", id="tool_choice"),
+        pytest.param({"tools": [{"type": "web_search"}]}, "tools[0].type", id="tools"),
         pytest.param(
-            {"tools": [{"type": "function", "name": "a", "parameters": {}}]}, "tools", id="tools"
+            {"tools": [{"type": "function", "name": "a b", "parameters": {}}]},
+            "tools[0].name",
+            id="a function without a name",
         ),
         pytest.param({"tools": [{"type": "abacus"}]}, "tools[0]", id="no such tool"),
         pytest.param({"conversation": 5}, "conversation", id="conversation is a number"),

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,17 @@ from typing import Any
 import openai
 import pytest
 import pytest_asyncio
+from a2a.types import SubscribeToTaskRequest, TaskState
 from llama_stack_client import Agent, LlamaStackClient
 
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
-from runtime.contract.client_calls import ClientCall
-from runtime.contract.messages import TokenUsage
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
 from runtime.tests.agents import model_url
+from runtime.tests.amf.a2a.clients import a2a_client, answered, read
 from runtime.tests.amf.clients import agent, http_client, openai_client
-from runtime.tests.amf.events import completed
-from runtime.tests.amf.plays import Play
+from runtime.tests.amf.handing_over import hands_over
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
 from runtime.tests.dispatch.processes import start
@@ -449,21 +447,6 @@ async def test_what_cannot_be_done_is_refused_by_its_name(people: Server, model:
         assert answer.json()["error"]["param"] == "Idempotency-Key"
 
 
-async def hands_over(play: Play) -> None:
-    """What a worker does: have the client make one call, and say what came of it."""
-    await play.begin()
-    if (given := play.held.record.handovers) and not given[0].is_open:
-        text = str(len(given[0].calls[0].output or ""))
-        await play.finish(*play.events([], [completed(text)]))
-        return
-    call = ClientCall(key="client.1.0", function="add", arguments="{}")
-    until = time.time() + 60
-    play.held = await play.runs.hand_over(
-        play.held, (call,), seq=1, used=TokenUsage(), expires=until, stands_until=until
-    )
-    await play.tell(*play.held.record.hands_over(0))
-
-
 @pytest.mark.fault(10)
 async def test_an_output_that_is_too_large_is_refused_and_the_run_waits_for_another(
     people: Server,
@@ -507,6 +490,22 @@ async def test_the_outputs_may_go_to_another_server(
         )
         found = await client.responses.retrieve(second.id)
     assert found.output == second.output
+
+
+async def test_for_another_protocol_it_is_one_task_whatever_it_calls(
+    people: Server, model: str
+) -> None:
+    async with client_of(people) as client, a2a_client(people, model) as peer:
+        first = await client.responses.create(model=model, input=ONE, tools=[ADD])
+        task = first.id.removeprefix("resp_")
+        coming = peer.subscribe(SubscribeToTaskRequest(id=task))
+        told = [await anext(coming)]
+        await client.responses.create(
+            model=model, input=outputs(first), previous_response_id=first.id
+        )
+        told += await read(coming)
+    assert told[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
+    assert "42" in answered(told)
 
 
 @pytest.mark.fault(1)

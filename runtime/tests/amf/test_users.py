@@ -15,6 +15,7 @@ import pytest_asyncio
 import yaml
 
 from runtime.tests.amf.clients import agent
+from runtime.tests.amf.handing_over import hands_over
 from runtime.tests.amf.routes import MESSAGES, ROUTES, Route
 from runtime.tests.amf.server import RUN_CONFIG, Server, running_server
 
@@ -73,6 +74,27 @@ async def users(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Asy
 def client(server: Server, user: str) -> httpx.AsyncClient:
     bearer = {"Authorization": f"Bearer {user}"}
     return httpx.AsyncClient(base_url=f"{server.url}/v1", timeout=30, headers=bearer)
+
+
+async def test_whose_call_it_is_gives_its_output_and_nobody_else(
+    server: Server, users: Users
+) -> None:
+    add = {"type": "function", "name": "add", "parameters": {"type": "object"}}
+    async with agent(server, hands_over) as (model, _):
+        body: Any = {"model": model, "input": "?", "tools": [add]}
+        async with asyncio.timeout(5):
+            while (asked := await users.ann.post("/responses", json=body)).status_code == 404:
+                await asyncio.sleep(0.05)  # the other server has not heard of the agent yet
+        call, response = asked.json()["output"][0]["call_id"], asked.json()["id"]
+        output = {"type": "function_call_output", "call_id": call, "output": "5"}
+        given: Any = {"model": model, "input": [output], "background": True}
+        for taking in (given, given | {"previous_response_id": response}):
+            refused = await users.bob.post("/responses", json=taking)
+            assert refused.status_code == 404
+            assert refused.json()["error"]["param"] == "input[0]"
+        taken = (await users.ann.post("/responses", json=given)).json()
+        assert (await users.bob.get(f"/responses/{taken['id']}")).status_code == 404
+        assert (await users.ann.get(f"/responses/{taken['id']}")).status_code == 200
 
 
 async def test_whose_response_it_is_sees_it_and_nobody_else(users: Users) -> None:
