@@ -73,7 +73,7 @@ faults: ## which fault is shown by which test, and how its last run ended
 
 .PHONY: frameworks
 frameworks: ## what each framework can do, found out anew; writes docs/frameworks.*
-	@$(controller) -m hack.frameworks
+	@$(dev) && $$python -m hack.frameworks
 
 .PHONY: bench
 bench: ## measure side by side in one run; writes docs/bench.md and the figures of the README

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from controller.model import Stored
-from runtime.contract.dead_letter import DeadLetter
+from runtime.contract.dead_letter import DeadLetter, times
 from runtime.contract.messages import Call, Task
 from runtime.contract.subjects import StackSubjects, Stream
 
@@ -18,7 +18,8 @@ WHY_CHARACTERS: Final = 100
 HIDDEN: Final = {"grant"}
 """Of a message: good at the token service alone, yet it speaks for a user."""
 KIND: Final = {Stream.TASKS: "task", Stream.CALLS: "call"}
-HEADINGS: Final = ("ID", "WHEN", "FOR", "TRIED", "WHY")
+HEADINGS: Final = ("ID", "WHEN", "FOR", "DELIVERED", "WHY")
+MARGIN: Final = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,11 @@ def shown(letter: Letter) -> list[str]:
         ("when", f"{letter.when:%Y-%m-%dT%H:%M:%SZ}"),
         ("why", dead.reason),
         *([("error", dead.error)] if dead.error not in {None, dead.reason} else []),
-        ("tried", f"delivered {dead.deliveries} times"),
+        ("delivered", times(dead.deliveries)),
         ("was", f"message {dead.sequence} of {dead.stream}, {dead.subject or 'subject unknown'}"),
         *_message(dead),
     ]
-    return [f"{name:<8}{line}".rstrip() for name, text in lines for line in _lines(str(text))]
+    return [line for name, text in lines for line in _lines(name, str(text))]
 
 
 def _row(letter: Letter) -> tuple[str, ...]:
@@ -109,10 +110,14 @@ def _input(message: Task | Call) -> list[tuple[str, str]]:
             return [("input", f"{message.function}, called by {message.caller}")]
 
 
-def _lines(text: str) -> list[str]:
-    """`text` line by line; those after the first stand below it."""
+def _lines(name: str, text: str) -> list[str]:
+    """`text` line by line behind its name; those after the first stand below it."""
     first, *others = plain(text).split("\n")
-    return [first, *(" " * 8 + line for line in others)]
+    margins = [name, *("" for _ in others)]
+    return [
+        f"{margin:<{MARGIN}}{line}".rstrip()
+        for margin, line in zip(margins, (first, *others), strict=True)
+    ]
 
 
 def plain(text: str) -> str:

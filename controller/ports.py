@@ -59,8 +59,11 @@ class Cluster(Protocol):
         """A user's ConfigMap: text by key (binaryData as base64); None if there is none."""
         ...
 
-    async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
-        """The keys of a user's Secret, never its values; None if there is none."""
+    async def secret_digests(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """A digest of each value of a user's Secret, by its key; None if there is none.
+
+        Another value has another one, and it tells nothing to who may not read the Secret.
+        """
         ...
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:

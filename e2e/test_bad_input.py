@@ -119,7 +119,7 @@ async def test_an_unknown_model_leaves_the_running_agent_as_it_was(
             id="a module that is not there",
         ),
         pytest.param(
-            "grahp = None",
+            "def grahp(): ...",
             "mine:graph",
             'spec.source.module.entrypoint "mine:graph": mine has no graph; did you mean grahp?',
             id="an attribute that is not there",
@@ -130,6 +130,15 @@ async def test_an_unknown_model_leaves_the_running_agent_as_it_was(
             'spec.source.module.entrypoint "mine:graph": importing it failed at mine.py:2 '
             "RuntimeError: no licence",
             id="a module that raises",
+        ),
+        pytest.param(
+            "from crewai import Crew\n\ngraph = Crew()",
+            "mine:graph",
+            'spec.source.module.entrypoint "mine:graph": mine.py:1 imports crewai, which is of '
+            "CrewAI, but spec.framework is LangGraph; set spec.framework to CrewAI; or, if it is "
+            "only used beside LangGraph, build an image FROM the runtime image that has it and "
+            "your module, and name it in spec.source.module.image in place of configMapRef",
+            id="a module of another framework",
         ),
     ],
 )

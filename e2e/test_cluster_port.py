@@ -290,8 +290,14 @@ async def test_what_users_made_is_read_and_absence_is_told_apart(
         }
     )
 
-    assert await cluster.secret_keys(namespace.name, "k") == frozenset({"token"})
-    assert await cluster.secret_keys(namespace.name, "none") is None
+    before = await cluster.secret_digests(namespace.name, "k")
+    namespace.kubectl("patch", "secret", "k", "-p", '{"stringData": {"token": "another"}}')
+    after = await cluster.secret_digests(namespace.name, "k")
+    assert before is not None
+    assert after is not None
+    assert before.keys() == after.keys() == {"token"}
+    assert before != after
+    assert await cluster.secret_digests(namespace.name, "none") is None
     code = await cluster.config_map(namespace.name, "code")
     assert code == {"a.py": "text", "b.bin": "/w=="}
     assert await cluster.config_map(namespace.name, "none") is None

@@ -95,6 +95,8 @@ goes wrong still ask the stand-in, since only that one fails at will. For LlamaS
 has to serve the Responses API. The command exits with 0 if nothing failed, 1 if something did, and
 2 if there was nothing to check, with a sentence that names what is wrong. `--report FILE` keeps the
 report as JSON. In an image of ours, without this checkout, `python -m runtime check` is the same.
+What your module needs beside its framework, `pip install --target DIR` puts where `PYTHONPATH=DIR`
+finds it; in a cluster it has to be in an image of your own.
 
 Known limits of agents of your own:
 

@@ -5,7 +5,7 @@
     python -m runtime dispatch stack/<namespace>/<name>
     python -m runtime serve stack/<namespace>/<name>
     python -m runtime trust
-    python -m runtime check [<module>:<object>] --framework <framework> …
+    python -m runtime check [<module>:<name>] --framework <framework> …
 
 The object on the command line is for people who read `ps`; what to do stands in the configuration
 at K8GENTAI_CONFIG; `check` alone is a person's, and takes options. Imports are lazy, since each

@@ -58,7 +58,7 @@ ModelName = Annotated[
 Entrypoint = Annotated[
     str,
     Field(max_length=253),
-    Form(f"^{_DOTTED}:{_DOTTED}$", "'module:attribute', for example 'math_agent:graph'"),
+    Form(f"^{_DOTTED}:{_DOTTED}$", "'module:name', for example 'math_agent:graph'"),
 ]
 Image = Annotated[
     str,
@@ -138,7 +138,7 @@ class PythonModule(Fields):
     rules = (at_most_one("configMapRef", "image"),)
 
     entrypoint: Entrypoint = Field(
-        description="'module:attribute' as Python imports it, for example 'math_agent:graph'."
+        description="'module:name' as Python imports it, for example 'math_agent:graph'."
     )
     config_map_ref: ConfigMapRef | None = Field(
         None,

@@ -30,6 +30,7 @@ from controller.clients.kubernetes_json import (
     Json,
     collection_path,
     decoded,
+    digests,
     event_again,
     event_body,
     is_applied_by_us,
@@ -94,10 +95,10 @@ class KubernetesCluster:
         found = await self._get(ChildRef("v1", "ConfigMap", namespace, name))
         return None if found is None else text_by_key(found)
 
-    async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
-        """The keys of a Secret; its values are dropped at once."""
+    async def secret_digests(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """A digest of each value of a Secret; the values are dropped at once."""
         found = await self._get(ChildRef("v1", "Secret", namespace, name))
-        return None if found is None else frozenset(found.get("data") or ())
+        return None if found is None else digests(found)
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:
         """The labels of a namespace."""

@@ -6,6 +6,7 @@ Source:
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -91,6 +92,17 @@ def is_applied_by_us(found: Manifest) -> bool:
 def text_by_key(config_map: Manifest) -> dict[str, str]:
     """What a ConfigMap holds: text as it is, bytes as base64."""
     return {**config_map.get("binaryData", {}), **config_map.get("data", {})}
+
+
+def digests(secret: Manifest) -> dict[str, str]:
+    """A digest of each value of a Secret.
+
+    Its key is the UID, which nobody knows who may not read the Secret: from a plain digest, which
+    would stand in a Deployment, a short value could be guessed.
+    """
+    key = secret["metadata"]["uid"].encode()
+    data = secret.get("data") or {}
+    return {name: hmac.digest(key, value.encode(), "sha256").hex() for name, value in data.items()}
 
 
 def decoded(secret: Manifest) -> dict[str, str]:

@@ -53,10 +53,11 @@ def stack_problems(view: StackView) -> tuple[Problem, ...]:
         *(
             Problem(
                 ResolvedRefsReason.REF_NOT_FOUND,
-                f"{field}: there is no key {key} in a Secret {secret} in namespace "
+                f"{one.field}: there is no key {one.key} in a Secret {one.name} in namespace "
                 f"{view.key.namespace}; create it",
             )
-            for field, secret, key in view.missing_secrets
+            for one in view.secrets
+            if one.digest is None
         ),
     )
 

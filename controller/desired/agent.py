@@ -5,6 +5,7 @@ from typing import Final
 from controller.api.agent import Agent, Framework
 from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
+from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
@@ -58,7 +59,7 @@ IMAGE_BY_FRAMEWORK: Final = {
 
 
 def desired_agent(
-    view: AgentView, stack: Stack, site: Site, *, stage: Stage, is_ready: bool
+    view: AgentView, stack: Stack, site: Site, *, stage: Stage, availability: Availability
 ) -> Desired:
     """Everything that an Agent with nothing against it implies.
 
@@ -67,7 +68,7 @@ def desired_agent(
         stack: its Stack.
         site: where things are.
         stage: how far it is on its way out; its workers stay as long as work may come to an end.
-        is_ready: what its catalogue entry tells of it.
+        availability: what its catalogue entry tells of it.
     """
     subjects = StackSubjects(key_of(stack).object_name)
     config = agent_config(view, stack, site)
@@ -92,7 +93,7 @@ def desired_agent(
                 view,
                 subjects,
                 stage=stage,
-                is_ready=is_ready,
+                availability=availability,
                 capabilities=proved(view.owner, image_of(children, "worker"), site),
             ),
         ),
@@ -208,7 +209,7 @@ def catalogue_entry(
     subjects: StackSubjects,
     *,
     stage: Stage,
-    is_ready: bool,
+    availability: Availability,
     capabilities: tuple[str, ...] = (),
 ) -> KvEntry:
     """What clients and the server are told of the Agent."""
@@ -221,10 +222,13 @@ def catalogue_entry(
         version=str(view.owner.metadata.generation),
         tools=tuple(tool.key.object_name for tool in view.tools),
         capabilities=capabilities,
-        accepting=stage is Stage.STAYING and not spec.suspend,
+        accepting=stage is Stage.STAYING and not spec.suspend and availability.is_programmed,
         leaving=stage is not Stage.STAYING,
         cancelling=stage is Stage.CANCELLING,
-        ready=is_ready,
+        ready=availability.is_ready,
+        available=availability.is_available,
+        reason=availability.reason,
+        message=availability.message,
         when_busy=WhenBusy(spec.execution.when_busy),
         timeout_seconds=spec.execution.timeout_seconds,
         max_input_bytes=spec.execution.max_input_bytes,

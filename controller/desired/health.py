@@ -28,6 +28,10 @@ BAD_CONFIGURATION: Final = 78
 MANY_RESTARTS: Final = 2
 """A container that is not ready after so many restarts is in a loop, backing off or not."""
 
+GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
+IN_TROUBLE: Final = (ReadyReason.CRASH_LOOP, ReadyReason.DEPENDENCY_NOT_READY)
+"""What does not come right by waiting for what has just begun."""
+
 WORST_FIRST: Final = (
     ReadyReason.CRASH_LOOP,
     ReadyReason.DEPENDENCY_NOT_READY,

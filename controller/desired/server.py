@@ -1,6 +1,6 @@
 """The Llama Stack server of a Stack: its run configuration and what it runs in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -51,12 +51,14 @@ NO_KEY: Final = "none"
 LEAST_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}}
 
 
-def server_children(stack: Stack, site: Site) -> tuple[tuple[Child, ...], str]:
-    """All that the server of `stack` needs, and its revision."""
+def server_children(
+    stack: Stack, site: Site, secrets: Iterable[str] = ()
+) -> tuple[tuple[Child, ...], str]:
+    """All that the server of `stack` needs, and its revision: another one with other `secrets`."""
     name = workload_name(Role.SERVER, key_of(stack)).name
     config = run_config(stack, site)
     deployment = _deployment(stack, site)
-    revision = digest(config, yaml_quoted(deployment["spec"]["template"]))
+    revision = digest(config, yaml_quoted(deployment["spec"]["template"]), *secrets)
     return (
         service_account(name, stack, Component.SERVER),
         config_map(name, stack, Component.SERVER, {"run.yaml": config}),

@@ -1,5 +1,7 @@
 """What a Stack implies."""
 
+from collections.abc import Iterable
+
 from controller.api.stack import Stack
 from controller.desired.identity import policy_entry
 from controller.desired.messaging import dispatcher_children, nats_children
@@ -12,9 +14,15 @@ from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
 
 
-def desired_stack(stack: Stack, site: Site) -> Desired:
-    """Everything that a Stack with nothing against it implies."""
-    server, revision = server_children(stack, site)
+def desired_stack(stack: Stack, site: Site, secrets: Iterable[str] = ()) -> Desired:
+    """Everything that a Stack with nothing against it implies.
+
+    Args:
+        stack: the Stack.
+        site: where things are.
+        secrets: a digest of each value that its server reads from a Secret when it starts.
+    """
+    server, revision = server_children(stack, site, secrets)
     dispatcher = dispatcher_children(stack, site)
     return Desired(
         children=(*nats_children(stack, site), *server, *dispatcher),

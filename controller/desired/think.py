@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
 from controller.desired.agent import catalogue_entry, desired_agent, model_name, proved
-from controller.desired.health import workload_health, worst
+from controller.desired.availability import Availability, availability
+from controller.desired.health import GOOD, workload_health, worst
 from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
 from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
@@ -33,8 +34,6 @@ from controller.model import (
 from runtime.contract.catalogue import ToolFunctions
 from runtime.contract.subjects import StackSubjects
 
-GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
-
 
 def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     """What to make of an Agent."""
@@ -43,7 +42,8 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     # What its own spec has wrong keeps an object from Ready, whatever else does.
     waits = () if problems else _dependencies(view)
     health = replace(worst(workers, *waits), replicas=workers.replicas, ready=workers.ready)
-    desired = _desired_agent(view, site, stage, health, is_good=not problems)
+    told = availability(view, workers, health, problems)
+    desired = _desired_agent(view, site, stage, told)
     image = image_of(desired.children, "worker") if desired else ""
     return Thought(
         stage=stage,
@@ -57,21 +57,21 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     )
 
 
-def _desired_agent(
-    view: AgentView, site: Site, stage: Stage, health: Health, *, is_good: bool
-) -> Desired | None:
-    is_ready = health.reason in GOOD
+def _desired_agent(view: AgentView, site: Site, stage: Stage, told: Availability) -> Desired | None:
     subjects = StackSubjects(view.stack.key.object_name)
-    entry = catalogue_entry(view, subjects, stage=stage, is_ready=is_ready)
+    entry = catalogue_entry(view, subjects, stage=stage, availability=told)
     match stage, view.stack.target:
         case Stage.LEAVING, _:
             return leaving(entry)
         case Stage.GONE, _:
             return gone_agent(view)
-        case _, Stack() as stack if is_good:
-            return desired_agent(view, stack, site, stage=stage, is_ready=is_ready)
+        case _, Stack() as stack if told.is_programmed:
+            return desired_agent(view, stack, site, stage=stage, availability=told)
         case Stage.DRAINING | Stage.CANCELLING, Stack():
             # What its spec refers to may be going as well: no new tasks, the rest as it is.
+            return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
+        case Stage.STAYING, Stack() if view.stack.usable is not None and not view.children:
+            # Nothing runs that could be asked; whoever asks for it is told why.
             return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
         case _:
             return None
@@ -118,13 +118,14 @@ def _desired_tool(
 def think_stack(view: StackView, site: Site) -> Thought:
     """What to make of a Stack."""
     stack, problems = view.owner, stack_problems(view)
+    secrets = [one.digest for one in view.secrets if one.digest is not None]
     if stack.metadata.is_deleting:
         health = Health(ReadyReason.PROGRESSING, "it is being deleted")
         return Thought(stage=Stage.GONE, problems=problems, health=health, desired=Desired())
     return Thought(
         problems=problems,
         health=_stack_health(view),
-        desired=None if problems else desired_stack(stack, site),
+        desired=None if problems else desired_stack(stack, site, secrets),
         url=site.server_url(view.key.object_name),
     )
 

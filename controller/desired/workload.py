@@ -29,7 +29,7 @@ from controller.desired.parts import (
 from controller.desired.references import config_map_of
 from controller.desired.render import manifest, yaml_quoted
 from controller.model import Child, Consumer, Manifest, Site, Stage, WorkloadView
-from runtime.contract.agent_config import Execution, Module, OnCrash, Retry
+from runtime.contract.agent_config import Execution, Module, OnCrash, Origin, Retry
 from runtime.contract.subjects import StackSubjects, Stream, asked_durable, durable
 from runtime.contract.value import ObjectName
 
@@ -91,7 +91,8 @@ def worker_module(
     if module is None:
         return None
     if module.config_map_ref is None:
-        return Module(entrypoint=module.entrypoint, revision=image)
+        origin = Origin.WORKER if module.image is None else Origin.IMAGE
+        return Module(entrypoint=module.entrypoint, origin=origin, revision=image)
     source = ObjectName(namespace=view.key.namespace, name=module.config_map_ref.name)
     return Module(
         entrypoint=module.entrypoint,

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -53,7 +53,7 @@ async def answer_of(response: aiohttp.ClientResponse, show: Callable[[str], None
                 text += delta
                 show(delta)
             case {"type": "response.output_item.done", "item": {"type": "mcp_call"} as item}:
-                show(f"[tool {item['name']}({item['arguments']}) → {item.get('output')}]\n")
+                show(f"[tool {item['name']}({item['arguments']}) → {_came(item)}]\n")
             case {
                 "type": "response.output_item.done",
                 "item": {"type": "mcp_approval_request"} as item,
@@ -69,6 +69,13 @@ async def answer_of(response: aiohttp.ClientResponse, show: Callable[[str], None
             case _:
                 pass
     raise NoAnswer("the stream ended before the answer did")
+
+
+def _came(call: Mapping[str, Any]) -> str:
+    """What a call of a tool came to."""
+    if call.get("error") is not None:
+        return f"failed: {call['error']}"
+    return "no answer" if call.get("output") is None else str(call["output"])
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:

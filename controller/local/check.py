@@ -16,7 +16,7 @@ from controller.desired.agent import IMAGE_BY_FRAMEWORK
 from controller.local.aside import STAND_IN
 from controller.local.environments import ROOT, Environments, Say
 from controller.local.processes import Command, LocalProcess
-from controller.local.programs import Probe, Program, overrides
+from controller.local.programs import Probe, Program, import_path, overrides
 from controller.local.site import HOST, free_port
 from controller.model import Image
 
@@ -35,7 +35,7 @@ class CheckOptions:
     """What `check` is to do.
 
     Shape:
-        entrypoint  `module:object`, or None for an agent from instructions.
+        entrypoint  `module:name`, or None for an agent from instructions.
         path        folder with the module.
         model_base_url, model   of the user's own, in place of the stand-in, or None; for Llama
                                 Stack it has to serve the Responses API.
@@ -145,9 +145,9 @@ async def _running(
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
-    """This process' environment, with our code before what the user has on the path."""
-    root = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, **overrides(str(folder / "end"), root)}
+    """This process' environment, for a program of ours that runs users' code."""
+    path = import_path(str(ROOT), os.environ)
+    return {**os.environ, **overrides(str(folder / "end"), path)}
 
 
 def responses_server(model_url: str, folder: Path) -> dict[str, Any]:

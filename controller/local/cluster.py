@@ -1,7 +1,9 @@
 """The `Cluster` port over a folder of YAML: objects are files, children are local processes."""
 
 import asyncio
+import hmac
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +59,7 @@ class LocalCluster:
         self._workloads: dict[ChildRef, Workload] = {}
         self._statuses: dict[Key, Manifest] = {}
         self._going: dict[asyncio.Task[None], Workload] = {}
+        self._pepper = secrets.token_bytes()
 
     # What the folder says
 
@@ -136,10 +139,15 @@ class LocalCluster:
             return self._left_config_maps.get(name_of)
         return found
 
-    async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
-        """The keys of a user's Secret."""
+    async def secret_digests(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """A digest of each value of a user's Secret; it is another one with each start of ours."""
         data = self._now.secrets.get(ObjectName(namespace=namespace, name=name))
-        return None if data is None else frozenset(data)
+        if data is None:
+            return None
+        return {
+            key: hmac.digest(self._pepper, value.encode(), "sha256").hex()
+            for key, value in data.items()
+        }
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:
         """The labels of a namespace."""

@@ -1,5 +1,6 @@
 """From a pod template to programs of this machine: pure, so that nothing is started to test it."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,12 @@ DRAIN_SECONDS: Final = 14
 ANSWER_SECONDS: Final = 4
 """The same for a request at the API server, which stops behind the workers."""
 HEALTH: Final = "K8GENTAI_HEALTH_PORT"
-OURS: Final = frozenset({"worker", "server", "dispatcher", "nats"})
+WORKER: Final = "worker"
+OWN_PACKAGES: Final = (
+    "give the module in a ConfigMap, and let PYTHONPATH name a folder that has what it imports "
+    "(pip install --target)"
+)
+OURS: Final = frozenset({WORKER, "server", "dispatcher", "nats"})
 """Containers whose command is a program of ours: in somebody else's image it is not to be had."""
 
 
@@ -81,9 +87,9 @@ def _program(
     name, image = container["name"], _image(container["image"])
     command = (*container.get("command", ()), *container.get("args", ()))
     if not command or (image is None and name in OURS):
+        way_out = OWN_PACKAGES if name == WORKER else "give a command that runs on this machine"
         raise CannotRun(
-            f"embedded mode runs no images ({container['image']}); "
-            "give a command that runs on this machine, or use a cluster"
+            f"embedded mode runs no images ({container['image']}); {way_out}, or use a cluster"
         )
     environment = {entry["name"]: _value(entry, pod, secret) for entry in container.get("env", ())}
     if HEALTH in environment:
@@ -132,6 +138,11 @@ def _probe(container: Mapping[str, Any], environment: Mapping[str, str]) -> Prob
 def drain_seconds(image: Image) -> int:
     """How long what is under way in a program may take once it is asked to stop."""
     return ANSWER_SECONDS if image is Image.SERVER else DRAIN_SECONDS
+
+
+def import_path(root: str, environment: Mapping[str, str]) -> str:
+    """`PYTHONPATH` of a program that runs users' code: ours at `root` before what they have."""
+    return os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
 
 
 def overrides(termination_log: str, root: str) -> dict[str, str]:

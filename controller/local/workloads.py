@@ -14,10 +14,12 @@ from controller.api.names import ANNOTATION_REVISION, LABEL_COMPONENT
 from controller.local.environments import ROOT, Environments, NoEnvironment
 from controller.local.processes import Command, LocalPod, LocalProcess, backoff
 from controller.local.programs import (
+    WORKER,
     CannotRun,
     Program,
     SecretValue,
     drain_seconds,
+    import_path,
     overrides,
     programs,
 )
@@ -177,7 +179,9 @@ class Workload:
         own = {}
         if program.image is not None:
             drain = {"K8GENTAI_DRAIN_SECONDS": str(drain_seconds(program.image))}
-            own = overrides(str(termination_log), str(ROOT)) | drain
+            is_users = program.name == WORKER
+            path = import_path(str(ROOT), os.environ) if is_users else str(ROOT)
+            own = overrides(str(termination_log), path) | drain
         return Command(
             argv=await self._argv(program),
             environment={**os.environ, **own, **program.environment},

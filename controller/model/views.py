@@ -127,13 +127,27 @@ class Claim:
         return (self.is_leaving, not self.is_managed, self.created, *names)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedSecret:
+    """One key of a Secret that a spec names.
+
+    Shape:
+        field   of the spec. `digest`: of the value; None if nobody has made it.
+    """
+
+    field: str
+    name: str
+    key: str
+    digest: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackView:
     """Everything one reconcile of a Stack needs.
 
     Shape:
         url       the address of its queue.
-        missing_secrets  (field, Secret, key) of what the spec names and nobody has made.
+        secrets   what the spec names, in its order.
         server    what the server says of itself, None when it does not answer.
         members   every Agent and Tool there is, read after `queue`: what the queue has of others
                   is of nobody any more.
@@ -146,7 +160,7 @@ class StackView:
     children: Children = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
     queue: QueueState
-    missing_secrets: tuple[tuple[str, str, str], ...] = ()
+    secrets: tuple[NamedSecret, ...] = ()
     server: ServerFacts | None = None
     members: tuple[Member, ...] = ()
     claims: tuple[Claim, ...] = ()

@@ -33,6 +33,7 @@ from controller.model import (
     Key,
     Manifest,
     Member,
+    NamedSecret,
     PolicyView,
     QueueFacts,
     QueueQuery,
@@ -212,10 +213,10 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         return owner
     is_sweep = world.sweeps(key, now)
     url = queue_url(owner, world.site)
-    children, pods, missing, server, queue, claims = await asyncio.gather(
+    children, pods, secrets, server, queue, claims = await asyncio.gather(
         world.children(key),
         world.cluster.pods(key),
-        _missing_secrets(world, owner),
+        _secrets(world, owner),
         _server(world, owner),
         world.queue(url, stack_query(owner, is_sweep=is_sweep)),
         _claims(world, owner),
@@ -231,7 +232,7 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         children=children,
         pods=pods,
         queue=queue,
-        missing_secrets=missing,
+        secrets=secrets,
         server=server,
         members=members,
         claims=claims,
@@ -260,16 +261,15 @@ def stack_query(owner: Stack, *, is_sweep: bool) -> QueueQuery:
 _STACK_ROLES = (Role.SERVER, Role.DISPATCHER)
 
 
-async def _missing_secrets(world: World, owner: Stack) -> tuple[tuple[str, str, str], ...]:
+async def _secrets(world: World, owner: Stack) -> tuple[NamedSecret, ...]:
     wanted = tuple(secrets_of(owner))
     namespace = owner.metadata.namespace
-    keys = await asyncio.gather(
-        *(world.cluster.secret_keys(namespace, ref.name) for _, ref in wanted)
+    found = await asyncio.gather(
+        *(world.cluster.secret_digests(namespace, ref.name) for _, ref in wanted)
     )
     return tuple(
-        (field, ref.name, ref.key)
-        for (field, ref), present in zip(wanted, keys, strict=True)
-        if ref.key not in (present or ())
+        NamedSecret(field, ref.name, ref.key, (digests or {}).get(ref.key))
+        for (field, ref), digests in zip(wanted, found, strict=True)
     )
 
 

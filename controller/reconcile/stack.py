@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.api.stack import StackStatus
+from controller.desired.health import GOOD
 from controller.desired.orphans import own_parts
-from controller.desired.think import GOOD, think_stack
+from controller.desired.think import think_stack
 from controller.model import (
     Changes,
     Key,

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from controller.api.conditions import ReadyReason
 from controller.api.tool import Tool, ToolStatus
-from controller.desired.think import GOOD, think_tool
+from controller.desired.health import GOOD
+from controller.desired.think import think_tool
 from controller.model import Key, Progress, UnreadableView
 from controller.reconcile.observe import observe_workload
 from controller.reconcile.steps import progress_of, reconcile_unreadable, report, workload_changes

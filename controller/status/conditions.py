@@ -64,7 +64,7 @@ def programmed(thought: Thought, outcome: Outcome, speaker: Speaker, leaving: st
         return speaker.says(failure.reason, message, unknown=failure.unknown)
     if leaving:
         return speaker.says(ProgrammedReason.PENDING, leaving)
-    if thought.desired is None:
+    if thought.desired is None or thought.problems:
         told = "nothing is changed until the spec is put right"
         return speaker.says(ProgrammedReason.PENDING, told)
     return speaker.says(ProgrammedReason.PROGRAMMED, "identity, queue and workload are written")

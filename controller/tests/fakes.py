@@ -95,7 +95,7 @@ class FakeCluster:
     owned: dict[ChildRef, dict[str, Any]] = field(default_factory=dict)
     foreign: set[ChildRef] = field(default_factory=set)
     config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    secrets: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    secrets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     running: dict[Key, tuple[Pod, ...]] = field(default_factory=dict)
     events: list[KubeEvent] = field(default_factory=list)
@@ -181,7 +181,7 @@ class FakeCluster:
         ours = self.owned.get(ChildRef("v1", "ConfigMap", namespace, name))
         return ours["data"] if ours else self.config_maps.get((namespace, name))
 
-    async def secret_keys(self, namespace: str, name: str) -> frozenset[str] | None:
+    async def secret_digests(self, namespace: str, name: str) -> Mapping[str, str] | None:
         self._answer(f"read Secret {namespace}/{name}")
         return self.secrets.get((namespace, name))
 

@@ -134,8 +134,8 @@ async def test_dead_letters_are_listed_newest_first_and_shown(
 
     shown = await k8gentai("dead", "show", "7", "--state", str(state), "--stack", "team/default")
     assert shown.code == 0, shown.err
-    assert "for     team/math, task t7\n" in shown.out
-    assert "input   user: question 7\n" in shown.out
+    assert "for        team/math, task t7\n" in shown.out
+    assert "input      user: question 7\n" in shown.out
 
     gone = await k8gentai("dead", "show", "21", "--state", str(state))
     assert (gone.code, gone.out) == (1, "")

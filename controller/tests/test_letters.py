@@ -48,7 +48,7 @@ LETTER = DeadLetter(
     stream=Stream.TASKS,
     sequence=17,
     subject=SUBJECTS.tasks(MATH),
-    reason="gave up after 5 attempts",
+    reason="gave up after 4 attempts",
     deliveries=5,
     work="t1",
     error="it crashed",
@@ -66,28 +66,33 @@ def changed(**facts: object) -> DeadLetter:
 
 
 def test_a_letter_is_a_line_below_its_headings() -> None:
-    other = changed(stream=Stream.CALLS, reason="malformed: no call\nat all " + "x" * 200)
+    other = changed(
+        stream=Stream.CALLS, reason="malformed: no call\nat all " + "x" * 200, deliveries=1
+    )
     assert listed([letter(number=12), letter(other, ADD)]) == [
-        "ID  WHEN                  FOR        TRIED  WHY",
-        "12  2026-11-22T23:28:57Z  team/math  5      gave up after 5 attempts",
-        "3   2026-11-22T23:28:57Z  tools/add  5      malformed: no call at all " + "x" * 73 + "…",
+        "ID  WHEN                  FOR        DELIVERED  WHY",
+        "12  2026-11-22T23:28:57Z  team/math  5          gave up after 4 attempts",
+        "3   2026-11-22T23:28:57Z  tools/add  1          malformed: no call at all "
+        + "x" * 73
+        + "…",
     ]
 
 
 def test_a_task_is_shown_with_its_input_and_without_its_grant() -> None:
     lines = shown(letter())
     assert lines[:10] == [
-        "for     team/math, task t1",
-        "when    2026-11-22T23:28:57Z",
-        "why     gave up after 5 attempts",
-        "error   it crashed",
-        "tried   delivered 5 times",
-        "was     message 17 of TASKS, k8gentai.team.default.tasks.team.math",
-        "input   system: Be brief.",
-        "input   user: two",
-        "input           lines\\x1b[2J",
-        "message {",
+        "for        team/math, task t1",
+        "when       2026-11-22T23:28:57Z",
+        "why        gave up after 4 attempts",
+        "error      it crashed",
+        "delivered  5 times",
+        "was        message 17 of TASKS, k8gentai.team.default.tasks.team.math",
+        "input      system: Be brief.",
+        "input      user: two",
+        "           lines\\x1b[2J",
+        "message    {",
     ]
+    assert lines[10] == '             "schema": 1,'
     text = "\n".join(lines)
     assert '"user": "ann"' in text
     assert "secret" not in text
@@ -97,26 +102,26 @@ def test_a_task_is_shown_with_its_input_and_without_its_grant() -> None:
 def test_a_call_is_shown_with_its_function_and_its_caller() -> None:
     dead = changed(stream=Stream.CALLS, data=CALL.encode(), work=CALL.id, error=LETTER.reason)
     lines = shown(letter(dead, ADD))
-    assert lines[0] == f"for     tools/add, call {CALL.id}"
+    assert lines[0] == f"for        tools/add, call {CALL.id}"
     assert not [line for line in lines if line.startswith("error")], "it is the reason itself"
-    assert "input   add, called by team/math" in lines
+    assert "input      add, called by team/math" in lines
     assert any('"a": 2' in line for line in lines)
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        pytest.param(b"not\xff json", r"message         not\xff json", id="no text"),
-        pytest.param(b'{"schema":99}', 'message         {"schema":99}', id="no task"),
+        pytest.param(b"not\xff json", r"           not\xff json", id="no text"),
+        pytest.param(b'{"schema":99}', '           {"schema":99}', id="no task"),
         pytest.param(
-            b"", "message was dropped by the queue before anybody could tell it", id="untold"
+            b"", "message    was dropped by the queue before anybody could tell it", id="untold"
         ),
     ],
 )
 @pytest.mark.fault(6)
 def test_bad_bytes_can_be_read(data: bytes, said: str) -> None:
     lines = shown(letter(changed(data=data, work=None, subject=None, reason="malformed")))
-    assert lines[0] == "for     team/math, task that could not be read"
+    assert lines[0] == "for        team/math, task that could not be read"
     assert lines[-1] == said
 
 

@@ -23,7 +23,7 @@ from runtime.adapters.ag2_model import connected, model_of, streaming
 from runtime.adapters.ag2_resume import KEPT, Historian, Past, facts_of
 from runtime.adapters.ag2_tools import PlatformTool, clash_of
 from runtime.adapters.failures import telling
-from runtime.adapters.made import called, said_of, users_object
+from runtime.adapters.made import called, said_of, unfit, users_object
 from runtime.adapters.port import (
     AgentContext,
     AgentFailure,
@@ -38,7 +38,6 @@ from runtime.adapters.progress import Checkpointer, made_of
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tools.entrypoint import kind_of
 
 GRACE_SECONDS = 0.5
 """How long a run that was broken off may take to clean up; code in a thread cannot be stopped."""
@@ -76,23 +75,24 @@ async def _users(
         tools = [PlatformTool.of(spec) for spec in specs]
         return AgentContext(config=config, tools=tools, model=model_of(config))
 
-    found: Any = users_object(module)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, type):
-        found = await called(found, module, context)
+        found = await called(found, config, module, context)
     if not isinstance(found, Agent):
-        raise BadAgent(
-            f"{said_of(module)} is a {kind_of(found)}, but spec.framework is AG2, which needs an "
-            "ag2.Agent, or a function that returns one"
-        )
+        raise unfit(found, named, "an ag2.Agent, or a function that returns one", config, module)
     _check(found, said_of(module), config)
     return found
+
+
+def _fits(found: object) -> bool:
+    return isinstance(found, Agent)
 
 
 def _check(agent: Agent[Any], said: str, config: AgentConfig) -> None:
     if (name := clash_of(agent.tools)) is not None:
         raise BadAgent(
-            f"{said} has two tools named {name}, one of them from spec.tools; give its own "
-            "another name"
+            f"{said} has two tools named {name}, one of them the platform's (AgentContext.tools); "
+            "give its own another name"
         )
     if agent.config is None and not config.model.id:
         raise BadAgent(

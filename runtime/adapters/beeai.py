@@ -28,7 +28,7 @@ from runtime.adapters.beeai_output import expected
 from runtime.adapters.beeai_resume import VERSION, remember
 from runtime.adapters.beeai_tools import PlatformTool
 from runtime.adapters.failures import telling
-from runtime.adapters.made import called, said_of, users_object
+from runtime.adapters.made import called, unfit, users_object
 from runtime.adapters.port import (
     AgentContext,
     Answer,
@@ -45,7 +45,6 @@ from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import Message, Role, TokenUsage
-from runtime.tools.entrypoint import kind_of
 
 type AnyAgent = BaseAgent[Any]
 type Each = Callable[[Any], None]
@@ -100,14 +99,14 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
 
     if config.model.id and os.environ.get("OPENAI_BASE_URL") == config.model.base_url:
         os.environ.setdefault("OPENAI_CHAT_MODEL", config.model.id)
-    found = users_object(module)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, BaseAgent | type):
-        found = await called(found, module, context)
+        found = await called(found, config, module, context)
     if not isinstance(found, BaseAgent):
-        raise BadAgent(
-            f"{said_of(module)} is a {kind_of(found)}, but spec.framework is BeeAI, which needs "
+        needs = (
             "a RequirementAgent, a ReActAgent or another BaseAgent, or a function that returns one"
         )
+        raise unfit(found, named, needs, config, module)
     agent = found
 
     async def make(run: Run, each: Each) -> AnyAgent:
@@ -117,6 +116,10 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         return own
 
     return make
+
+
+def _fits(found: object) -> bool:
+    return isinstance(found, BaseAgent)
 
 
 class BeeAIAdapter:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import cast
 
-from runtime.adapters.made import FIELD, takes_context
+from runtime.adapters.made import said_of, takes_context
 from runtime.adapters.port import Adapter, AgentFailure, BadAgent, Build, Run, Step
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
@@ -76,6 +76,6 @@ class WithClientFunctions:
         module = self._config.module
         if module is not None and not takes_context(module):
             raise AgentFailure(
-                f"tools: the code of this agent takes none; let {FIELD}.entrypoint name a function "
-                "that takes an AgentContext, and give its tools to the agent"
+                f"tools: {said_of(module)} takes none; let it name a function that takes an "
+                "AgentContext, and give its tools to the agent"
             )

@@ -17,7 +17,7 @@ from runtime.adapters.crewai_pieces import remember
 from runtime.adapters.crewai_resume import VERSION
 from runtime.adapters.crewai_tools import PlatformTool
 from runtime.adapters.failures import telling
-from runtime.adapters.made import called, said_of, users_object
+from runtime.adapters.made import called, said_of, unfit, users_object
 from runtime.adapters.port import AgentContext, Answer, BadAgent, EmptyAnswer, Run, Step, Text, Used
 from runtime.adapters.progress import Checkpointer, made_of
 from runtime.adapters.recorded import Recorded, beginning
@@ -25,7 +25,6 @@ from runtime.adapters.scope import Scope, enter, opened
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.messages import TokenUsage
-from runtime.tools.entrypoint import kind_of
 
 LETTING_GO = 0.5  # seconds that the code of a cancelled run gets
 
@@ -71,18 +70,20 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         return AgentContext(config=config, tools=tools, model=model_of(config))
 
     name_the_model(config, os.environ)
-    found = users_object(module)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, Crew | Agent | Flow):
-        found = await called(found, module, context)
+        found = await called(found, config, module, context)
     if not isinstance(found, Crew | Agent | Flow) and callable(getattr(found, "crew", None)):
-        found = await called(found.crew, module, context)  # a class with @CrewBase
+        found = await called(found.crew, config, module, context)  # a class with @CrewBase
     runnable = runnable_of(found, said_of(module))
     if runnable is None:
-        raise BadAgent(
-            f"{said_of(module)} is a {kind_of(found)}, but spec.framework is CrewAI, which needs a "
-            "Crew, an Agent or a Flow, or a function or class that makes one"
-        )
+        needs = "a Crew, an Agent or a Flow, or a function or class that makes one"
+        raise unfit(found, named, needs, config, module)
     return runnable
+
+
+def _fits(found: object) -> bool:
+    return isinstance(found, Crew | Agent | Flow)
 
 
 class CrewAIAdapter:

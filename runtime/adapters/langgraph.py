@@ -20,7 +20,7 @@ from runtime.adapters.failures import telling
 from runtime.adapters.langgraph_resume import Graph, RunSaver, takes_steps
 from runtime.adapters.langgraph_state import Shape, answer_of, shape_of, spent
 from runtime.adapters.langgraph_tools import PlatformTool
-from runtime.adapters.made import called, said_of, users_object
+from runtime.adapters.made import called, said_of, unfit, users_object
 from runtime.adapters.port import (
     AgentContext,
     AgentFailure,
@@ -35,7 +35,6 @@ from runtime.adapters.port import (
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Declarative, Module
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tools.entrypoint import kind_of
 
 
 async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "LangGraphAdapter":
@@ -74,20 +73,22 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         tools = [PlatformTool.of(spec) for spec in specs]
         return AgentContext(config=config, tools=tools, model=model_of(config))
 
-    found = users_object(module)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, Pregel | StateGraph | type):
-        found = await called(found, module, context)
+        found = await called(found, config, module, context)
     if isinstance(found, StateGraph):
         try:
             found = found.compile()
         except ValueError as error:
             raise BadAgent(f"{said_of(module)} cannot be compiled: {error}") from error
     if not isinstance(found, Pregel):
-        raise BadAgent(
-            f"{said_of(module)} is a {kind_of(found)}, but spec.framework is LangGraph, which "
-            "needs a StateGraph, compiled or not, or a function that returns one"
-        )
+        needs = "a StateGraph, compiled or not, or a function that returns one"
+        raise unfit(found, named, needs, config, module)
     return found
+
+
+def _fits(found: object) -> bool:
+    return isinstance(found, Pregel | StateGraph)
 
 
 TOLD: Sequence[StreamMode] = ["messages", "custom", "values"]

@@ -7,7 +7,7 @@ Source:
 import contextlib
 import functools
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from llama_stack_client import Agent, AsyncLlamaStackClient
 from llama_stack_client.lib.agents.agent import AsyncAgent
@@ -16,7 +16,7 @@ from runtime.adapters.failures import telling
 from runtime.adapters.llama_stack_agent import Turns
 from runtime.adapters.llama_stack_loop import Loop, loop_of
 from runtime.adapters.llama_stack_tools import PlatformTool
-from runtime.adapters.made import called, said_of, users_object
+from runtime.adapters.made import called, unfit, users_object
 from runtime.adapters.port import (
     AgentContext,
     Answer,
@@ -30,7 +30,6 @@ from runtime.adapters.progress import made_of
 from runtime.adapters.scope import Scope, enter, opened, within
 from runtime.contract.agent_config import AgentConfig, Module
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tools.entrypoint import kind_of
 
 RETRIES = 1  # for a server that has just gone; it tries a model several times itself
 
@@ -77,19 +76,21 @@ async def _users(config: AgentConfig, module: Module, specs: tuple[FunctionSpec,
         tools = [PlatformTool(spec) for spec in specs]
         return AgentContext(config=config, tools=tools, model=config.model.id)
 
-    found: Any = users_object(module)
+    found = named = users_object(config, module, _fits)
     if callable(found) and not isinstance(found, type):
-        found = await called(found, module, context)
+        found = await called(found, config, module, context)
     match found:
         case AsyncAgent():
             return loop_of(found, config, specs)
         case Agent():
             return Turns(found)
         case _:
-            raise BadAgent(
-                f"{said_of(module)} is a {kind_of(found)}, but spec.framework is LlamaStack, which "
-                "needs a llama_stack_client Agent or AsyncAgent, or a function that returns one"
-            )
+            needs = "a llama_stack_client Agent or AsyncAgent, or a function that returns one"
+            raise unfit(found, named, needs, config, module)
+
+
+def _fits(found: object) -> bool:
+    return isinstance(found, Agent | AsyncAgent)
 
 
 class LlamaStackAdapter:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 
 from runtime.adapters.client_functions import WithClientFunctions
+from runtime.adapters.foreign import lacks_framework
 from runtime.adapters.port import Adapter, BadAgent, Build
 from runtime.adapters.structured import Structured
 from runtime.contract.agent_config import AgentConfig, Framework
@@ -39,17 +40,14 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
     try:
         make: Build = importlib.import_module(module).build
     except ModuleNotFoundError as error:
-        raise BadAgent(
-            f"spec.framework is {config.framework}, and this image has no {error.name}; "
-            f"build spec.source.module.image FROM the runtime image for {config.framework}"
-        ) from error
+        raise BadAgent(lacks_framework(error, config)) from error
     asyncio.get_running_loop().set_default_executor(threads(config))
     try:
         adapter = await make(config, specs)
     except BadSpec as error:
         raise BadAgent(str(error)) from error
     adapter = WithClientFunctions(adapter, make, config, specs)
-    return Structured(adapter, hands_over=config.declarative is not None)
+    return Structured(adapter, framework=config.framework, is_own=config.module is not None)
 
 
 def threads(config: AgentConfig) -> ThreadPoolExecutor:

@@ -8,15 +8,28 @@ told the form in words, as its client's instructions.
 import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
 from typing import NoReturn, cast
 
 from runtime.adapters.port import Adapter, Answer, Run, Step, Text, Used, WrongFormat
+from runtime.contract.agent_config import Framework
 from runtime.contract.messages import Message, Role
 from runtime.contract.output_format import OutputFormat
 from runtime.json_schema import BadSchema, ForeignSchema
 
+LONGEST = 120  # characters of an answer that is quoted
+HEARD: Mapping[Framework, str] = {
+    Framework.LANGGRAPH: "a graph gets them as the first of its `messages`, and one without "
+    "`messages` not at all",
+    Framework.CREWAI: "a crew gets them in its last task, or where its texts say {instructions}, a "
+    "Flow as `instructions` of its state, if that has such a field",
+    Framework.AG2: "an Agent gets them behind its own prompt",
+    Framework.LLAMA_STACK: "an Agent gets them as a system message, an AsyncAgent behind "
+    "its own instructions",
+    Framework.BEEAI: "an agent gets them as a system message in its memory",
+}
+"""What users' own agents hear of their client's instructions."""
 FENCED = re.compile(r"```(?:json)?\n(.*)\n```", re.DOTALL)  # as models like to write JSON
 ANY_OBJECT = {"type": "object"}
 
@@ -24,10 +37,11 @@ ANY_OBJECT = {"type": "object"}
 class Structured:
     """An `Adapter` whose answers have the form that is asked for."""
 
-    def __init__(self, adapter: Adapter, *, hands_over: bool) -> None:
-        """Let `adapter` answer; `hands_over` says whether it gives the form to its model."""
+    def __init__(self, adapter: Adapter, *, framework: Framework, is_own: bool) -> None:
+        """Let `adapter` answer, which gives the form to its model unless it is a user's own."""
         self._adapter = adapter
-        self._hands_over = hands_over
+        self._framework = framework
+        self._hands_over = not is_own
 
     def run(self, run: Run) -> AsyncIterator[Step]:
         """Run the agent; an answer without the form is asked for once more.
@@ -42,9 +56,9 @@ class Structured:
 
     async def _formed(self, run: Run, output: OutputFormat) -> AsyncGenerator[Step]:
         form = Form(output)
-        asked, fault = self._told(run, output, form.wish), ""
+        asked, fault, said = self._told(run, output, form.wish), "", None
         for _ in range(2):
-            said: str | None = None
+            said = None
             answering = cast("AsyncGenerator[Step]", self._adapter.run(asked))
             async with contextlib.aclosing(answering) as steps:
                 async for step in steps:
@@ -62,7 +76,21 @@ class Structured:
                 return
             fault, asked = found, _corrected(asked, said, f"{found}. {form.wish}")
             run.numbering.begin_again()
-        raise WrongFormat(f"the answer does not have the form that was asked for: {fault}")
+        raise WrongFormat(self._unmet(fault, said or ""))
+
+    def _unmet(self, fault: str, said: str) -> str:
+        """That the answer has not the form, and what its user can do about it."""
+        what = (
+            "the answer does not have the form that was asked for, nor did it when it was asked "
+            f"for once more: {fault}; it is {quoted(said)}"
+        )
+        if self._hands_over:
+            return f"{what}; ask a model that keeps to JSON schemas"
+        return (
+            f"{what}; your own agent is told the form among its client's instructions "
+            f"({HEARD[self._framework]}), the second time in its input; let its model have these, "
+            "or let it answer so by itself"
+        )
 
     def _told(self, run: Run, output: OutputFormat, wish: str) -> Run:
         """The run as the adapter within gets it."""
@@ -120,6 +148,12 @@ def unfenced(text: str) -> str:
     """A text without the fence of Markdown that may be around all of it."""
     fenced = FENCED.fullmatch(text.strip())
     return fenced[1] if fenced else text
+
+
+def quoted(text: str) -> str:
+    """An answer on one line, or its beginning."""
+    line = " ".join(text.split())
+    return json.dumps(line if len(line) <= LONGEST else f"{line[:LONGEST]}…", ensure_ascii=False)
 
 
 def _corrected(run: Run, said: str, wanted: str) -> Run:

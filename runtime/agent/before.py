@@ -58,7 +58,8 @@ def before(record: RunRecord, retry: Retry, now: float, *, resumption: int = 0) 
         message = "its worker was lost, and spec.retryPolicy.onCrash is Fail"
         return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
     if record.spent >= retry.max_attempts:
-        message = f"gave up after {record.spent} attempts (spec.retryPolicy.maxAttempts)"
+        attempts = "1 attempt" if record.spent == 1 else f"{record.spent} attempts"
+        message = f"gave up after {attempts} (spec.retryPolicy.maxAttempts)"
         return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
     return Start()
 

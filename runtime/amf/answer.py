@@ -295,9 +295,12 @@ class Answer:
         if event.call not in self._calls:
             self._called(event.call, event.tool, "{}")
         item = self._calls[event.call]
-        if item.is_open:
-            succeeded = event.outcome is Outcome.SUCCEEDED
-            item.close(self._emit, event.output, "completed" if succeeded else "failed")
+        if not item.is_open:
+            return
+        if event.outcome is Outcome.SUCCEEDED:
+            item.succeed(event.output, self._emit)
+        else:
+            item.fail(event.output, self._emit)
 
     def _end(self, end: End) -> None:
         match end:
@@ -344,7 +347,7 @@ class Answer:
     def _close_calls(self) -> None:
         for item in self._calls.values():
             if item.is_open:
-                item.close(self._emit, None, "incomplete")
+                item.break_off(self._emit)
 
     def _finish(self, status: str, usage: TokenUsage) -> None:
         self._response["status"] = status

@@ -31,7 +31,8 @@ class AgentInfo(Named):
         model         what a client names to ask it, in every API of this server.
         input_schema  of its arguments, where it is a tool: of an agent that may ask it, and of MCP.
         version       of its spec; another one may behave otherwise.
-        state         `Ready`, `NotReady`, or `Closed`: it takes no new work.
+        state         `Ready`, `NotReady`, `Unavailable`: no worker of it can start; or `Closed`: it
+                      takes no new work. `reason` and `message` are those of its condition Ready.
         capabilities  what tests have proved of its framework.
         tools         what it may call.
         a2a           the path of its A2A endpoint.
@@ -43,6 +44,8 @@ class AgentInfo(Named):
     framework: str
     version: str
     state: str
+    reason: str
+    message: str
     capabilities: tuple[str, ...]
     tools: tuple[Named, ...]
     max_input_bytes: int
@@ -109,7 +112,6 @@ def router(directory: Directory) -> APIRouter:
 
 def agent_info(agent: AgentEntry) -> AgentInfo:
     """What is told of an Agent."""
-    state = "Ready" if agent.ready else "NotReady"
     return AgentInfo(
         name=agent.agent.name,
         namespace=agent.agent.namespace,
@@ -118,7 +120,9 @@ def agent_info(agent: AgentEntry) -> AgentInfo:
         input_schema=INPUT,
         framework=agent.framework.value,
         version=agent.version,
-        state=state if agent.accepting else "Closed",
+        state=agent.state.value,
+        reason=agent.reason,
+        message=agent.message,
         capabilities=agent.capabilities,
         tools=tuple(_named(tool) for tool in agent.tools),
         max_input_bytes=agent.max_input_bytes,

@@ -1,12 +1,15 @@
 """Models that are no agent: the server's builtin provider answers for them."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from runtime.amf.errors import NotFound, UnknownModel
 from runtime.amf.known import PREFIX
 
 SHOWN = 20  # names in an error; the rest is counted
+NEAR = 3
+LONGEST = 300  # characters that are compared; a client may send megabytes
 
 
 class Models(Protocol):
@@ -87,13 +90,23 @@ class Elsewhere:
 
 
 def unknown_model(model: str, agents: Iterable[str], models: Iterable[str]) -> UnknownModel:
-    """There is no such model; this is what there is."""
+    """There is no such model; this is what there is, and which of it may be meant."""
     names = sorted(agents) + sorted(name for name in models if not name.startswith(PREFIX))
+    near = get_close_matches(model.removeprefix(PREFIX)[:LONGEST], names, NEAR)
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
     shown = ", ".join(names[:SHOWN]) or "none yet"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return UnknownModel(
-        f"There is no model {model}. There are: {shown}{more}. See GET /v1/models.", param="model"
+        f"There is no model {model}.{meant} There are: {shown}{more}. See GET /v1/models.",
+        param="model",
     )
+
+
+async def unlisted_model(model: str, models: Models) -> UnknownModel:
+    """The same for a model that the server has looked for in its list."""
+    names = await models.names()
+    agents = [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
+    return unknown_model(model, agents, names)
 
 
 def no_response(response: str) -> NotFound:

@@ -137,6 +137,17 @@ class OutOfReach(ApiError):
     code = "queue_unavailable"
 
 
+class Unavailable(ApiError):
+    """No worker of the agent can start as things stand; nothing was accepted."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "agent_unavailable"
+    retry_seconds = 5
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="model", retry_after=self.retry_seconds)
+
+
 class DatabaseAway(ApiError):
     """The server's database does not answer; agents answer without it."""
 

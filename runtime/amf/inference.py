@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.amf import sdk
+from runtime.amf import sdk, sdk_health
 from runtime.amf.asked import asked_in_chat
 from runtime.amf.chat import Chunks, RunFailed, completion
 from runtime.amf.config import AgentsConfig
@@ -22,7 +22,7 @@ from runtime.amf.conversing import Before
 from runtime.amf.database import Refused, told_address, why_not_reached
 from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key
-from runtime.amf.elsewhere import unknown_model
+from runtime.amf.elsewhere import unlisted_model
 from runtime.amf.errors import BadRequest, NotDone
 from runtime.amf.giving import give
 from runtime.amf.intake import Intake, digest_of
@@ -68,11 +68,11 @@ class AgentsInference:
         """How the server's database is, if it has one; the Stack's status repeats it."""
         address = told_address(os.environ)
         if address is None:
-            return sdk.health(None)
+            return sdk_health.health(None)
         try:
-            return sdk.health(await why_not_reached(address, HEALTH_SECONDS))
+            return sdk_health.health(await why_not_reached(address, HEALTH_SECONDS))
         except Refused as error:
-            return sdk.health(str(error))
+            return sdk_health.health(str(error))
 
     async def list_models(self) -> None:
         """Nothing: this provider puts its models into the table itself, one by one."""
@@ -97,7 +97,7 @@ class AgentsInference:
         desk = await self._shared.get()
         agent = await desk.agent(params.model)
         if agent is None:
-            raise unknown_model(params.model, desk.agents.by_model, ())
+            raise await unlisted_model(PREFIX + params.model, sdk.ServerModels(self.model_store))
         if gives_outputs_in_chat(params.messages):
             joined = await _giving(desk, agent, params)
         else:
@@ -128,6 +128,7 @@ class AgentsInference:
             desk.agents.changed.clear()
             try:
                 await list_agents(models, desk.agents)
+                desk.agents.listed.set()
             except Exception:
                 log.exception("the list of models is behind")
                 await asyncio.sleep(RETRY_SECONDS)
@@ -139,11 +140,13 @@ async def list_agents(models: sdk.ServerModels, agents: KnownAgents) -> None:
     """Bring the server's list of models in step with `agents`, and touch nothing that is."""
     wanted = {name: _about(agent) for name, agent in agents.by_model.items()}
     listed = await models.of(PROVIDER)
-    for name in [name for name, about in listed.items() if wanted.get(name) != about]:
+    for name in listed.keys() - wanted.keys():
         await models.remove(PROVIDER, name)
-        del listed[name]
-    for name in wanted.keys() - listed.keys():
-        await models.add(PROVIDER, name, wanted[name])
+    for name, about in wanted.items():
+        if name not in listed:
+            await models.add(PROVIDER, name, about)
+        elif listed[name] != about:
+            await models.change(PROVIDER, name, about)
 
 
 def _about(agent: AgentEntry) -> Wire:
@@ -152,6 +155,9 @@ def _about(agent: AgentEntry) -> Wire:
         "agent": agent.agent.name,
         "framework": agent.framework.value,
         "description": agent.description,
+        "state": agent.state.value,
+        "reason": agent.reason,
+        "message": agent.message,
     }
 
 

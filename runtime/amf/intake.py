@@ -13,9 +13,9 @@ import orjson
 from runtime.amf.asked import Asked
 from runtime.amf.conversing import Before
 from runtime.amf.desk import QUEUE_SECONDS, Desk
-from runtime.amf.errors import ApiError, Conflict, KeyReused
+from runtime.amf.errors import ApiError, Conflict, KeyReused, Unavailable
 from runtime.amf.functions import check_names
-from runtime.contract.catalogue import AgentEntry
+from runtime.contract.catalogue import AgentEntry, AgentState
 from runtime.contract.keys import claim_key
 from runtime.contract.messages import ResponseOptions, Task
 from runtime.contract.runs import RunRecord, RunState
@@ -41,18 +41,35 @@ class Intake:
     now: float = field(default_factory=time.time)
     claim: str | None = None
 
-    def check(self) -> None:
+    def check(self, *, awaited: bool) -> None:
         """Refuse what the agent does not take.
 
+        Shape:
+            awaited  somebody waits for the answer, and learns nothing before it comes.
+
         Raises:
+            Unavailable: no worker of the agent can start, and whoever asks would wait for one.
             Conflict: the agent takes no new work.
             TooLarge: the input is over its limit.
         """
+        if self.agent.state is AgentState.UNAVAILABLE:
+            self._check_available(awaited=awaited)
         if not self.agent.accepting:
             why = "being deleted" if self.agent.leaving else "suspended (spec.suspend of its Agent)"
             message = f"The agent {self.agent.model} takes no new work: it is {why}."
             raise Conflict(message, param="model")
         self.asked.check_size(self.agent.max_input_bytes)
+
+    def _check_available(self, *, awaited: bool) -> None:
+        """Work that nobody waits for is taken in: the agent may be mended before its deadline."""
+        agent, why = self.agent, self.agent.message.rstrip(".")
+        if not agent.accepting:
+            raise Unavailable(f"The agent {agent.model} has no workers yet: {why}.")
+        if awaited:
+            raise Unavailable(
+                f"No worker of the agent {agent.model} can start at the moment: {why}. Ask again "
+                "in a while, or by /v1/responses with background: true, which waits until one can."
+            )
 
     async def claimed(self, desk: Desk, key: str, digest: str) -> "Intake":
         """This request under its `Idempotency-Key`: with the task of the first one that had it.
@@ -83,10 +100,10 @@ class Intake:
 
         Raises:
             BadRequest: a function of the client has the name of one of the agent's.
-            Conflict, TooLarge: see `check`.
+            Unavailable, Conflict, TooLarge: see `check`.
         """
         try:
-            self.check()
+            self.check(awaited=not self.asked.background)
             check_names(self.asked.options.functions, desk.tools.functions_of(self.agent.tools))
             yield
         except ApiError:

@@ -4,8 +4,8 @@ A piece of text is a `message`. A tool or another agent that was called is an `m
 item of the Responses API for a call that the server itself has made, with name, arguments and
 output in one place. One that a person has to agree to first is an `mcp_approval_request`. A
 `function_call` would ask the client to make the call, and its agent helpers do so at once. When a
-call fails, its sentence is the `output` and `status` says `failed`: `error` is an object for openai
-3.54 and a string for llama-stack 0.7.3, which would refuse to read its own answer again.
+call fails, its sentence is the `error`, as the builtin provider of llama-stack has it, whose server
+and clients take nothing else there; openai 3.54 declares an object, and gives what there is.
 
 Source:
     OpenAI API reference, "The response object", `output`, and "Streaming events"; names and fields
@@ -89,6 +89,7 @@ class CallItem:
     name: str
     arguments: str
     output: str | None = None
+    error: str | None = None
     status: str = "in_progress"
     superseded: bool = field(default=False, init=False)
 
@@ -101,7 +102,7 @@ class CallItem:
             "name": self.name,
             "arguments": self.arguments,
             "output": self.output,
-            "error": None,
+            "error": self.error,
             "status": self.status,
         }
 
@@ -113,10 +114,22 @@ class CallItem:
         emit("response.mcp_call_arguments.delta", **self._at, delta=self.arguments)
         emit("response.mcp_call_arguments.done", **self._at, arguments=self.arguments)
 
-    def close(self, emit: Emit, output: str | None, status: str) -> None:
-        """It came back: `completed` or `failed`; or it never will: `incomplete`."""
-        self.output, self.status = output, status
-        outcome = "completed" if status == "completed" else "failed"
+    def succeed(self, output: str, emit: Emit) -> None:
+        """It came back with this."""
+        self.output, self.status = output, "completed"
+        self._close("completed", emit)
+
+    def fail(self, error: str, emit: Emit) -> None:
+        """It came back, and did not work out: a sentence says why."""
+        self.error, self.status = error, "failed"
+        self._close("failed", emit)
+
+    def break_off(self, emit: Emit) -> None:
+        """It will never come back, which has no event of its own: it is told as `failed`."""
+        self.status = "incomplete"
+        self._close("failed", emit)
+
+    def _close(self, outcome: str, emit: Emit) -> None:
         emit(f"response.mcp_call.{outcome}", **self._at)
         emit("response.output_item.done", output_index=self.index, item=self.wire())
 

@@ -59,10 +59,15 @@ class Known[Told: (AgentEntry, ToolEntry)]:
 
 
 class KnownAgents(Known[AgentEntry]):
-    """Every Agent, also by the name of its model."""
+    """Every Agent, also by the name of its model.
+
+    Shape:
+        listed  set once the server's list of models has had all of them.
+    """
 
     def __init__(self) -> None:
         super().__init__(AgentEntry, AGENT_ENTRIES)
+        self.listed = asyncio.Event()
         self._by_model: dict[str, AgentEntry] = {}
 
     def find(self, model: str) -> AgentEntry | None:

@@ -8,7 +8,7 @@ Source:
     `function_call_output`; "Create chat completion", messages of the role `tool`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,7 +121,7 @@ def outputs_in_chat(request: Any) -> Outputs:
     )
 
 
-def _newest(items: Iterable[Any], is_output: Any) -> list[tuple[int, Any]]:
+def _newest(items: Iterable[Any], is_output: Callable[[Any], bool]) -> list[tuple[int, Any]]:
     """The outputs behind whatever was said last to the agent, with their places."""
     found: list[tuple[int, Any]] = []
     for place, item in enumerate(items):
@@ -209,9 +209,8 @@ def given(
         return record, place + 1
     _check_waits(record, handover, made, now)
     _check_size(texts, made, agent)
-    return _with(
-        record, handover.giving(texts, now, _response(record, made, place)), made
-    ), place + 1
+    handover = handover.giving(texts, now, _response(record, made, place))
+    return _with(record, handover, made), place + 1
 
 
 def _place(record: RunRecord, made: Outputs) -> int:

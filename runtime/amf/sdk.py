@@ -1,4 +1,4 @@
-"""Everything that comes from the server's packages: the only module that imports them.
+"""What comes from the server's packages: only this module and those beside it import them.
 
 The server is llama-stack 0.7.3. Its successor has the same names in other packages; a second
 flavour is a second branch of the imports here and nothing elsewhere.
@@ -30,8 +30,6 @@ from llama_stack_api import (  # type: ignore[import-untyped]  # it has no py.ty
     ConversationNotFoundError,
     CreateResponseRequest,
     DeleteItemRequest,
-    HealthResponse,
-    HealthStatus,
     InlineProviderSpec,
     ListItemsRequest,
     ListOpenAIFileResponse,
@@ -202,6 +200,14 @@ class ServerModels:
         )
         await self._table.register_model(request)
 
+    async def change(self, provider: str, name: str, about: Wire) -> None:
+        """Tell something else of a model, which is in the list all the while.
+
+        The table itself would have it taken out and put in again, and lists none in between.
+        """
+        found = await self._table.get_object_by_identifier("model", f"{provider}/{name}")
+        await self._table.dist_registry.update(found.model_copy(update={"metadata": about}))
+
     async def remove(self, provider: str, name: str) -> None:
         """Take a model out of the list."""
         await self._table.unregister_model(UnregisterModelRequest(model_id=f"{provider}/{name}"))
@@ -252,35 +258,18 @@ def response_request(body: Wire) -> Any:
     return CreateResponseRequest.model_validate(body)
 
 
-def health(why_not: str | None) -> Any:
-    """How a provider says that it is well, or what ails it."""
-    if why_not is None:
-        return HealthResponse(status=HealthStatus.OK)
-    return HealthResponse(status=HealthStatus.ERROR, message=why_not)
+def call_by_bare_names(server: Any, provider: str) -> None:
+    """Let the models of one provider be named without it, in every API that looks into the list."""
+    table = server.stack.impls[Api.inference].routing_table
+    find = table.get_object_by_identifier
 
+    async def found(kind: str, identifier: str) -> Any:
+        one = await find(kind, identifier)
+        if one is None and kind == "model" and "/" not in identifier:
+            return await find(kind, f"{provider}/{identifier}")
+        return one
 
-class OwnHealth:
-    """Asks one provider of inference how it is.
-
-    The server's Providers API was given a list of providers before there were any, and asks none.
-    It would ask all, one after the other and each for up to a second.
-    """
-
-    def __init__(self, name: str, provider: Any) -> None:
-        self.__provider_spec__ = provider.__provider_spec__
-        self._name = name
-        self._provider = provider
-
-    async def health(self) -> Wire:
-        """What it says of itself, by its name."""
-        return {self._name: await self._provider.health()}
-
-
-def show_health_of(server: Any, name: str) -> None:
-    """Let `GET /v1/providers` tell how this provider of inference is."""
-    impls = server.stack.impls
-    provider = impls[Api.inference].routing_table.impls_by_provider_id[name]
-    impls[Api.providers].deps = {Api.inference: OwnHealth(name, provider)}
+    table.get_object_by_identifier = found
 
 
 def use_pieces(pieces: Any) -> None:

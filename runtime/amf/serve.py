@@ -12,33 +12,27 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
-from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
-from pydantic import ValidationError
 from sse_starlette.sse import AppStatus
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
-from runtime.amf import discovery, sdk
+from runtime.amf import discovery, sdk, sdk_errors, sdk_health
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
 from runtime.amf.document import document
 from runtime.amf.door import Door
-from runtime.amf.errors import ApiError, DatabaseAway, NotFound, foreign_body
+from runtime.amf.errors import DatabaseAway
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
-from runtime.amf.malformed import malformed, malformed_query
 from runtime.amf.mcp_server.endpoint import McpEndpoint
 from runtime.amf.pieces import Pieces
 from runtime.amf.pulse import Pulse
+from runtime.amf.refusals import use_one_shape
 from runtime.amf.responses import AmfResponses
 from runtime.amf.shared import SharedDesk
 from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
@@ -48,7 +42,6 @@ from runtime.garbage import spare_what_is_loaded
 from runtime.health import server
 from runtime.settings import Settings
 
-type Handler = Callable[[Request, Exception], Awaitable[Response]]
 type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 log = logging.getLogger(__name__)
@@ -57,7 +50,6 @@ PORT = "8321"
 SCRATCH = "K8GENTAI_SCRATCH"
 APIS = "K8GENTAI_APIS"
 APIS_FOLDER = Path(__file__).parent / "legacy" / "apis"
-NO_CONVERSATION = "Invalid value for 'conversation_id'"  # how the server begins to say it
 GRACE_SECONDS = 20  # what is being answered may finish when the server is told to stop
 
 
@@ -159,16 +151,13 @@ def create_app() -> Any:
         what = "the server cannot be made from spec.models and spec.storage of its Stack"
         raise CannotServe(f"{what}: {error}") from error
     if URL in os.environ:
-        sdk.show_health_of(app, PROVIDER)
-    for kind, theirs in list(app.exception_handlers.items()):
-        if kind is not WebSocketRequestValidationError:
-            app.add_exception_handler(kind, functools.partial(refuse_foreign, theirs))
-    app.add_exception_handler(ApiError, refuse)
-    app.add_middleware(LastWord)
-    app.add_exception_handler(RequestValidationError, refuse_form)
-    app.add_exception_handler(HTTPException, refuse_otherwise)
-    app.add_middleware(Door)
+        sdk_health.show_health_of(app, PROVIDER)
     deps = sdk.deps_of(app)
+    use_one_shape(app, sdk.models_of(deps))
+    sdk_errors.name_fields_of_chats(app)
+    sdk.call_by_bare_names(app, PROVIDER)
+    app.add_middleware(LastWord)
+    app.add_middleware(Door)
     provider = sdk.responses_of(deps)
     if isinstance(provider, AmfResponses):
         app.add_middleware(Pulse, heartbeat_seconds=provider.heartbeat_seconds)
@@ -197,41 +186,6 @@ def with_other_apis(app: Any, directory: Directory, lifespan: Lifespan) -> Lifes
             yield
 
     return with_sessions
-
-
-async def refuse(_request: Request, error: Exception) -> Response:
-    """An error of ours in the shape that OpenAI's clients read."""
-    if not isinstance(error, ApiError):
-        raise error
-    return JSONResponse(error.body, error.status_code, dict(error.headers or {}))
-
-
-async def refuse_form(_request: Request, error: Exception) -> Response:
-    """A request that has not the form of its API, in the same shape."""
-    if not isinstance(error, RequestValidationError):
-        raise error
-    refused = malformed(error.errors(), error.body)
-    return JSONResponse(refused.body, refused.status_code)
-
-
-async def refuse_otherwise(request: Request, error: Exception) -> Response:
-    """What the server's own routes refuse, in the same shape."""
-    if not isinstance(error, HTTPException):
-        raise error
-    if isinstance(error.__cause__, ValidationError):
-        return await refuse(request, malformed_query(error.__cause__))
-    if str(error.detail).startswith(NO_CONVERSATION):
-        field = "conversation_id" if "conversation_id" in request.path_params else "conversation"
-        return await refuse(request, NotFound(str(error.detail), param=field))
-    body = foreign_body(error.status_code, str(error.detail))
-    return JSONResponse(body, error.status_code, dict(error.headers or {}))
-
-
-async def refuse_foreign(theirs: Handler, request: Request, error: Exception) -> Response:
-    """What the server's own code refuses or stumbles over: its sentence, in the same shape."""
-    answer = await theirs(request, error)
-    message = orjson.loads(answer.body)["error"]["message"]
-    return JSONResponse(foreign_body(answer.status_code, message), answer.status_code)
 
 
 def _with_desk(lifespan: Lifespan, shared: SharedDesk, settings: Settings) -> Lifespan:
@@ -271,4 +225,6 @@ def why_not_ready(shared: SharedDesk) -> str | None:
         return "the server is starting"
     if not desk.agents.read.is_set():
         return f"the catalogue of {desk.stack} has not been read from the queue yet"
+    if not desk.agents.listed.is_set():
+        return "the list of models has not all agents yet"
     return None

@@ -115,11 +115,23 @@ class Declarative(Value):
     max_iterations: int = 10
 
 
+class Origin(StrEnum):
+    """Where a user's code comes from, and so what to do when something is wrong with it."""
+
+    CONFIG_MAP = "ConfigMap"
+    IMAGE = "Image"
+    """An image of the user's own."""
+    WORKER = "Worker"
+    """The worker's own image, since nothing else was named."""
+    FOLDER = "Folder"
+    """A folder named on a command line: there is no spec."""
+
+
 class Module(Value):
     """A user's own code.
 
     Shape:
-        entrypoint  `module:attribute`.
+        entrypoint  `module:name`.
         path        folder with the module, put first on the import path; null for an image that
                     has it installed.
         revision    names the code: a digest of what is in the folder, or the image; null if nobody
@@ -128,6 +140,7 @@ class Module(Value):
 
     entrypoint: str
     path: str | None = None
+    origin: Origin = Origin.CONFIG_MAP
     revision: str | None = None
 
 

@@ -16,17 +16,34 @@ class WhenBusy(StrEnum):
     INTERRUPT = "Interrupt"
 
 
+class AgentState(StrEnum):
+    """How an Agent is, for whoever may ask it.
+
+    Shape:
+        NOT_READY    what is asked waits until it is, and no person is needed for that.
+        UNAVAILABLE  no worker of it can start before somebody puts something right.
+        CLOSED       it takes no new work.
+    """
+
+    READY = "Ready"
+    NOT_READY = "NotReady"
+    UNAVAILABLE = "Unavailable"
+    CLOSED = "Closed"
+
+
 class AgentEntry(Versioned):
     """One Agent, written by the operator under `subjects.agent_entry`.
 
     Shape:
         model      the name clients call it by: `math`, or `<namespace>.math` outside the Stack's
                    own namespace.
-        accepting  whether new tasks are taken; false while it is deleted or suspended.
+        accepting  whether new tasks are taken; false while it is deleted or suspended, or was
+                   never made because of a problem in its spec.
         leaving    it takes none because it is deleted.
         cancelling every task of it that has not ended is to end as Cancelled: it is deleted, by
                    `deletionPolicy: Cancel` or because `drainSeconds` are about to pass.
-        ready      the status of its Ready condition.
+        ready      the status of its Ready condition; `reason` is its word, `message` why.
+        available  false while no worker of it can start, as far as is known.
         version    of its spec: the generation, as text.
         tools      the Tools that it may call.
         capabilities   what tests of the platform have proved of its framework, in words; empty
@@ -44,10 +61,22 @@ class AgentEntry(Versioned):
     leaving: bool = False
     cancelling: bool = False
     ready: bool = False
+    available: bool = True
+    reason: str = ""
+    message: str = ""
     when_busy: WhenBusy = WhenBusy.QUEUE
     timeout_seconds: int = 600
     max_input_bytes: int = 524288
     created: float = 0
+
+    @property
+    def state(self) -> AgentState:
+        """How it is, in one word."""
+        if not self.available and not self.leaving:
+            return AgentState.UNAVAILABLE
+        if not self.accepting:
+            return AgentState.CLOSED
+        return AgentState.READY if self.ready else AgentState.NOT_READY
 
 
 class FunctionSpec(Value):

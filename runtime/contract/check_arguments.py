@@ -11,10 +11,12 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "entrypoint",
         nargs="?",
-        metavar="module:object",
+        metavar="module:name",
         help="the agent; without it, one from instructions is checked",
     )
-    parser.add_argument("--framework", required=True, choices=[*Framework], help="its framework")
+    parser.add_argument(
+        "--framework", required=True, choices=[one.value for one in Framework], help="its framework"
+    )
     parser.add_argument(
         "--path", type=Path, default=Path(), help="folder with the module (this one)"
     )

@@ -136,6 +136,11 @@ class DeadLetter:
         )
 
 
+def times(count: int) -> str:
+    """How often something was delivered, in words: `once`, `twice`, `5 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
 def _escaped(text: str) -> str:
     """`text` on one line of ASCII, as inside a JSON string."""
     return json.dumps(text.strip()[:MAX_HEADER_LENGTH])[1:-1]

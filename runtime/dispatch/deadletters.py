@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
-from runtime.contract.dead_letter import DeadLetter
+from runtime.contract.dead_letter import DeadLetter, times
 from runtime.contract.keys import ask_key, effect_key
 from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.runs import RunState, resumption
@@ -97,7 +97,7 @@ class DeadLetters:
                 stream=advisory.stream,
                 sequence=advisory.sequence,
                 subject=stored.subject,
-                reason=f"delivered {advisory.deliveries} times without an end",
+                reason=f"delivered {times(advisory.deliveries)} without an end",
                 deliveries=advisory.deliveries,
                 work=verdict.work,
                 error=verdict.error,

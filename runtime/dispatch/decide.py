@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from runtime.contract.dead_letter import times
 from runtime.contract.messages import (
     CallResult,
     Cancelled,
@@ -129,7 +130,7 @@ def gave_up(record: RunRecord, deliveries: int) -> Failed:
     return Failed(
         **_place(record),
         reason=FailureReason.DEAD_LETTERED,
-        message=f"the task was delivered {deliveries} times and no worker brought it to an end",
+        message=f"the task was delivered {times(deliveries)} and no worker brought it to an end",
     )
 
 
@@ -138,7 +139,7 @@ def lost_call(call: str, found: CallResult | None, deliveries: int) -> CallResul
 
     A tool that had begun may have taken effect, so nobody can say whether it did.
     """
-    told = f"the call was delivered {deliveries} times without an answer"
+    told = f"the call was delivered {times(deliveries)} without an answer"
     if found is None:
         never = f"{told}, and the tool never began it"
         return CallResult(call=call, outcome=Outcome.FAILED, error=never)

@@ -2,12 +2,14 @@
 
     python -m runtime check math_agent:graph --framework LangGraph --stand-in http://…:8000/v1
 
-Progress goes to standard error, the table to standard output. Exits with 0 when nothing failed,
-1 when something did, 2 when there is nothing to check it on.
+Progress goes to standard error, the table to standard output; a terminal that shows the one is
+spared the other. Exits with 0 when nothing failed, 1 when something did, 2 when there is nothing to
+check it on.
 """
 
 import argparse
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -17,9 +19,10 @@ from urllib.parse import urlsplit
 import uvloop
 
 from runtime.adapters.port import BadAgent
-from runtime.contract.agent_config import Framework, Module
+from runtime.contract.agent_config import Framework, Module, Origin
 from runtime.contract.check_arguments import add_check_arguments
 from runtime.kit.check import Subject, check
+from runtime.kit.logged import Logged
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.kit.report import Report, Result, described
 
@@ -33,17 +36,19 @@ class BadInput(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Check one agent; gives the exit code."""
-    for chatty in ("httpx", "httpx2"):  # a line for every model call
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     given = parser().parse_args(arguments)
+    logged = Logged()
+    logging.basicConfig(handlers=[logged], force=True)
     try:
         proxy, subject = proxy_of(given), subject_of(given)
+        model = given.model or proxy.model.model or ""
         with contextlib.redirect_stdout(sys.stderr):  # what an agent prints is no part of a report
-            report = uvloop.run(_checked(subject, proxy, given.model or proxy.model.model or ""))
+            report = uvloop.run(_checked(subject, proxy, model, logged))
     except (BadInput, BadAgent) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write("\n".join([*logged.taken(), f"error: {error}", ""]))
         return BAD_INPUT
-    sys.stdout.write(f"{report.table()}\n")
+    is_shown = sys.stdout.isatty() and sys.stderr.isatty()
+    sys.stdout.write(f"{report.table(whole=not is_shown)}\n")
     if given.report is not None:
         given.report.write_bytes(report.encode())
     return 1 if report.failed else 0
@@ -75,7 +80,8 @@ def subject_of(given: argparse.Namespace) -> Subject:
         return Subject(framework=framework)
     if not given.path.is_dir():
         raise BadInput(f"--path {given.path} is no folder")
-    module = Module(entrypoint=given.entrypoint, path=str(given.path.resolve()))
+    folder = str(given.path.resolve())
+    module = Module(entrypoint=given.entrypoint, path=folder, origin=Origin.FOLDER)
     return Subject(framework=framework, module=module)
 
 
@@ -106,10 +112,10 @@ def _url(field: str, given: str) -> str:
     return given.rstrip("/")
 
 
-async def _checked(subject: Subject, proxy: ModelProxy, model: str) -> Report:
+async def _checked(subject: Subject, proxy: ModelProxy, model: str, logged: Logged) -> Report:
     async with proxy.serving():
         _point_at(proxy.url)
-        return await check(subject, proxy, model, _tell)
+        return await check(subject, proxy, model, functools.partial(_tell, logged))
 
 
 def _point_at(url: str) -> None:
@@ -119,6 +125,6 @@ def _point_at(url: str) -> None:
     os.environ["LLAMA_STACK_CLIENT_BASE_URL"] = url.removesuffix("/v1")
 
 
-def _tell(result: Result) -> None:
-    sys.stderr.write("\n".join([*described(result), ""]))
+def _tell(logged: Logged, result: Result) -> None:
+    sys.stderr.write("\n".join([*described(result, logged.taken()), ""]))
     sys.stderr.flush()

@@ -1,6 +1,7 @@
 """What the kit found out, as a value and as a table for people."""
 
 import textwrap
+from collections.abc import Sequence
 from enum import StrEnum
 
 from runtime.contract.agent_config import Framework
@@ -53,26 +54,31 @@ class Report(Value):
         """The scenarios that failed."""
         return tuple(result for result in self.results if result.verdict is Verdict.FAILED)
 
-    def table(self) -> str:
-        """The report for a terminal: a line a scenario, what there is to say of it below."""
+    def table(self, *, whole: bool = True) -> str:
+        """The report for people: a line a scenario, what there is to say of it below, and counts.
+
+        Shape:
+            whole   false where every scenario was shown when it ended: the counts alone.
+        """
         counts = [
             f"{count} {verdict}"
             for verdict in Verdict
             if (count := sum(result.verdict is verdict for result in self.results))
         ]
         lines = [f"{self.agent} on {self.framework} {self.version}", ""]
-        for result in self.results:
-            lines += described(result)
-        return "\n".join([*lines, "", ", ".join(counts)])
+        if whole:
+            lines += [line for result in self.results for line in described(result)] + [""]
+        return "\n".join([*lines, ", ".join(counts)])
 
 
-def described(result: Result) -> list[str]:
-    """One result as lines of text."""
+def described(result: Result, logged: Sequence[str] = ()) -> list[str]:
+    """One result as lines of text, and what was logged meanwhile if it is a failure."""
     lines = [f"{result.verdict:<15} {result.scenario}"]
     if result.reason:
         lines += _indented(result.reason)
     if result.verdict is Verdict.FAILED:
         lines += _indented(f"expected: {result.expected}") + _indented(f"seen: {result.seen}")
+        lines += [line for said in logged for line in _indented(f"log: {said}")]
     return lines
 
 

@@ -34,13 +34,34 @@ FORMS = """
         def make(self): return agent
     maker = Maker().make
 """
+INVALID = """
+    from pydantic import BaseModel
+
+    class Kind(BaseModel):
+        name: str
+        key: str
+
+    agent = Kind(key="secret")
+"""
 NO_AGENTS = (
-    ("agent = 5", "agent", "is a int, but spec.framework is {framework}, which needs a"),
-    ("class agent: ...", "agent", "is a {a_class}, but spec.framework is {framework}, which needs"),
-    ("def agent(): return {}", "agent", "is a dict, but spec.framework is {framework}"),
+    ("agent = 5", "agent", "is an int, but spec.framework is {framework}, which needs a"),
+    ("class agent: ...", "agent", "{a_class}, but spec.framework is {framework}, which needs"),
+    ("def agent(): return {}", "agent", "makes a dict, but spec.framework is {framework}"),
+    ("def agent(): ...", "agent", "makes None, but spec.framework is {framework}, which needs"),
+    ("async def agent(): return 5", "agent", "makes an int, but spec.framework is {framework}"),
+    (
+        "def agent(): raise SystemExit(3)",
+        "agent",
+        "was called to make an agent, and failed: ",
+    ),
+    ("from time import time as agent", "agent", "makes a float, but spec.framework is"),
     ("def agent(a, b): ...", "agent", "takes a, b; a function that makes an agent"),
+    ("def agent(): 1 / 0", "agent", "was called to make an agent, and failed: "),
     ("def agent(): 1 / 0", "agent", "py:1 ZeroDivisionError: division by zero"),
-    ("agent = 5", "agnt", "has no agnt; did you mean agent?"),
+    (INVALID, "agent", "py:8 ValidationError: of Kind: name: Field required"),
+    ("def agent(): import nowhere_at_all", "agent", "if nowhere_at_all is a file of yours, add"),
+    ("def agent(): ...", "agnt", "has no agnt; did you mean agent?"),
+    ("from json import dumps\ndef agent(): ...", "nobody", "has no nobody; it has agent"),
 )
 """Source, entrypoint and what is said of it."""
 
@@ -67,8 +88,8 @@ class OwnAgentContract:
     thinkers: ClassVar[Sequence[str]]
     askers: ClassVar[Sequence[str]]
     refused: ClassVar[Sequence[tuple[str, str, str]]] = ()
-    a_class: ClassVar[str] = "type"
-    """What a class is that makes no agent."""
+    a_class: ClassVar[str] = "is a class"
+    """What is said of a class that makes no agent."""
     cancelled: ClassVar[str] = "the agent was cancelled by its own code"
     counts_streams: ClassVar[bool] = True
     """Whether a user's own model tells what a streamed answer has cost."""

@@ -4,6 +4,8 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
+from pydantic import ValidationError
+
 from runtime.contract.agent_config import Module
 
 DEPTH = 8  # frames from the innermost: enough for a library that lets another one read a reply
@@ -16,10 +18,18 @@ def blame(error: BaseException, module: Module | None) -> str:
         module   the user's code: the innermost line of it is named, if the error came through any.
     """
     kind = type(error).__name__
-    said = str(error).strip().partition("\n")[0]
+    said = _invalid(error) if isinstance(error, ValidationError) else str(error).strip()
+    said = said.partition("\n")[0]
     what = f"{kind}: {said}" if said else kind
-    place = None if module is None else _place(error, module)
+    place = None if module is None else place_of(error, module)
     return f"{place} {what}" if place else what
+
+
+def _invalid(error: ValidationError) -> str:
+    """What was wrong with which field, and nothing of the values: a key may be among them."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    told = [".".join(map(str, fault["loc"])) + f": {fault['msg']}" for fault in faults]
+    return f"of {error.title}: " + "; ".join(one.removeprefix(": ") for one in told)
 
 
 def raised_in(error: BaseException, packages: frozenset[str]) -> bool:
@@ -28,15 +38,26 @@ def raised_in(error: BaseException, packages: frozenset[str]) -> bool:
     return any(_package(frame) in packages for frame in frames[-DEPTH:])
 
 
-def _place(error: BaseException, module: Module) -> str | None:
+def place_of(error: BaseException, module: Module) -> str | None:
+    """The innermost line of the user's code that an error came through: `math_agent.py:12`."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{_shown(error.filename, module)}:{error.lineno}"
-    lines = [
-        f"{_shown(frame.f_code.co_filename, module)}:{line}"
+    lines = _users_lines(error, module)
+    return f"{_shown(lines[-1][0], module)}:{lines[-1][1]}" if lines else None
+
+
+def file_of(error: BaseException, module: Module) -> Path | None:
+    """The file of that line."""
+    lines = _users_lines(error, module)
+    return Path(lines[-1][0]) if lines else None
+
+
+def _users_lines(error: BaseException, module: Module) -> list[tuple[str, int]]:
+    return [
+        (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
         if _is_the_users(frame, module)
     ]
-    return lines[-1] if lines else None
 
 
 def _is_the_users(frame: FrameType, module: Module) -> bool:

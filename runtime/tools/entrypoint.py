@@ -4,45 +4,72 @@ import difflib
 import importlib
 import importlib.machinery
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, Final
 
 from runtime.contract.agent_config import Module
 from runtime.tools.blame import blame
 from runtime.tools.errors import BadSpec
+from runtime.tools.origins import another_name, modules_in, no_module, no_package, said_of
+
+type Fits = Callable[[object], bool]
+
+MOST_NAMES: Final = 10
 
 
-def load(module: Module, *, field: str) -> Any:
+class NotInstalled(BadSpec):
+    """The code imports a package that is not there."""
+
+    def __init__(self, message: str, missing: ModuleNotFoundError) -> None:
+        """Tell it in `message`, for the sake of `missing`."""
+        super().__init__(message)
+        self.missing = missing
+
+
+def load(module: Module, *, field: str, fits: Fits | None = None) -> Any:
     """The object that `module.entrypoint` names; its folder goes first on the import path.
 
     Shape:
         field   where the entrypoint and its source stand in the spec: `spec.source.module`.
+        fits    whether an object may be what is wanted, so that its name is worth telling.
 
     Raises:
-        BadSpec: there is no such module or attribute, or importing it failed.
+        NotInstalled: its code imports a package that is not there.
+        BadSpec: there is no such module or name, or importing it failed.
     """
     name, _, attribute = module.entrypoint.partition(":")
-    said = f'{field}.entrypoint "{module.entrypoint}"'
-    if not name or not attribute:
-        raise BadSpec(f"{said} must have the form module:attribute")
+    said = said_of(module, field)
+    if (way_out := _misspelt(name, attribute)) is not None:
+        raise BadSpec(f"{said} must have the form module:name, {way_out}")
     if module.path is not None:
-        _put_first(Path(module.path), said, field)
-    found: Any = _import(name, module, said, field)
+        _put_first(Path(module.path), module, field)
+    found: Any = _import(name, module, field)
     for part in attribute.split("."):
-        found = _attribute(found, part, said)
+        found = _attribute(found, part, said, fits)
     return found
 
 
-def _put_first(folder: Path, said: str, field: str) -> None:
+def _misspelt(name: str, attribute: str) -> str | None:
+    """How an entrypoint that Python cannot import is to be written; None if it can."""
+    if all(part.isidentifier() for part in (*name.split("."), *attribute.split("."))):
+        return None
+    file = name.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    if file.isidentifier() and attribute.isidentifier():
+        return f'as Python imports it: write "{file}:{attribute}"'
+    return 'for example "math_agent:graph" for graph in math_agent.py'
+
+
+def _put_first(folder: Path, module: Module, field: str) -> None:
     """Put the folder on the import path, unless a file of it would hide something else."""
     if str(folder) in sys.path:
         return
-    for name in sorted(_modules_in(folder)):
+    for name in sorted(modules_in(folder)):
         if name in sys.builtin_module_names or _is_installed(name):
             raise BadSpec(
-                f"{said} cannot be imported: {name}.py would hide the installed module {name}; "
-                f"give that key of {field}.configMapRef another name"
+                f"{said_of(module, field)} cannot be imported: {name}.py would hide the installed "
+                f"module {name}; {another_name(module, field)}"
             )
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -57,43 +84,52 @@ def _is_installed(name: str) -> bool:
     return spec.loader is not None or any("site-packages" in folder for folder in folders)
 
 
-def _modules_in(folder: Path) -> set[str]:
-    if not folder.is_dir():
-        return set()
-    files = {path.stem for path in folder.glob("*.py")}
-    return files | {path.parent.name for path in folder.glob("*/__init__.py")}
-
-
-def _import(name: str, module: Module, said: str, field: str) -> ModuleType:
+def _import(name: str, module: Module, field: str) -> ModuleType:
+    said = said_of(module, field)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise BadSpec(f"{said}: {_no_module(name, module, field)}") from error
-        raise BadSpec(
-            f"{said}: {blame(error, module)}; build an image FROM the runtime image that "
-            f"installs it, and name it in {field}.image"
-        ) from error
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise not_installed(error, module, field) from error
+        if name.endswith(".py"):
+            plain = name.removesuffix(".py") + module.entrypoint.removeprefix(name)
+            raise BadSpec(
+                f'{said} must have the form module:name, as Python imports it: write "{plain}"'
+            ) from error
+        raise BadSpec(f"{said}: {no_module(name, module, field)}") from error
     except (Exception, SystemExit) as error:
         raise BadSpec(f"{said}: importing it failed at {blame(error, module)}") from error
 
 
-def _no_module(name: str, module: Module, field: str) -> str:
-    if module.path is None:
-        return f"there is no module {name} in the image of {field}.image"
-    files = sorted(_modules_in(Path(module.path)))
-    held = f"has {', '.join(f'{file}.py' for file in files)}" if files else "has no .py key"
-    return f"there is no module {name}; the ConfigMap of {field}.configMapRef {held}"
+def not_installed(error: ModuleNotFoundError, module: Module, field: str) -> NotInstalled:
+    """What to say of a package that the user's code imports and that is not there."""
+    way_out = no_package(error.name or "", module, field)
+    return NotInstalled(f"{said_of(module, field)}: {blame(error, module)}; {way_out}", error)
 
 
-def _attribute(owner: Any, name: str, said: str) -> Any:
+def _attribute(owner: Any, name: str, said: str, fits: Fits | None) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError as error:
-        known = [key for key in vars(owner) if not key.startswith("_")]
-        close = difflib.get_close_matches(name, known, n=3) or sorted(known)[:10]
-        way_out = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise BadSpec(f"{said}: {_named(owner)} has no {name}{way_out}") from error
+        instead = _instead(owner, name, fits)
+        raise BadSpec(f"{said}: {_named(owner)} has no {name}{instead}") from error
+
+
+def _instead(owner: Any, name: str, fits: Fits | None) -> str:
+    """What may have been meant: an object that fits, or a function that was written there."""
+    home = owner.__name__ if isinstance(owner, ModuleType) else getattr(owner, "__module__", None)
+    held = getattr(owner, "__dict__", {})  # a number has none
+    public = {key: value for key, value in held.items() if not key.startswith("_")}
+    objects = [key for key, value in public.items() if fits is not None and fits(value)]
+    functions = [
+        key
+        for key, value in public.items()
+        if isinstance(value, FunctionType) and value.__module__ == home
+    ]
+    if close := difflib.get_close_matches(name, [*objects, *functions], n=3):
+        return f"; did you mean {' or '.join(close)}?"
+    known = sorted(objects or functions)
+    return f"; it has {', '.join(known[:MOST_NAMES])}" if known else ""
 
 
 def _named(owner: Any) -> str:
@@ -101,9 +137,14 @@ def _named(owner: Any) -> str:
 
 
 def kind_of(found: object) -> str:
-    """The type of an object as its users know it: `crewai.Crew`."""
+    """What an object is, as its users know it, with an article: `a crewai.Crew`."""
+    if found is None:
+        return "None"
+    if isinstance(found, type):
+        return "a class"
     kind = type(found)
     package = kind.__module__.partition(".")[0]
     exported = getattr(sys.modules.get(package), kind.__name__, None) is kind
     module = package if exported else kind.__module__
-    return kind.__name__ if module == "builtins" else f"{module}.{kind.__name__}"
+    name = kind.__name__ if module == "builtins" else f"{module}.{kind.__name__}"
+    return f"{'an' if name[0].lower() in 'aeio' else 'a'} {name}"

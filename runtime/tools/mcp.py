@@ -20,6 +20,7 @@ from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec
 from runtime.tools.errors import EffectUnknown
 from runtime.tools.executor import Say
+from runtime.tools.mcp_met import Met
 from runtime.tools.port import ToolFailure
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,11 @@ type FromServer = (
     RequestResponder[types.ServerRequest, types.ClientResult] | types.ServerNotification | Exception
 )
 
-CONNECT_SECONDS = 5.0
+SESSION_SECONDS = 5.0
+# Shorter, so that who takes no connection and who gives no answer are told apart.
+CONNECT_SECONDS = 4.0
+# Longer, so that whoever calls hears what came of the attempt that is under way.
+WAIT_SECONDS = 6.0
 FAREWELL_SECONDS = 2.0
 LIST_AGAIN_SECONDS = 15.0
 LIST_AT_MOST_EVERY_SECONDS = 1.0  # a server that says at each look that its list has changed
@@ -50,6 +55,7 @@ class McpTool:
         self._failures = 0
         self._list_again = asyncio.Event()
         self._problem: str | None = f"the MCP server at {server.url} was not asked yet"
+        self._met = Met()
 
     def why_not(self) -> str | None:
         """Why nothing can be called right now, in one sentence."""
@@ -87,10 +93,10 @@ class McpTool:
 
     async def _connected(self) -> "_Session":
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS):
                 return await asyncio.shield(self._session)
         except TimeoutError as error:
-            raise ToolFailure(self._problem or self._out_of_reach(error)) from error
+            raise ToolFailure(self._problem or self._why_not(error)) from error
 
     def _lose(self, session: "_Session") -> None:
         """Let everybody wait for the next session."""
@@ -103,7 +109,7 @@ class McpTool:
             try:
                 await self._one_session()
             except Exception as error:  # noqa: BLE001  # whatever the SDK met, try again
-                self._problem = self._out_of_reach(error)
+                self._problem = self._why_not(error)
                 log.warning(self._problem)
                 await self._say(self.functions, self._problem)
             delay = FIRST_DELAY_SECONDS * 2.0 ** min(self._failures, 10)
@@ -113,7 +119,8 @@ class McpTool:
     async def _one_session(self) -> None:
         """Connect, say what is offered, and stay until the session is lost."""
         session = _Session()
-        careful = _Careful(lambda: self._lose(session))
+        self._met = Met()
+        careful = _Careful(lambda: self._lose(session), self._met)
         timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
         try:
             async with (
@@ -121,7 +128,7 @@ class McpTool:
                 streamable_http_client(self._server.url, http_client=http) as (read, write, _),
                 ClientSession(read, write, message_handler=self._on_message) as client,
             ):
-                async with asyncio.timeout(CONNECT_SECONDS):
+                async with asyncio.timeout(SESSION_SECONDS):
                     await client.initialize()
                     await self._list(client)
                 session.client = client
@@ -147,7 +154,7 @@ class McpTool:
                     wait.cancel()
             self._list_again.clear()
             if not session.lost.is_set():
-                async with asyncio.timeout(CONNECT_SECONDS):
+                async with asyncio.timeout(SESSION_SECONDS):
                     await self._list(session.client)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(session.lost.wait(), LIST_AT_MOST_EVERY_SECONDS)
@@ -177,18 +184,15 @@ class McpTool:
         )
 
     async def _on_message(self, message: FromServer) -> None:
+        if isinstance(message, Exception):
+            self._met.nonsense()
         if isinstance(message, types.ServerNotification) and isinstance(
             message.root, types.ToolListChangedNotification
         ):
             self._list_again.set()
 
-    def _out_of_reach(self, error: BaseException) -> str:
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        said = str(error).partition("\n")[0] or type(error).__name__
-        if TERMINATED in said:
-            said = "nobody listens there"
-        return f"the MCP server at {self._server.url} cannot be reached: {said}"
+    def _why_not(self, error: BaseException) -> str:
+        return f"the MCP server at {self._server.url} {self._met.why_not(error)}"
 
 
 class _Session:
@@ -239,9 +243,10 @@ class _Careful(httpx.AsyncHTTPTransport):
     stands before the server gets to know it by a header.
     """
 
-    def __init__(self, on_broken: Callable[[], None]) -> None:
+    def __init__(self, on_broken: Callable[[], None], met: Met) -> None:
         super().__init__()
         self._on_broken = on_broken
+        self._met = met
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -251,8 +256,11 @@ class _Careful(httpx.AsyncHTTPTransport):
             request.headers[KEY_HEADER] = f'"{key}"'
         try:
             response = await super().handle_async_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            self._met.nobody(error)
             return httpx.Response(httpx.codes.NOT_FOUND, request=request)
+        if request.method == "POST":
+            self._met.answer(response)
         if request.method == "POST" and isinstance(response.stream, httpx.AsyncByteStream):
             endless = response.headers.get("content-type", "").startswith("text/event-stream")
             response.stream = _Watched(response.stream, self._on_broken, endless=endless)

@@ -15,6 +15,7 @@ from runtime.tools.blame import blame
 from runtime.tools.entrypoint import kind_of, load
 from runtime.tools.errors import BadSpec
 from runtime.tools.key import CALL_KEY
+from runtime.tools.origins import said_of
 from runtime.tools.port import ToolFailure
 from runtime.tools.schema import Schema
 from runtime.tools.signature import Arguments, Unreadable, arguments_of, documented
@@ -35,9 +36,9 @@ class PythonTool:
         self._module = module
         self._threads = Threads()
         self._function = load(module, field=FIELD)
-        said = f'{FIELD}.entrypoint "{module.entrypoint}"'
+        said = said_of(module, FIELD)
         if not callable(self._function) or inspect.isclass(self._function):
-            raise BadSpec(f"{said} is a {kind_of(self._function)}, but a tool is a function")
+            raise BadSpec(f"{said} is {kind_of(self._function)}, but a tool is a function")
         self._arguments = _arguments(config, self._function, said)
         self._is_async = inspect.iscoroutinefunction(inspect.unwrap(self._function))
         self.functions = (
@@ -104,6 +105,6 @@ def _json(function: str, value: object) -> Any:
         json.dumps(plain, allow_nan=False)
     except (PydanticSerializationError, ValueError, TypeError) as error:
         raise ToolFailure(
-            f"{function} returned a {kind_of(value)}, which cannot be written as JSON: {error}"
+            f"{function} returned {kind_of(value)}, which cannot be written as JSON: {error}"
         ) from error
     return plain

@@ -101,7 +101,8 @@ class CallHandler:
                 doubt = f"a worker was lost while it ran {call.function}; it may have happened"
                 await self._end(call, noted, _ended(noted, call, Outcome.UNKNOWN, doubt))
             case Next.GIVE_UP:
-                reason = f"{call.function} took {_attempt(noted)} workers down, so it was given up"
+                workers = "a worker" if _attempt(noted) == 1 else f"{_attempt(noted)} workers"
+                reason = f"{call.function} took {workers} down, so it was given up"
                 end = _ended(noted, call, Outcome.FAILED, reason)
                 given_up = end.model_copy(update={"reason": FailureReason.DEAD_LETTERED})
                 await self._end(call, noted, given_up)

@@ -249,7 +249,7 @@ _AGENT: Final = (
         Kind.AGENT,
         "spec.source",
         {"module": {"entrypoint": "math_agent.py"}},
-        "must be 'module:attribute', for example 'math_agent:graph', not 'math_agent.py'",
+        "must be 'module:name', for example 'math_agent:graph', not 'math_agent.py'",
         field="spec.source.module.entrypoint",
     ),
     Bad(

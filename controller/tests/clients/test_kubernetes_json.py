@@ -1,5 +1,6 @@
 """What Kubernetes says of pods, and what we tell it in Events."""
 
+import base64
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +12,7 @@ import yaml
 from controller.api.names import Kind
 from controller.clients.kubernetes_json import (
     collection_path,
+    digests,
     event_again,
     event_body,
     is_applied_by_us,
@@ -238,3 +240,19 @@ def test_the_operator_may_do_with_children_what_it_does(api_version: str, kind: 
     }
 
     assert verbs == {"get", "list", "watch", "create", "patch", "delete"}
+
+
+def test_a_secret_is_told_by_digests_that_cannot_be_guessed() -> None:
+    """They stand in a Deployment, which people may read who may not read the Secret."""
+
+    def a_secret(uid: str, token: bytes) -> dict[str, Any]:
+        data = {"token": base64.b64encode(token).decode()}
+        return {"metadata": {"name": "k", "uid": uid}, "data": data}
+
+    told = digests(a_secret("uid-1", b"12345"))
+
+    assert told.keys() == {"token"}
+    assert told == digests(a_secret("uid-1", b"12345"))
+    assert told != digests(a_secret("uid-1", b"12346"))
+    assert told != digests(a_secret("uid-2", b"12345"))
+    assert digests({"metadata": {"uid": "uid-1"}}) == {}

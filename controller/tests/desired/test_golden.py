@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from controller.desired.agent import desired_agent
+from controller.desired.availability import Availability
 from controller.desired.claims import claim_of
 from controller.desired.identity import queue_url
 from controller.desired.stack import desired_stack
@@ -14,8 +15,9 @@ from controller.model import Desired, KvEntry, Manifest, Stage
 from controller.tests.desired.golden_files import check
 from controller.tests.desired.views import agent_view, an_agent, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
-from runtime.contract.agent_config import AgentConfig
+from runtime.contract.agent_config import AgentConfig, Module, Origin
 
+READY = Availability(is_ready=True, reason="Ready", message="1 of 1 worker ready")
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
 MCP = {
     "python": None,
@@ -50,7 +52,7 @@ POSTGRES = {
 
 def agent_of(**spec: Any) -> Desired:
     view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
-    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, availability=READY)
 
 
 def tool_of(**spec: Any) -> Desired:
@@ -210,10 +212,20 @@ def test_users_code_runs_in_the_users_image() -> None:
     assert container["image"] == "example/agent:1"
 
 
-def code_of(**spec: Any) -> str | None:
+def module_of(**spec: Any) -> Module:
     config = AgentConfig.decode(agent_of(**spec).children[1].manifest["data"]["agent.json"])
     assert config.module is not None
-    return config.module.revision
+    return config.module
+
+
+def code_of(**spec: Any) -> str | None:
+    return module_of(**spec).revision
+
+
+def test_the_worker_is_told_where_its_code_comes_from() -> None:
+    assert module_of(source=MODULE, facts={"source": {}}).origin is Origin.CONFIG_MAP
+    assert module_of(source=in_image(image="example/agent:1")).origin is Origin.IMAGE
+    assert module_of(source=in_image()).origin is Origin.WORKER
 
 
 def test_other_code_has_another_revision() -> None:
@@ -231,7 +243,7 @@ def test_text_of_users_is_never_yaml() -> None:
     """Whatever instructions hold, they arrive as they were written."""
     nasty = 'a: "b" # {{ c }}\n- \\U0001f600 😀 \x85\u2028 ${env.HOME} \'; &x *x !!python/object:x'
     view = agent_view(source={"declarative": {"instructions": nasty}})
-    desired = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    desired = desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, availability=READY)
     config = desired.children[1].manifest["data"]["agent.json"]
 
     declarative = AgentConfig.decode(config).declarative

@@ -73,9 +73,15 @@ def test_an_agent_of_this_folder_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["own_agent:nobody"], 'spec.source.module.entrypoint "own_agent:nobody"'),
+        (
+            ["own_agent:nobody"],
+            'the entrypoint "own_agent:nobody": own_agent has no nobody; it has graph\n',
+        ),
         (["--model-base-url", "http://127.0.0.1:1/v1"], "--model is missing"),
-        (["--framework", "Elsewhere"], "argument --framework: invalid choice: 'Elsewhere'"),
+        (
+            ["--framework", "Elsewhere"],
+            "argument --framework: invalid choice: 'Elsewhere' (choose from 'LangGraph', ",
+        ),
     ],
 )
 def test_bad_input_is_named(tmp_path: Path, options: list[str], said: str) -> None:

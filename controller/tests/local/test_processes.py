@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from controller.api.conditions import ReadyReason
 from controller.desired.health import workload_health
 from controller.local.environments import Environments
@@ -150,13 +152,51 @@ async def test_the_last_words_of_a_process_are_kept(tmp_path: Path) -> None:
     await running.stop()
 
 
-async def test_an_image_that_cannot_run_here_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("mcp", "give a command that runs on this machine, or use a cluster"),
+        (
+            "worker",
+            (
+                "give the module in a ConfigMap, and let PYTHONPATH name a folder that has what it "
+                "imports (pip install --target), or use a cluster"
+            ),
+        ),
+    ],
+)
+async def test_an_image_that_cannot_run_here_is_told(
+    tmp_path: Path, name: str, way_out: str
+) -> None:
     manifest = deployment(SERVER)
-    del manifest["spec"]["template"]["spec"]["containers"][0]["command"]
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container["name"] = name
+    del container["command"]
     running = workload(tmp_path)
     running.apply(manifest)
     await until(lambda: running.pods != ())
-    assert "runs no images (somebody/image)" in running.pods[0].containers[0].message
+    said = f"embedded mode runs no images (somebody/image); {way_out}"
+    assert running.pods[0].containers[0].message == said
+    await running.stop()
+
+
+@pytest.mark.integration
+async def test_a_worker_finds_packages_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `check` was told by PYTHONPATH has to do here, too."""
+    (tmp_path / "own_package.py").write_text("WORD = 'found'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    words = "import own_package; open('worker.termination', 'w').write(own_package.WORD)"
+    manifest = deployment(f"{words}; raise SystemExit(78)")
+    manifest["spec"]["template"]["spec"]["containers"][0] |= {
+        "name": "worker",
+        "image": "embedded/runtime",
+    }
+    running = workload(tmp_path)
+    running.apply(manifest)
+    await until(lambda: running.pods != () and running.pods[0].containers[0].exit_code == 78)
+    assert running.pods[0].containers[0].last_words == "found"
     await running.stop()
 
 

@@ -122,6 +122,15 @@ graph.add_edge("block", END)
 POISON = BLOCKER.replace("    time.sleep(", "    __import__('os')._exit(9); (")
 
 
+ELSEWHERE = """
+apiVersion: k8gentai.dev/v1alpha1
+kind: Tool
+metadata: {{name: elsewhere}}
+spec:
+  stackRef: {{name: default}}
+  mcp: {{url: "{url}"}}
+"""
+
 MCP_SERVER = """
 import sys
 from mcp.server.fastmcp import FastMCP
@@ -201,6 +210,13 @@ def up(
 def client(up: Platform) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{up.url}/v1", api_key="none", max_retries=0) as made:
         yield made
+
+
+def state_of(client: openai.OpenAI, agent: str) -> str | None:
+    """What the list of models tells of an Agent, None if it is not listed."""
+    listed = {one.id: one.model_dump() for one in client.models.list()}
+    found = listed.get(f"agents/{agent}")
+    return None if found is None else str(found["custom_metadata"]["state"])
 
 
 def a_sum() -> tuple[str, str]:
@@ -437,8 +453,9 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
         return subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
 
     up.until(lambda: any("default/poison" in line for line in dead("list")))
-    row = next(line.split() for line in dead("list") if "default/poison" in line)
-    assert f"input   user: {said}" in dead("show", row[0])
+    (row,) = [line for line in dead("list") if "default/poison" in line]
+    assert row.endswith("  2          gave up after 1 attempt (spec.retryPolicy.maxAttempts)")
+    assert f"input      user: {said}" in dead("show", row.split()[0])
     up.remove("poison")
 
 
@@ -459,9 +476,15 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
         ),
         pytest.param(
             "noname",
-            module("noname", "grap = 1"),
-            ["spec.source.module.entrypoint", "grap"],
+            module("noname", "def grap(): ..."),
+            ["spec.source.module.entrypoint", "did you mean grap?"],
             id="no such name",
+        ),
+        pytest.param(
+            "foreign",
+            module("foreign", "import crewai\ngraph = crewai.Crew()"),
+            ["which is of CrewAI, but spec.framework is LangGraph; set spec.framework to CrewAI"],
+            id="of another framework",
         ),
         pytest.param(
             "notool",
@@ -496,9 +519,30 @@ def test_a_bad_agent_names_the_field_and_touches_nobody(
     up.write(**{name: text})
     line = up.until_said(rf"✗ Agent {name}  .*")
     assert all(word in line for word in words), line
+    if name != "nostack":  # nobody's server knows that one
+        up.until(lambda: state_of(client, name) == "Unavailable")
+        with pytest.raises(openai.InternalServerError) as refused:
+            client.responses.create(model=name, input="Hi")
+        assert refused.value.status_code == 503
+        assert words[-1] in str(refused.value)
     question, answer = a_sum()
     assert answer in client.responses.create(model="math", input=question).output_text
     up.remove(name)
+
+
+@pytest.mark.fault(18)
+def test_an_mcp_server_at_a_wrong_path_is_told_in_the_same_words_all_the_way(
+    up: Platform, client: openai.OpenAI
+) -> None:
+    up.write(elsewhere=ELSEWHERE.format(url=f"{up.url}/nowhere"))
+    up.write(strays=declarative("strays", tools="[{toolRef: {name: elsewhere}}]"))
+    up.until(lambda: state_of(client, "strays") == "Unavailable")
+    with pytest.raises(openai.InternalServerError) as refused:
+        client.responses.create(model="strays", input="Hi")
+    sentence = f"the MCP server at {up.url}/nowhere cannot be used: it answers 404 Not Found; "
+    assert f"Tool default/elsewhere is not ready: {sentence}" in str(refused.value)
+    up.remove("strays")
+    up.remove("elsewhere")
 
 
 @pytest.mark.fault(18)

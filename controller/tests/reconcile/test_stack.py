@@ -1,5 +1,7 @@
 import json
+from typing import Any
 
+from controller.api.names import ANNOTATION_REVISION
 from controller.model import Provider, Retention, ServerFacts
 from controller.tests import samples
 from controller.tests.reconcile.scene import Scene, is_true, running, told
@@ -171,7 +173,7 @@ async def test_a_missing_secret_is_told_and_nothing_is_started(scene: Scene) -> 
     )
     assert [ref for ref in scene.cluster.owned if ref.kind == "Deployment"] == []
 
-    scene.cluster.secrets["team", "keys"] = frozenset({"token"})
+    scene.cluster.secrets["team", "keys"] = {"token": "1"}
     await scene.rest(stack)
 
     container = scene.cluster.child("Deployment", "server-default")["spec"]["template"]["spec"][
@@ -192,7 +194,7 @@ POSTGRES = {
 
 
 async def test_a_database_that_nobody_has_named_is_told_key_by_key(scene: Scene) -> None:
-    scene.cluster.secrets["team", "db"] = frozenset({"url"})
+    scene.cluster.secrets["team", "db"] = {"url": "1"}
     stack = scene.cluster.put(samples.stack(storage={"postgres": POSTGRES}))
 
     await scene.reconcile(stack)
@@ -207,8 +209,31 @@ async def test_a_database_that_nobody_has_named_is_told_key_by_key(scene: Scene)
     )
 
 
+async def test_a_changed_secret_starts_the_server_anew_and_nothing_else(scene: Scene) -> None:
+    scene.cluster.secrets["team", "db"] = {"url": "1", "ca.crt": "1", "unused": "1"}
+    stack = scene.cluster.put(samples.stack(storage={"postgres": POSTGRES}))
+    await scene.rest(stack)
+
+    def templates() -> list[Any]:
+        names = ("server-default", "dispatcher-default")
+        return [scene.cluster.child("Deployment", one)["spec"]["template"] for one in names]
+
+    server, dispatcher = templates()
+    scene.cluster.secrets["team", "db"]["unused"] = "2"
+    await scene.rest(stack)
+    assert templates() == [server, dispatcher]
+
+    scene.cluster.secrets["team", "db"]["url"] = "2"
+    await scene.rest(stack)
+    after, still = templates()
+    assert still == dispatcher
+    assert after["spec"] == server["spec"]
+    revisions = [one["metadata"]["annotations"][ANNOTATION_REVISION] for one in (server, after)]
+    assert revisions[0] != revisions[1]
+
+
 async def test_a_stack_that_moves_to_postgres_leaves_its_volume_and_may_grow(scene: Scene) -> None:
-    scene.cluster.secrets["team", "db"] = frozenset({"url", "ca.crt"})
+    scene.cluster.secrets["team", "db"] = {"url": "1", "ca.crt": "1"}
     stack = scene.cluster.put(samples.stack())
     await scene.rest(stack)
     before = scene.cluster.child("Deployment", "server-default")["spec"]

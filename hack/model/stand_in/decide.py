@@ -3,10 +3,10 @@
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stand_in.fill import MISSING, fill_answer, fitting
-from stand_in.manner import form, styled
+from stand_in.manner import form, styled, without_form
 from stand_in.plan import Plan, Ref, Step, batches, plan
 from stand_in.reading import read
 from stand_in.recall import recall
@@ -67,6 +67,8 @@ def decide(request: Request) -> Answer:
         BadRequest: a schema of the request refers to what it does not hold.
     """
     now = turn(request.messages)
+    told = form(f"{now.instructions}\n{now.prompt}")
+    now = replace(now, prompt=without_form(now.prompt))
     try:
         wanted = plan(now.prompt, request.tools)
         progress = _progress(wanted.steps, now.done, parallel=request.parallel)
@@ -77,7 +79,7 @@ def decide(request: Request) -> Answer:
             return Ask((_closing(request.tools, now, text),))
     except LookupError as error:
         raise BadRequest(f"'tools': {error.args[0]}.", "tools") from error
-    schema = form(now.instructions) if request.schema is None else request.schema
+    schema = told if request.schema is None else request.schema
     if schema is not None:
         return Say(_structured(schema, now, text))
     return Say(styled(text, now.instructions))

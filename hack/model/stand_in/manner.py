@@ -6,7 +6,7 @@
 | End (finish, close) … with "over" | over stands behind it |
 | Answer in one word | the last word alone |
 | in upper case, in capital letters / in lower case | so written |
-| one JSON object / JSON schema is: {…} | JSON instead of words |
+| one JSON object / JSON schema is: {…} | JSON instead of words, if a user says so, too |
 """
 
 import contextlib
@@ -24,6 +24,7 @@ _UPPER = re.compile(r"\bin (?:upper ?case|capitals|capital letters)\b", re.IGNOR
 _LOWER = re.compile(r"\bin (?:lower ?case|small letters)\b", re.IGNORECASE)
 _ANY_OBJECT = re.compile(r"\bone JSON object\b", re.IGNORECASE)
 _SCHEMA = re.compile(r"\bJSON schema is: (?=\{)", re.IGNORECASE)
+_FORM_LINE = re.compile(rf"^.*{_SCHEMA.pattern}.*\n?", re.IGNORECASE | re.MULTILINE)
 
 
 def form(instructions: str) -> Schema | None:
@@ -33,6 +34,11 @@ def form(instructions: str) -> Schema | None:
             schema: Schema = json.JSONDecoder().raw_decode(instructions, told.end())[0]
             return schema
     return {} if _ANY_OBJECT.search(instructions) else None
+
+
+def without_form(prompt: str) -> str:
+    """A prompt without the line that tells the form of the answer, which is about no value."""
+    return _FORM_LINE.sub("", prompt)
 
 
 def styled(text: str, instructions: str) -> str:

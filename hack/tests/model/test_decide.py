@@ -245,6 +245,11 @@ def test_a_form_that_instructions_ask_for_is_filled() -> None:
     assert say(wanted, user("Say the number 7.")) == "7"
 
 
+def test_a_form_that_a_user_asks_for_is_filled_from_the_rest() -> None:
+    asked = user('Take 7.\n\nIts JSON schema is: {"type": "integer", "maximum": 9}\n\nGo on.')
+    assert say(asked) == "7"
+
+
 def test_a_schema_is_filled_from_the_prompt(rng: random.Random) -> None:
     name, age = rng.choice(["Ada", "Grace", "Alan"]), rng.randint(1, 99)
     properties = {"name": STRING, "age": {"type": "integer"}, "mood": {"enum": ["sad", "glad"]}}

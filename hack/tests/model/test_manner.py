@@ -1,5 +1,5 @@
 import pytest
-from stand_in.manner import form, styled
+from stand_in.manner import form, styled, without_form
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_nothing_in_one_word_is_nothing() -> None:
 )
 def test_instructions_ask_for_json(instructions: str, schema: object) -> None:
     assert form(instructions) == schema
+
+
+def test_the_line_with_the_form_is_about_no_value() -> None:
+    prompt = 'Say 7.\nAs JSON. Its JSON schema is: {"maximum": 9}\nPlease.'
+    assert without_form(prompt) == "Say 7.\nPlease."
+    assert without_form("Say 7.") == "Say 7."

@@ -185,7 +185,8 @@ async def _taken_in(visit: Visit, params: SendMessageRequest, *, stream: bool) -
     check_context(context)
     wanted = asked(params, context, stream=stream)
     intake = Intake(asked=wanted, agent=visit.agent, user=visit.user)
-    intake.check()
+    # Who reads along, or comes back, has the task before anything happens to it.
+    intake.check(awaited=not stream)
     before = await Conversing(visit.desk, NoItems()).before(
         wanted, visit.agent, user=visit.user, task=intake.task, now=intake.now
     )

@@ -1,26 +1,36 @@
 """Where A2A is served: `/a2a`, and `/a2a/<agent>` for each agent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import override
 
+from a2a.compat.v0_3 import types as v03
 from a2a.server.context import ServerCallContext
 from a2a.server.request_handlers.response_helpers import agent_card_to_dict
 from a2a.server.routes.common import DefaultServerCallContextBuilder
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.types import AgentCard
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from runtime.amf import sdk
+from runtime.amf import json_rpc, sdk
 from runtime.amf.a2a.card import card_of
 from runtime.amf.a2a.handler import Tasks
 from runtime.amf.a2a.visit import KEY, Visit
 from runtime.amf.body import body_limit, body_of, replayed
 from runtime.amf.directory import Directory
+from runtime.amf.malformed import malformed
 from runtime.amf.presence import while_there
 from runtime.contract.catalogue import AgentEntry, ToolEntry
 
+OLD_CALLS: Mapping[str, type[BaseModel]] = {
+    "message/send": v03.SendMessageRequest,
+    "message/stream": v03.SendStreamingMessageRequest,
+    "tasks/get": v03.GetTaskRequest,
+    "tasks/cancel": v03.CancelTaskRequest,
+    "tasks/resubscribe": v03.TaskResubscriptionRequest,
+}
 CARD = "/.well-known/agent-card.json"
 
 
@@ -77,6 +87,8 @@ class A2aRoutes:
         """
         agent = await self._directory.agent(request.path_params["agent"])
         body = await body_of(request, body_limit(agent.max_input_bytes))
+        if (refused := wrong(body)) is not None:
+            return JSONResponse(refused)
         visit = Visit(await self._directory.desk(), agent, sdk.user_name())
         setattr(request.state, KEY, visit)
         read = Request(request.scope, replayed(body, request.receive))
@@ -86,6 +98,25 @@ class A2aRoutes:
             response.status_code = visit.refusal.status_code
             response.headers.update(visit.refusal.headers or {})
         return response
+
+
+def wrong(body: bytes) -> json_rpc.Message | None:
+    """The answer to a body that is no call, None if the SDK can answer it.
+
+    It checks the parameters of protocol 1.0 itself, and tells the field; those of 0.3 it does not.
+    """
+    message, refused = json_rpc.read(body)
+    method = message.get("method")
+    kind = OLD_CALLS.get(method) if isinstance(method, str) else None
+    if refused is not None or kind is None:
+        return refused
+    try:
+        kind.model_validate(message)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        refusal = malformed([{**one, "loc": ("body", *one["loc"])} for one in found], message)
+        return json_rpc.refused(message, json_rpc.INVALID_PARAMS, refusal.message)
+    return None
 
 
 def _card(agent: AgentEntry, tools: Iterable[ToolEntry], request: Request) -> AgentCard:

@@ -147,7 +147,7 @@ class Turns:
         asked = asked_of_agent(config, body, conversation=conversation, context=memory_of(turn))
         task = task_of_turn(turn.id)
         intake = Intake(asked=asked, agent=entry, user=self._user, task=task, now=turn.started)
-        intake.check()
+        intake.check(awaited=True)
         check_names(asked.options.functions, self._desk.tools.functions_of(entry.tools))
         return turn.model_copy(update={"task": task}), lambda: run_of(self._desk, intake)
 

@@ -84,7 +84,7 @@ class Calls:
             user=sdk.user_name(),
             task=await _new_task(desk, context),
         )
-        intake.check()
+        intake.check(awaited=True)
         record = intake.record(desk, Before())
         with desk.follow(record.task, whole=not progress.is_wanted) as following:
             await desk.accept(record)

@@ -5,7 +5,6 @@ Source:
 """
 
 import contextlib
-import json
 import uuid
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -15,10 +14,11 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from runtime.amf import json_rpc
 from runtime.amf.body import body_limit, body_of, replayed
 from runtime.amf.directory import Directory
 from runtime.amf.mcp_server.calls import SESSION, Calls
@@ -69,7 +69,11 @@ class McpEndpoint:
             await refusal(scope, receive, send)
             return
         body = await body_of(request, await self._limit())
-        message, session = _parsed(body), request.headers.get(SESSION)
+        message, refused = json_rpc.read(body)
+        if refused is not None:
+            await JSONResponse(refused, HTTPStatus.BAD_REQUEST)(scope, receive, send)
+            return
+        session = request.headers.get(SESSION)
         if session is not None and (cancelled := _cancelled(message)) is not None:
             await self._calls.cancel(session, cancelled)
         named = _naming(send) if message.get("method") == "initialize" else send
@@ -78,15 +82,6 @@ class McpEndpoint:
     async def _limit(self) -> int:
         agents = await self._directory.agents()
         return body_limit(max((agent.max_input_bytes for agent in agents), default=0))
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    """The message; empty if it is none, which the SDK refuses."""
-    try:
-        message = json.loads(body)
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
 
 
 def _cancelled(message: dict[str, Any]) -> str | int | None:

@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from mcp import types
 
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import AgentCalled, Event, TextDelta, ToolCalled, ToolReturned
+from runtime.contract.messages import (
+    AgentCalled,
+    Event,
+    Outcome,
+    TextDelta,
+    ToolCalled,
+    ToolReturned,
+)
 from runtime.contract.runs import RunRecord, RunState
 from runtime.tools.port import INPUT
 
@@ -71,8 +78,10 @@ def told(events: Iterable[Event]) -> list[str]:
                 steps.append(text)
             case ToolCalled(tool=name) | AgentCalled(agent=name):
                 steps.append(f"asks {name}")
-            case ToolReturned(tool=name):
+            case ToolReturned(tool=name, outcome=Outcome.SUCCEEDED):
                 steps.append(f"{name} has answered")
+            case ToolReturned(tool=name, output=why):
+                steps.append(f"{name} has failed: {why}")
             case _:
                 continue
         goes_on = isinstance(event, TextDelta)

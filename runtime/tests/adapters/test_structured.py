@@ -7,7 +7,8 @@ from typing import override
 import pytest
 
 from runtime.adapters.port import AgentFailure, Answer, Run, Step, Text, Used, WrongFormat
-from runtime.adapters.structured import Form, Structured, unfenced
+from runtime.adapters.structured import HEARD, LONGEST, Form, Structured, unfenced
+from runtime.contract.agent_config import Framework
 from runtime.contract.messages import FailureReason, Role, TokenUsage
 from runtime.contract.output_format import OutputFormat
 from runtime.tests.agents import asking
@@ -35,9 +36,13 @@ class Sayings:
         yield Answer(text)
 
 
-async def steps_of(run: Run, *said: str, hands_over: bool = True) -> tuple[list[Step], list[Run]]:
+def structured(within: Sayings, *, is_own: bool = False) -> Structured:
+    return Structured(within, framework=Framework.CREWAI, is_own=is_own)
+
+
+async def steps_of(run: Run, *said: str, is_own: bool = False) -> tuple[list[Step], list[Run]]:
     within = Sayings([*said])
-    steps = [step async for step in Structured(within, hands_over=hands_over).run(run)]
+    steps = [step async for step in structured(within, is_own=is_own).run(run)]
     return steps, within.runs
 
 
@@ -85,18 +90,50 @@ async def test_twice_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hands_over", "output", "handed", "told"),
+    ("is_own", "way_out"),
     [
-        pytest.param(True, SUM, SUM, False, id="a model that gets the form"),
-        pytest.param(True, OutputFormat(), OutputFormat(), True, id="any object, in words too"),
-        pytest.param(False, SUM, None, True, id="a user's own agent"),
+        pytest.param(False, "ask a model that keeps to JSON schemas", id="from instructions"),
+        pytest.param(
+            True,
+            "your own agent is told the form among its client's instructions (a crew gets them in "
+            "its last task, or where its texts say {instructions}, a Flow as `instructions` of its "
+            "state, if that has such a field), the second time in its input; let its model have "
+            "these, or let it answer so by itself",
+            id="a user's own",
+        ),
+    ],
+)
+async def test_who_gets_no_form_hears_what_came_and_what_to_do(is_own: bool, way_out: str) -> None:
+    with pytest.raises(WrongFormat) as failed:
+        await steps_of(asking(output=SUM), GOOD[:-1], "The\ntotal is 5." * 20, is_own=is_own)
+    said, _, told = str(failed.value).partition('; it is "')
+    assert said == (
+        "the answer does not have the form that was asked for, nor did it when it was asked for "
+        "once more: it is no JSON: Expecting value: line 1 column 1 (char 0)"
+    )
+    begun, _, rest = told.partition('…"; ')
+    assert begun.startswith("The total is 5.The total is 5.")
+    assert len(begun) == LONGEST
+    assert rest == way_out
+
+
+def test_it_is_known_of_each_framework_where_the_form_is_told() -> None:
+    assert set(HEARD) == set(Framework)
+
+
+@pytest.mark.parametrize(
+    ("is_own", "output", "handed", "told"),
+    [
+        pytest.param(False, SUM, SUM, False, id="a model that gets the form"),
+        pytest.param(False, OutputFormat(), OutputFormat(), True, id="any object, in words too"),
+        pytest.param(True, SUM, None, True, id="a user's own agent"),
     ],
 )
 async def test_who_is_told_how(
-    hands_over: bool, output: OutputFormat, handed: OutputFormat | None, told: bool
+    is_own: bool, output: OutputFormat, handed: OutputFormat | None, told: bool
 ) -> None:
     run = asking(instructions="Be brief.", output=output)
-    _, (asked,) = await steps_of(run, GOOD, hands_over=hands_over)
+    _, (asked,) = await steps_of(run, GOOD, is_own=is_own)
     assert asked.options.output == handed
     wish = Form(output).wish
     assert asked.options.instructions == (f"Be brief.\n\n{wish}" if told else "Be brief.")
@@ -159,6 +196,6 @@ async def test_calls_of_the_second_try_find_what_the_first_ones_did() -> None:
 
     run = asking(output=SUM)
     within = Calling([BAD, GOOD])
-    steps = [step async for step in Structured(within, hands_over=True).run(run)]
+    steps = [step async for step in structured(within).run(run)]
     assert steps[-1] == Answer(GOOD)
     assert numbers == [0, 0]

@@ -120,6 +120,9 @@ class Server:
         namespace: str = "team",
         accepting: bool = True,
         leaving: bool = False,
+        available: bool = True,
+        reason: str = "",
+        message: str = "",
         when_busy: WhenBusy = WhenBusy.QUEUE,
         timeout_seconds: int = 60,
         max_input_bytes: int = 524288,
@@ -136,15 +139,22 @@ class Server:
             description=description,
             accepting=accepting,
             leaving=leaving,
+            available=available,
+            reason=reason,
+            message=message,
             when_busy=when_busy,
             timeout_seconds=timeout_seconds,
             max_input_bytes=max_input_bytes,
             tools=tuple(tools),
         )
+        await self.tell(entry)
+        return entry
+
+    async def tell(self, entry: AgentEntry) -> None:
+        """Write what is known of an Agent into the catalogue, as the operator does."""
         async with self.nats.link_as(OPERATOR_WORKLOAD) as link:
             await link.store(Bucket.CATALOGUE).put(agent_entry(entry.agent), entry.encode())
         await self.until_listed(entry)
-        return entry
 
     async def add_tool(self, tool: ToolEntry) -> None:
         """Write a Tool into the catalogue, as the operator does."""
@@ -173,7 +183,8 @@ class Server:
         async with asyncio.timeout(5):
             while True:
                 shown = (await self.models()).get(f"agents/{entry.model}", {})
-                if shown.get("description") == entry.description:
+                about = {"description": entry.description, "message": entry.message}
+                if shown.items() >= about.items():
                     return
                 await asyncio.sleep(0.05)
 

@@ -152,8 +152,14 @@ def test_a_tool_that_failed_shows_its_sentence() -> None:
     )
 
     assert "mcp_call.failed 0" in outline(frames)
-    assert answer.response["output"][0]["output"] == "no such file"
-    assert answer.response["output"][0]["status"] == "failed"
+    call = answer.response["output"][0]
+    assert (call["output"], call["error"], call["status"]) == (None, "no such file", "failed")
+    (done,) = [
+        frame["item"]
+        for frame in frames
+        if frame["type"] == "response.output_item.done" and frame["output_index"] == 0
+    ]
+    assert done == call
 
 
 def paused(events: list[Event], *decided: int) -> tuple[list[dict[str, Any]], Answer]:

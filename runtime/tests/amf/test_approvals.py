@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 from openai.types.responses import Response
+from openai.types.responses.response_output_item import McpCall
 
 from controller.local.decide import Word, decide
 from runtime.contract.approval import Verdict
@@ -106,11 +107,15 @@ async def test_a_person_refuses_and_says_why(people: Server) -> None:
             previous_response_id=asked.id,
             input=answers(*requests(asked), approve=False, reason="too much"),
         )
+        kept = await client.responses.retrieve(answer.id)
 
     assert summary(answer) == [("mcp_call", "failed"), ("message", "completed")]
-    assert answer.output[0].output == (  # type: ignore[union-attr]  # it is an mcp_call
-        "anonymous did not agree to this call of plus: too much"
-    )
+    (call, _) = answer.output
+    assert isinstance(call, McpCall)
+    said = "anonymous did not agree to this call of plus: too much"
+    assert call.output is None
+    assert str(call.error) == said
+    assert kept.output == answer.output
 
 
 async def test_both_halves_of_a_streamed_answer_tell_it_in_order(people: Server) -> None:

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")
 
 JSON = {"Content-Type": "application/json"}
 MESSAGE = {"role": "user", "content": "?"}
+CHAT = {"model": "MODEL", "messages": [MESSAGE]}
+FUNCTION = {"type": "function", "function": {"name": "a", "parameters": {}}}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,64 @@ async def test_a_chat(server: Server, fields: dict[str, Any], param: str) -> Non
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
     assert actor.seen == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked", "status", "param"),
+    [
+        pytest.param(
+            "POST",
+            "/chat/completions",
+            {"json": CHAT | {"tool_choice": "zz"}},
+            400,
+            "tool_choice",
+            id="a choice that there is not",
+        ),
+        pytest.param(
+            "POST",
+            "/chat/completions",
+            {"json": CHAT | {"tools": [FUNCTION, {"type": "function"}]}},
+            400,
+            "tools[1]",
+            id="a tool that is none",
+        ),
+        pytest.param(
+            "GET", "/chat/completions", {"params": {"limit": -1}}, 400, "limit", id="a query"
+        ),
+        pytest.param(
+            "POST", "/conversations", {"json": {"items": 5}}, 400, None, id="items that are none"
+        ),
+        pytest.param("GET", "/files/x1", {}, 400, None, id="an id that is none"),
+        pytest.param("GET", "/prompts/x1", {}, 400, None, id="a prompt that there is not"),
+        pytest.param("GET", "/vector_stores/x1", {}, 400, None, id="a store that there is not"),
+        pytest.param("GET", "/chat/completions/x1", {}, 501, None, id="what is not kept"),
+        pytest.param(
+            "POST",
+            "/embeddings",
+            {"json": {"model": "nobody", "input": "?"}},
+            404,
+            "model",
+            id="a model that there is not",
+        ),
+    ],
+)
+async def test_what_the_servers_own_routes_refuse_has_the_same_shape(
+    server: Server, method: str, path: str, asked: dict[str, Any], status: int, param: str | None
+) -> None:
+    """No text of Python's, no names of classes, and the connection goes on."""
+    async with agent(server) as (model, _), http_client(server) as client:
+        if (body := asked.get("json")) and body.get("model") == "MODEL":
+            asked = {"json": body | {"model": model}}
+        answer = await client.request(method, path, **asked)
+        alive = await client.get("/models")
+
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["param"] == param
+    assert "{'" not in error["message"]
+    assert "validation error" not in error["message"]
+    assert alive.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions", "/conversations"])

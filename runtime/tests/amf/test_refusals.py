@@ -19,6 +19,8 @@ from runtime.tests.amf.clients import (
 from runtime.tests.amf.server import Server
 from runtime.tests.nats import OPERATOR_WORKLOAD
 
+SAID = [{"role": "user", "content": "?"}]
+
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -53,13 +55,42 @@ async def test_names_that_look_nearly_right_are_unknown(server: Server, model: s
     assert (await post(server, model=model, input="?")).status_code == 404
 
 
-async def test_a_chat_with_nobody_is_not_found(server: Server) -> None:
-    chat = {"model": "agents/nobody", "messages": [{"role": "user", "content": "?"}]}
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+@pytest.mark.parametrize("prefix", ["", "agents/", "nowhere/"])
+async def test_a_name_that_is_wrong_is_told_the_nearest_one_in_every_api(
+    server: Server, path: str, prefix: str
+) -> None:
+    model = await agent_without_worker(server)
+    wrong = f"{prefix}{model[:-1]}x"
+    asked = {"input": "?"} if path == "/responses" else {"messages": SAID}
 
-    refused = await post(server, "/chat/completions", **chat)
+    refused = await post(server, path, model=wrong, **asked)
 
-    assert refused.status_code == 404
-    assert "nobody" in refused.json()["error"]["message"]
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert error["type"] == "invalid_request_error"
+    assert error["message"].startswith(f"There is no model {wrong}. ")
+    if prefix != "nowhere/":
+        near = error["message"].partition("Did you mean ")[2].partition("?")[0]
+        assert model in near.split(" or ")
+    assert "There are: " in error["message"]
+    assert "See GET /v1/models." in error["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_agent_is_chatted_with_by_its_bare_name(server: Server, *, stream: bool) -> None:
+    words = random_words()
+    async with agent(server) as (model, _), openai_client(server) as client:
+        said: Any = [{"role": "user", "content": words}]
+        answer: Any = await client.chat.completions.create(
+            model=model, messages=said, stream=stream
+        )
+        if stream:
+            text = "".join([piece.choices[0].delta.content or "" async for piece in answer])
+        else:
+            text = answer.choices[0].message.content
+
+    assert text == words
 
 
 @pytest.mark.fault(10)

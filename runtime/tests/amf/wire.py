@@ -56,6 +56,10 @@ def check(frame: Wire) -> None:
     if (response := openai.get("response")) and response["error"]:
         # Its list of codes is closed; ours tell why an agent failed.
         response["error"]["code"] = "server_error"
+    for item in (openai.get("item"), *(response or {}).get("output", ())):
+        if item and item["type"] == "mcp_call" and item["error"] is not None:
+            # It declares an object there; the sentence is what llama-stack's types ask for.
+            item["error"] = {"type": "mcp_tool_execution_error", "content": item["error"]}
     OPENAI[frame["type"]].model_validate(openai, strict=True)
     if frame["type"] == "error":  # llama-stack has no such event
         return

@@ -52,7 +52,7 @@ async def test_a_task_delivered_too_often_ends_and_is_kept(scene: Scene) -> None
 
     assert (letter.stream, letter.sequence, letter.work) == (Stream.TASKS, 1, task.id)
     assert (letter.subject, letter.data) == (SUBJECTS.tasks(MATH), task.encode())
-    assert (letter.reason, letter.deliveries) == ("delivered 2 times without an end", MAX_DELIVER)
+    assert (letter.reason, letter.deliveries) == ("delivered twice without an end", MAX_DELIVER)
     assert letter.error == record.message
     assert (record.state, record.reason) == (RunState.FAILED, FailureReason.DEAD_LETTERED)
     assert isinstance(event, Failed)

@@ -74,6 +74,7 @@ ALL = {scenario.name for scenario in SCENARIOS}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "own_agents.py").write_text(AGENTS)
+    (tmp_path / "of_crewai.py").write_text("import crewai\ncrew = crewai.Crew()")
     return tmp_path
 
 
@@ -95,12 +96,13 @@ def test_what_an_agent_leaves_undone_is_told_and_is_no_failure(
     folder: Path, model_url: str
 ) -> None:
     found = report(folder, "alone", "--stand-in", model_url)
-    assert reasons(found, Verdict.CANNOT) == {
+    undone = reasons(found, Verdict.CANNOT)
+    assert "a graph gets them as the first of its `messages`" in undone["structured output"]
+    assert undone == {
         "usage": "streaming, it does not ask for stream_options.include_usage",
         "conversation": "the model did not hear what was said before",
         "instructions of the client": "the model did not hear the client's instructions",
-        "structured output": "the answer does not have the form that was asked for: "
-        "it is no JSON: Expecting value: line 1 column 1 (char 0)",
+        "structured output": undone["structured output"],
     }
     assert reasons(found, Verdict.NOT_APPLICABLE) == dict.fromkeys(
         CALLING, "the agent does not take the platform's tools: AgentContext.tools"
@@ -153,15 +155,20 @@ def test_who_fails_hears_what_was_expected_and_seen(folder: Path, model_url: str
     ("options", "said"),
     [
         (["own_agents:nobody"], "has no nobody"),
-        (["nothing:here"], 'spec.source.module.entrypoint "nothing:here": there is no module'),
-        (["own_agents"], "must have the form module:attribute"),
-        (["own_agents:MessagesState"], "but spec.framework is LangGraph, which needs a StateGraph"),
+        (["own_agents:paralell"], "has no paralell; it has alone, failing, parrot\n"),
+        (["nothing:here"], 'error: the entrypoint "nothing:here": there is no module nothing; /'),
+        (["own_agents"], "must have the form module:name"),
+        (["own_agents:MessagesState"], "but --framework is LangGraph, which needs a StateGraph"),
+        (
+            ["of_crewai:crew"],
+            "which is of CrewAI, but --framework is LangGraph; say --framework Cr",
+        ),
         (["own_agents:alone", "--path", "/nowhere"], "--path /nowhere is no folder"),
         (["--model", "x"], "--model names a model of --model-base-url, which is missing"),
         (["--model-base-url", "http://127.0.0.1:1/v1"], "--model is missing"),
         (["--model-base-url", "localhost", "--model", "x"], "--model-base-url localhost is no"),
         (["--stand-in", "localhost"], "--stand-in localhost is no address"),
-        (["--framework", "Elsewhere"], "argument --framework: invalid choice: 'Elsewhere'"),
+        (["--framework", "Elsewhere"], "invalid choice: 'Elsewhere' (choose from 'LangGraph', "),
     ],
 )
 def test_bad_input_is_named(folder: Path, options: list[str], said: str) -> None:

@@ -132,7 +132,7 @@ async def test_a_schema_of_the_users_replaces_the_discovered_one(written: Writte
         ("import sys\ndef run(): sys.exit(1)", "SystemExit: 1$"),
         ("import sys\nasync def run(): sys.exit(1)", "SystemExit: 1$"),
         ("def run(): raise StopIteration", "StopIteration"),
-        ("def run(): return object()", "returned a object, which cannot be written as JSON"),
+        ("def run(): return object()", "returned an object, which cannot be written as JSON"),
         ("def run(): return float('nan')", "returned a float, which cannot be written as JSON"),
     ],
 )
@@ -146,8 +146,8 @@ async def test_a_function_that_fails_tells_the_model(
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("run = 5", 'spec.python.entrypoint "users_N:run" is a int, but a tool is a function'),
-        ("class run: ...", "is a type, but a tool is a function"),
+        ("run = 5", 'spec.python.entrypoint "users_N:run" is an int, but a tool is a function'),
+        ("class run: ...", "is a class, but a tool is a function"),
         (
             "def run(*a): ...",
             "has no name that a model could give; write the schema in spec.inputSchema",

@@ -98,7 +98,7 @@ async def test_a_call_that_was_given_up_becomes_a_dead_letter_for_sure() -> None
     delivery = await place.delivery()
     await place.ledger.reserve(call().id, Noted(None), delivery.sequence)
     told = await place.handler.handle(delivery)
-    assert told == GivenUp("add took 1 workers down, so it was given up")
+    assert told == GivenUp("add took a worker down, so it was given up")
 
     assert await place.handler.handle(delivery) == told
     await place.publish(call())

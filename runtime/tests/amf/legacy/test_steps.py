@@ -9,7 +9,7 @@ from runtime.amf.answer import Answer
 from runtime.amf.items import Wire
 from runtime.amf.legacy.steps import Steps, step_id, steps_of
 from runtime.amf.reply import response_object
-from runtime.contract.messages import Message, Role, Task
+from runtime.contract.messages import Message, Outcome, Role, Task
 from runtime.contract.runs import RunRecord
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.events import (
@@ -115,6 +115,11 @@ SAID = [("inference",), ("says", "5"), ("said", "5", 0, "end_of_turn")]
                 *[("gave", "5"), ("gave", "5"), *SAID],
             ],
             id="calls beside each other are steps of their own",
+        ),
+        pytest.param(
+            [started(), called(1), returned(1, "No.", Outcome.FAILED), said("5"), completed("5")],
+            [CALLED[0], ("calls", "plus", {}), *CALLED[2:4], ("gave", "No."), *SAID],
+            id="a call that fails gives the sentence that says why",
         ),
         pytest.param(
             [started(), called(1, "[1]"), returned(1), said("5"), completed("5")],

@@ -237,7 +237,13 @@ async def test_an_input_over_the_agents_limit_is_a_sentence_for_the_model(server
             id="another content type",
         ),
         pytest.param(
-            "POST", {"json": {}, "headers": {"accept": "text/html"}}, 406, id="another answer"
+            "POST",
+            {
+                "json": {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+                "headers": {"accept": "text/html"},
+            },
+            406,
+            id="another answer",
         ),
     ],
 )

@@ -8,7 +8,7 @@ from mcp import types
 from runtime.amf.mcp_server.tools import ended, said, task_id, told, tool_of
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry
-from runtime.contract.messages import Event
+from runtime.contract.messages import Event, Outcome
 from runtime.contract.runs import RunRecord, RunState
 from runtime.tests.amf import events
 from runtime.tests.amf.events import MATH, attempts, called, completed, returned, started
@@ -74,12 +74,17 @@ def test_progress_is_told_for_people_and_text_that_goes_on_in_one_piece() -> Non
             events.said("add: "),
             called(1),
             returned(1),
+            called(2),
+            returned(2, "no such number", Outcome.FAILED),
             events.said("5"),
             completed("5"),
         ]
     )
 
-    assert told(run) == ["I add: ", "asks plus", "plus has answered", "5"]
+    assert told(run) == [
+        *("I add: ", "asks plus", "plus has answered"),
+        *("asks plus", "plus has failed: no such number", "5"),
+    ]
 
 
 def test_a_request_names_its_task_by_user_session_and_id_alone() -> None:

@@ -8,12 +8,17 @@ from runtime.contract.agent_config import Framework
 from runtime.contract.messages import Message, Role
 from runtime.tests.adapter_contract import kept_apart
 from runtime.tests.agents import SPEC, Config, answer, asking, function, run, steps_of, text
+from runtime.tests.foreign_contract import ForeignContract
 from runtime.tests.frameworks.beeai.endings import ending
 from runtime.tests.frameworks.beeai.marks import MARKS
 from runtime.tests.own_agent_contract import OwnAgentContract
 from runtime.tests.scripted_model import calling, saying, scripted
 
 pytestmark = [*MARKS, pytest.mark.usefixtures("environment")]
+
+
+class TestForeign(ForeignContract):
+    framework = Framework.BEEAI
 
 
 class TestOwn(OwnAgentContract):
@@ -88,7 +93,6 @@ class TestOwn(OwnAgentContract):
     thinkers = ("requirement", "named", "lite")
     askers = (*thinkers, "react")
     refused = (
-        ("import langgraph", "agent", "No module named 'langgraph'"),
         (
             "from beeai_framework.agents.requirement import RequirementAgent as agent",
             "agent",

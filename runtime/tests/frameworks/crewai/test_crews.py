@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 
 from runtime.adapters.crewai import build
-from runtime.adapters.made import users_object
 from runtime.adapters.port import AgentFailure, Used
 from runtime.contract.agent_config import Framework
 from runtime.contract.messages import Message, Role
 from runtime.tests.adapter_contract import BOTH
-from runtime.tests.agents import SPEC, Config, answer, asking, cost, function, run, steps_of, text
+from runtime.tests.agents import (
+    SPEC,
+    Config,
+    answer,
+    asking,
+    cost,
+    function,
+    run,
+    steps_of,
+    text,
+    users,
+)
+from runtime.tests.foreign_contract import ForeignContract
 from runtime.tests.frameworks.crewai.marks import MARKS
 from runtime.tests.own_agent_contract import OwnAgentContract
 
@@ -104,6 +115,10 @@ SHAPES = (
 )
 
 
+class TestForeign(ForeignContract):
+    framework = Framework.CREWAI
+
+
 class TestOwn(OwnAgentContract):
     framework = Framework.CREWAI
     source = (
@@ -138,9 +153,8 @@ class TestOwn(OwnAgentContract):
     )
     thinkers = ("made", "solo")
     askers = (*thinkers, "flow")
-    a_class = "{module}.agent"
+    a_class = "makes a {module}.agent"
     refused = (
-        ("from langgraph.graph import StateGraph", "crew", "ModuleNotFoundError"),
         (SHAPES, "two_of_them", "nobody fills the placeholders topic, year of the crew's tasks"),
         (SHAPES, "one_more", "nobody fills the placeholders year of the crew's tasks"),
         (SHAPES, "Neither", "has the fields a, b; it needs `input`"),
@@ -235,7 +249,7 @@ async def test_a_run_changes_nothing_that_the_user_made(config: Config, entrypoi
     given = config(CREW, entrypoint)
     assert given.module is not None
     adapter = await build(given, ())
-    found = users_object(given.module)
+    found = users(given, entrypoint)
     parts = [found, *getattr(found, "agents", []), *getattr(found, "tasks", [])]
     before = [repr((vars(part), part.__pydantic_private__)) for part in parts]
     await steps_of(adapter, asking("What is 3 * 4?", stream=True))
