@@ -212,7 +212,7 @@ def page() -> str:
     """The text of docs/api.md."""
     told = Page(document())
     from runtime.amf.asked import CHAT, RESPONSES  # noqa: PLC0415 - after the environment is set
-    from runtime.amf.refusals import meanings  # noqa: PLC0415 - as above
+    from runtime.amf.statuses import meanings  # noqa: PLC0415 - as above
 
     template = jinja2.Template(
         TEMPLATE.read_text(), undefined=jinja2.StrictUndefined, keep_trailing_newline=True

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from runtime.amf.errors import BadRequest, TooLarge, WrongType
+from runtime.amf.errors import TooLarge, WrongType
 
 JSON: Final = "application/json"
 ENVELOPE_BYTES = 65536
@@ -31,17 +31,13 @@ async def body_of(request: Request, limit: int) -> bytes:
     """The body of a request that brings JSON; nothing beyond `limit`, in bytes, is kept.
 
     Raises:
-        BadRequest: it is no text.
         TooLarge: it has more.
         WrongType: it says that it is something else.
         ClientDisconnect: the client has gone before its end.
     """
     if refused := wrong_type(request.headers):
         raise refused
-    body = await read(request.receive, limit)
-    if not _is_unicode(body):
-        raise BadRequest("The body is no JSON: it is not in UTF-8.")
-    return body
+    return await read(request.receive, limit)
 
 
 async def read(receive: Receive, limit: int) -> bytes:
@@ -78,11 +74,3 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return replaying
-
-
-def _is_unicode(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

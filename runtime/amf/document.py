@@ -18,8 +18,8 @@ from pydantic import TypeAdapter
 
 from runtime.amf import sdk
 from runtime.amf.items import Wire
-from runtime.amf.refusals import RESPONSES, refusals
-from runtime.amf.refusals import SCHEMAS as REFUSED
+from runtime.amf.statuses import RESPONSES, refusals
+from runtime.amf.statuses import SCHEMAS as REFUSED
 from runtime.amf.unrouted import EVENTS, PATHS, SCHEMAS
 
 TITLE: Final = "k8gentai"

@@ -146,7 +146,7 @@ async def test_a_chat(server: Server, fields: dict[str, Any], param: str) -> Non
             "GET", "/chat/completions", {"params": {"limit": -1}}, 400, "limit", id="a query"
         ),
         pytest.param(
-            "POST", "/conversations", {"json": {"items": 5}}, 400, None, id="items that are none"
+            "POST", "/conversations", {"json": {"items": 5}}, 400, "items", id="items that are none"
         ),
         pytest.param("GET", "/files/x1", {}, 400, None, id="an id that is none"),
         pytest.param("GET", "/prompts/x1", {}, 400, None, id="a prompt that there is not"),

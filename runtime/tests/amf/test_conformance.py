@@ -83,7 +83,10 @@ class Known:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def known(server: Server) -> AsyncIterator[Known]:
-    async with agent(server) as (model, _), httpx.AsyncClient(base_url=server.url) as http:
+    async with (
+        agent(server) as (model, _),
+        httpx.AsyncClient(base_url=server.url, timeout=60) as http,
+    ):
 
         async def made(path: str, name: str = "id", **body: Any) -> str:
             answer = await http.post(path, json=body)

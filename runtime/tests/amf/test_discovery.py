@@ -152,7 +152,7 @@ async def test_every_path_asks_who_is_there(guarded: Server, method: str, path: 
 
 
 async def test_a_body_is_looked_at_once_it_is_known_whose_it_is(guarded: Server) -> None:
-    async with httpx.AsyncClient(base_url=guarded.url) as http:
+    async with httpx.AsyncClient(base_url=guarded.url, timeout=60) as http:
         asked = [
             await http.post("/v1/conversations", json={"items": 5}, headers=headers)
             for headers in ({}, {"authorization": "Bearer ann"})

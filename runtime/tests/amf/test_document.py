@@ -8,7 +8,7 @@ import pytest
 from runtime.amf import errors
 from runtime.amf.chat import RunFailed
 from runtime.amf.document import TAGS, completed, is_ours, operations
-from runtime.amf.refusals import KINDS, meanings, refusals
+from runtime.amf.statuses import KINDS, meanings, refusals
 from runtime.amf.unrouted import PATHS
 
 

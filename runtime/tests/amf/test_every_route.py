@@ -27,7 +27,7 @@ AGENT_BYTES = 1000
 async def known(server: Server) -> AsyncIterator[Mapping[str, str]]:
     """The ids of what there is; nobody works for the agent."""
     model = await agent_without_worker(server, max_input_bytes=AGENT_BYTES)
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
 
         async def made(path: str, name: str, **body: Any) -> str:
             found: str = (await http.post(path, json=body)).raise_for_status().json()[name]
@@ -67,7 +67,7 @@ def body_of(route: Route, ids: Mapping[str, str], **fields: Any) -> bytes:
 
 
 async def test_no_route_is_missing_here(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
         document = (await http.get("/openapi.json")).json()
 
     ours = {where: operation for where, operation in operations(document) if is_ours(operation)}
