@@ -172,12 +172,9 @@ def asked_in_chat(request: Any) -> Asked:
     """
     refuse_unusual_in_chat(request)
     _refuse_one_by_one(request)
-    read = chat_messages(request.messages)
-    if not any(message.text for message in read):
-        raise BadRequest(
-            "There is nothing in messages; say something to the agent.", param="messages"
-        )
-    return Asked(input=read, options=options_in_chat(request), store=False)
+    return Asked(
+        input=chat_messages(request.messages), options=options_in_chat(request), store=False
+    )
 
 
 def chat_messages(said: Iterable[Any]) -> tuple[Message, ...]:
@@ -191,11 +188,16 @@ def chat_messages(said: Iterable[Any]) -> tuple[Message, ...]:
     for place, one in told:
         for call in getattr(one, "tool_calls", None) or ():
             _check_given(call.id or "", given, f"messages[{place}].tool_calls")
-    return tuple(
+    read = tuple(
         _message(one, f"messages[{place}]")
         for place, one in told
         if one.role != "tool" and not (getattr(one, "tool_calls", None) and not one.content)
     )
+    if not any(message.text for message in read):
+        raise BadRequest(
+            "There is nothing in messages; say something to the agent.", param="messages"
+        )
+    return read
 
 
 def messages(said: Any) -> tuple[Message, ...]:
