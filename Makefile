@@ -50,6 +50,10 @@ fmt: ## format, and mend what can be mended safely
 crds: ## write crds/ anew from controller/api
 	@$(dev) && $$python hack/gen_crds.py
 
+.PHONY: api
+api: ## write docs/api.md anew from the routes of the API server
+	@$(dev) && $$python hack/gen_api.py
+
 .PHONY: check
 check: ## format, lint, types, import rules, drift, pure tests
 	@$(dev) && hack/check.sh $$python
@@ -58,6 +62,10 @@ check: ## format, lint, types, import rules, drift, pure tests
 test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 	@hack/frameworks.sh
+
+.PHONY: conformance
+conformance: ## ask every operation of the API much of what its document allows and forbids: EXAMPLES=… (300)
+	@$(dev) && K8GENTAI_EXAMPLES=$(or $(EXAMPLES),300) $$python -m pytest -n 3 -m integration runtime/tests/amf/test_conformance.py
 
 .PHONY: ogx
 ogx: ## every test of the API on OGX, of which `make test` runs a few
@@ -69,11 +77,15 @@ faults: ## which fault is shown by which test, and how its last run ended
 
 .PHONY: frameworks
 frameworks: ## what each framework can do, found out anew; writes docs/frameworks.*
-	@$(controller) -m hack.frameworks
+	@$(dev) && $$python -m hack.frameworks
 
 .PHONY: bench
 bench: ## measure side by side in one run; writes docs/bench.md and the figures of the README
 	@$(dev) && KUBECTL="$(cluster) kubectl" $$python hack/bench/run.py --cluster "$(MAKE) cluster images deploy"
+
+.PHONY: bench-serving
+bench-serving: ## what the API servers carry and what a request costs them; into docs/bench.md and the README
+	@$(dev) && $$python hack/bench/serving.py
 
 .PHONY: bench-images
 bench-images: ## what a worker of each framework costs beside the bare framework; writes docs/images.md

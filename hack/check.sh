@@ -12,4 +12,5 @@ step "lint" "$python" -m ruff check --quiet .
 step "types" "$python" -m mypy
 step "import rules" "$bin/lint-imports" --no-cache
 step "crds" "$python" hack/gen_crds.py --check
+step "api page" "$python" hack/gen_api.py --check
 step "pure tests" "$python" -m pytest -q -n 2 --dist loadscope -m "not integration and not cluster"

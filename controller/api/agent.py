@@ -120,6 +120,14 @@ class AgentUse(Fields):
 class AgentExecution(ExecutionSpec):
     """How one task is run."""
 
+    client_timeout_seconds: Integer = Field(
+        3600,
+        ge=1,
+        le=2592000,
+        description="How long a run waits for its client, which is to call functions that it has "
+        "brought along: then it ends as Failed/TimedOut. The clock of the run stands still; the "
+        "Stack's retention.taskSeconds bounds all such waits of one run together.",
+    )
     when_busy: WhenBusy = Field(
         WhenBusy.QUEUE,
         description="A message to a conversation that is still being answered: Queue it behind, "

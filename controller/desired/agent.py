@@ -150,6 +150,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
             if (callee := asked.usable) is not None
         ),
         execution=worker_execution(spec.execution),
+        client_seconds=spec.execution.client_timeout_seconds,
         retry=worker_retry(view.owner),
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
         task_seconds=stack.spec.retention.task_seconds,

@@ -19,6 +19,7 @@ CAPABILITIES: Final = (
     "Concurrency",
     "Tools",
     "ParallelTools",
+    "ClientFunctions",
     "Agents",
     "Budgets",
     "Cancel",

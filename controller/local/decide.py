@@ -10,7 +10,7 @@ import aiohttp
 
 from controller.local.ask import PATIENCE_SECONDS, NoAnswer, answer_of
 
-ID: Final = re.compile(r"(?:resp_([0-9a-f]{32})|mcpr_([0-9a-f]{32})_[0-9]+)")
+ID: Final = re.compile(r"resp_([0-9a-f]{32}(?:_[0-9]+)?)|mcpr_([0-9a-f]{32})_[0-9]+")
 QUICK_SECONDS: Final = 30
 
 

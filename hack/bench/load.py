@@ -7,7 +7,7 @@ must hold.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -76,6 +76,16 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._first = 0.0
         self._seen = self._done = asyncio.get_running_loop().create_future()
+
+    @property
+    def port(self) -> int:
+        """Our own."""
+        return int(self._transport.get_extra_info("sockname")[1]) if self._transport else 0
+
+    @property
+    def body(self) -> bytes:
+        """What has come of the answer."""
+        return bytes(self._body)
 
     @property
     def is_open(self) -> bool:
@@ -190,6 +200,18 @@ async def throughput(target: Target, *, requests: int, concurrency: int, stream:
     """Requests a second, `concurrency` at a time on as many connections.
 
     Raises:
+        WrongAnswer, ConnectionError: see `rate`.
+    """
+    async with connections(target, concurrency) as made:
+        return await rate(made, target, requests=requests, stream=stream)
+
+
+async def rate(
+    made: Sequence[Connection], target: Target, *, requests: int, stream: bool = False
+) -> float:
+    """Requests a second over these connections, one at a time on each.
+
+    Raises:
         WrongAnswer: an answer was wrong; the measurement is worth nothing.
         ConnectionError: a connection was lost.
     """
@@ -199,15 +221,14 @@ async def throughput(target: Target, *, requests: int, concurrency: int, stream:
         for _ in left:
             await timed(connection, target, stream=stream)
 
-    async with connections(target, concurrency) as made:
-        begun = time.perf_counter()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for connection in made:
-                    group.create_task(work(connection, left))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from failed  # one wrong answer is enough
-        return requests / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for connection in made:
+                group.create_task(work(connection, left))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed  # one wrong answer is enough
+    return requests / (time.perf_counter() - begun)
 
 
 @asynccontextmanager
@@ -215,14 +236,50 @@ async def open_streams(target: Target, number: int, hold: float) -> AsyncIterato
     """`number` streams that have all begun and not ended; each pauses for `hold` seconds.
 
     Raises:
-        WrongAnswer: a stream ended with another text; told at the end.
+        WrongAnswer, ConnectionError: see `held_streams`.
+    """
+    async with connections(target, number) as made, held_streams(made, target, hold):
+        yield
+
+
+@asynccontextmanager
+async def held_streams(
+    made: Sequence[Connection], target: Target, hold: float, *, numbered: bool = False
+) -> AsyncIterator[None]:
+    """A stream on each connection: all have begun and none has ended while the body runs.
+
+    Args:
+        made: the connections.
+        target: where they lead.
+        hold: for how many seconds each pauses.
+        numbered: its events have numbers, of which none may be missing or come twice.
+
+    Raises:
+        WrongAnswer: a stream ended with another text, or other events; told at the end.
         ConnectionError: a connection was lost.
     """
-    asked = [question(target, stream=True, hold=hold) for _ in range(number)]
-    async with connections(target, number) as made:
+    asked = [question(target, stream=True, hold=hold) for _ in made]
+    for connection, each in zip(made, asked, strict=True):
+        connection.send(each)
+    await asyncio.gather(*(connection.first_text() for connection in made))
+    yield
+    answers = zip(made, asked, strict=True)
+    await asyncio.gather(*(connection.answer(each) for connection, each in answers))
+    if numbered:
         for connection, each in zip(made, asked, strict=True):
-            connection.send(each)
-        await asyncio.gather(*(connection.first_text() for connection in made))
-        yield
-        answers = zip(made, asked, strict=True)
-        await asyncio.gather(*(connection.answer(each) for connection, each in answers))
+            check_events(connection.body, each.expected)
+
+
+def check_events(body: bytes, expected: bytes) -> None:
+    """Look at a whole stream event by event.
+
+    Raises:
+        WrongAnswer: an event is missing, comes twice or in another order, or the pieces of text
+            make another one than `expected`.
+    """
+    data = (line.removeprefix(b"data: ") for line in body.split(b"\n"))
+    events = [orjson.loads(line) for line in data if line.startswith(b"{")]
+    numbers = [event["sequence_number"] for event in events]
+    text = "".join(event["delta"] for event in events if event["type"] == FIRST_TEXT.decode())
+    if numbers != list(range(len(events))) or text.encode() != expected:
+        raise WrongAnswer(f"the stream has the events {numbers}, and says {text!r}")

@@ -56,7 +56,7 @@ def plain(port: int, log: Path) -> Iterator[psutil.Process]:
     """
     command = [sys.executable, str(HERE / "plain.py"), "--port", str(port)]
     with started(command, log, signal.SIGTERM) as process:
-        wait(process, log, PLAIN_SECONDS, lambda: _listens(port))
+        wait(process, log, PLAIN_SECONDS, lambda: listens(port))
         yield process
 
 
@@ -144,7 +144,8 @@ def wait(process: psutil.Process, log: Path, seconds: float, ready: Callable[[],
         time.sleep(POLL_SECONDS)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

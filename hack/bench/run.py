@@ -231,7 +231,7 @@ def two_sides(folder: Path, *, calibrate: bool) -> Iterator[tuple[Side, Side]]:
             second = stack.enter_context(processes.plain(ports[1], folder / "again.log"))
         else:
             (folder / "manifests").mkdir()
-            manifests.write(folder / "manifests")
+            manifests.write(folder / "manifests", manifests.texts())
             second = stack.enter_context(
                 processes.platform(folder / "manifests", ports[1], folder / "platform.log")
             )
@@ -311,6 +311,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not chosen.calibrate:
         found = replace(found, results=[*found.results, in_cluster(CLUSTER_ROUNDS, chosen.cluster)])
         page = document(found, size, ours.target.name, beside)
+        if chosen.document.exists():
+            page = summary.with_servers(page, summary.servers_of(chosen.document.read_text()))
         chosen.document.write_text(page)
         if chosen.document == DOCUMENT:
             README.write_text(summary.into(README.read_text(), page))

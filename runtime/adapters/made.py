@@ -36,6 +36,16 @@ def users_object(config: AgentConfig, module: Module, fits: Fits) -> Any:
     return _own(found, config, module)
 
 
+def takes_context(module: Module) -> bool:
+    """Whether the entrypoint names a function that takes an `AgentContext`, tools in it.
+
+    Raises:
+        BadSpec: it cannot be imported.
+    """
+    found = load(module, field=FIELD)
+    return inspect.isroutine(found) and bool(_required(found))
+
+
 async def called(
     function: Callable[..., Any],
     config: AgentConfig,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 
+from runtime.adapters.client_functions import WithClientFunctions
 from runtime.adapters.foreign import lacks_framework
 from runtime.adapters.port import Adapter, BadAgent, Build
 from runtime.adapters.structured import Structured
@@ -45,6 +46,7 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
         adapter = await make(config, specs)
     except BadSpec as error:
         raise BadAgent(str(error)) from error
+    adapter = WithClientFunctions(adapter, make, config, specs)
     return Structured(adapter, framework=config.framework, is_own=config.module is not None)
 
 

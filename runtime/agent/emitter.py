@@ -81,9 +81,13 @@ class Emitter:
         if self._task.options.stream:
             await self._emit(UsageReported(**self._place(), usage=usage))
 
-    async def approvals(self, parked: RunRecord) -> None:
-        """A person is needed for these calls; nothing else follows in this attempt."""
-        for event in parked.needs(self.next_seq):
+    async def needs(self, parked: RunRecord) -> None:
+        """The run is parked, and for what; nothing else follows in this attempt."""
+        if parked.open_handover is not None:
+            events: list[Any] = parked.hands_over(len(parked.handovers) - 1)
+        else:
+            events = parked.needs(self.next_seq)
+        for event in events:
             await self._emit(event)
 
     async def end(self, end: End) -> None:

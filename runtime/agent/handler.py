@@ -11,6 +11,7 @@ from runtime.adapters.port import Adapter, AgentFailure, Answer, BudgetExceeded,
 from runtime.agent.before import GiveUp, Outdated, Refuse, Repeat, Start, before
 from runtime.agent.deferred import Deferred
 from runtime.agent.emitter import Emitter
+from runtime.agent.outside import Outside
 from runtime.contract.agent_config import AgentConfig, OnCrash
 from runtime.contract.messages import (
     Cancelled,
@@ -24,7 +25,6 @@ from runtime.contract.messages import (
 from runtime.contract.runs import REVISION, RunRecord, RunState, resumption
 from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
-from runtime.tools.approvals import Approvals
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
@@ -144,12 +144,11 @@ class TaskHandler:
     async def _to_its_end(self, task: Task, held: Held) -> Outcome:
         emitter = Emitter(self.outbox, task, held.record.attempt)
         checkpoint = await self._checkpoint(held.record)
-        left = self._may_wait_seconds(held.record)
-        approvals = Approvals(held.record.approvals, seconds=left)
+        outside = Outside.of(held.record, self._may_wait_seconds(held.record))
         try:
-            end = await self._run(task, held.record, emitter, checkpoint, approvals)
+            end = await self._run(task, held.record, emitter, checkpoint, outside)
             if end is None:
-                return await self._park(held, emitter, approvals)
+                return await self._park(held, emitter, outside)
         except asyncio.CancelledError:
             # The worker stops, not the task: another one goes on, or begins anew.
             with contextlib.suppress(TransportError, StaleAttempt):
@@ -169,37 +168,49 @@ class TaskHandler:
             await checkpoint.drop()
         return Done()
 
-    async def _park(self, held: Held, emitter: Emitter, approvals: Approvals) -> Outcome:
-        """Let the run wait for a person; what it has kept so far stays."""
-        until = time.time() + self._may_wait_seconds(held.record)
+    async def _park(self, held: Held, emitter: Emitter, outside: Outside) -> Outcome:
+        """Let the run wait for what it needs from outside; what it has kept so far stays."""
         try:
-            parked = await self.runs.park(held, approvals.needed, stands_until=until)
+            parked = await self._parked(held, emitter, outside)
         except StaleAttempt:
             # Somebody wants it to end; if it was anything else, this is refused, too.
             await self._end(held, emitter, self._cancelled(held.record, emitter))
             return Done()
         except PayloadTooLarge:
             message = (
-                "the run cannot wait for a person: its record, with the calls and room for what is "
-                "decided on them, is larger than the queue takes; let the agent ask for less at "
-                "once, or begin with a shorter history"
+                "the run cannot wait for a person or its client: its record, with the calls and "
+                "room for what is decided on them, is larger than the queue takes; let the agent "
+                "ask for less at once, or begin with a shorter history"
             )
             end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)
             await self._end(held, emitter, end)
             return Done()
-        await emitter.approvals(parked.record)
-        log.info("parked", extra={"task": held.record.task.id, "calls": len(approvals.needed)})
+        await emitter.needs(parked.record)
+        log.info("parked", extra={"task": held.record.task.id})
         return Done()
 
+    async def _parked(self, held: Held, emitter: Emitter, outside: Outside) -> Held:
+        until = time.time() + self._may_wait_seconds(held.record)
+        if outside.approvals.needed:
+            return await self.runs.park(held, outside.approvals.needed, stands_until=until)
+        return await self.runs.hand_over(
+            held,
+            tuple(outside.calls.needed),
+            seq=emitter.next_seq,
+            used=outside.used,
+            expires=outside.calls.expires(self.config.client_seconds),
+            stands_until=until,
+        )
+
     def _may_wait_seconds(self, record: RunRecord) -> float:
-        """For how long people may yet be waited for: longer than that no result is sure to last."""
+        """For how long it may yet be parked: longer than that no result is sure to last."""
         return max(0.0, self.config.task_seconds - record.waited)
 
     async def _checkpoint(self, record: RunRecord) -> Checkpoint | None:
         """Where the attempt goes on from; None, and nothing of earlier ones, if it begins anew.
 
-        To wait for a person is no crash, nor is a worker that stops afterwards: whatever `onCrash`
-        says, such a run goes on, and makes the very call that was agreed to.
+        To be parked is no crash, nor is a worker that stops afterwards: whatever `onCrash`
+        says, such a run goes on, and makes the very call that it was parked for.
         """
         names = (record.task.agent, record.task.id, record.attempt)
         checkpoint = self.checkpoints.of(*names)
@@ -210,7 +221,8 @@ class TaskHandler:
                 await checkpoint.load()
             await checkpoint.drop()
             checkpoint = self.checkpoints.of(*names)
-        may_park = any(tool.approval_required for tool in self.config.tools)
+        asks = any(tool.approval_required for tool in self.config.tools)
+        may_park = asks or bool(record.task.options.functions)
         return checkpoint if may_park else None
 
     async def _run(
@@ -219,17 +231,17 @@ class TaskHandler:
         record: RunRecord,
         emitter: Emitter,
         checkpoint: Checkpoint | None,
-        approvals: Approvals,
+        outside: Outside,
     ) -> End | None:
-        """The agent's own end, a timeout or a cancellation; None if the run needs a person.
+        """The agent's own end, a timeout or a cancellation; None if the run has to be parked.
 
         What stops the worker goes through.
         """
         # Known before anything is said of it: who hears that it has begun may cancel it at once.
-        answering = self._answer(task, record, emitter, checkpoint, approvals)
+        answering = self._answer(task, record, emitter, checkpoint, outside)
         running = asyncio.create_task(answering, name=task.id)
         loop = asyncio.get_running_loop()
-        approvals.on_asked = lambda: loop.call_later(GATHER_SECONDS, running.cancel)
+        outside.tell(lambda: loop.call_later(GATHER_SECONDS, running.cancel))
         self._under_way[task.id] = running
         watching = Deferred(WATCH_SECONDS, lambda: self._watch(record, running))
         try:
@@ -239,10 +251,10 @@ class TaskHandler:
             message = f"the run did not end within spec.execution.timeoutSeconds of {task.agent}"
             return self._failed(record, emitter, FailureReason.TIMED_OUT, message)
         except asyncio.CancelledError:
-            # Of the two, only the run was cancelled: it needs a person, a client wants it to end,
+            # Of the two, only the run was cancelled: it is to be parked, a client wants it to end,
             # or it has moved on.
             if running.cancelled() and not stopping():
-                return None if approvals.needed else self._cancelled(record, emitter)
+                return None if outside.is_needed else self._cancelled(record, emitter)
             raise
         finally:
             self._under_way.pop(task.id, None)
@@ -266,10 +278,17 @@ class TaskHandler:
         record: RunRecord,
         emitter: Emitter,
         checkpoint: Checkpoint | None,
-        approvals: Approvals,
+        outside: Outside,
     ) -> End:
         await emitter.started(self.worker)
-        used, numbering = TokenUsage(), Numbering()
+        numbering = Numbering()
+        functions = outside.calls.bind(
+            task.options.functions,
+            numbering,
+            owner=task.agent,
+            budget=self.config.budget.tool_calls,
+        )
+        tools = self.toolbox.bind(task, emitter.call, numbering, outside.approvals)
         run = Run(
             task=task.id,
             attempt=record.attempt,
@@ -277,7 +296,7 @@ class TaskHandler:
             history=task.history,
             options=task.options,
             user=task.user,
-            tools=self.toolbox.bind(task, emitter.call, numbering, approvals),
+            tools=(*tools, *functions),
             checkpoint=checkpoint,
             numbering=numbering,
         )
@@ -287,8 +306,8 @@ class TaskHandler:
                     case Text(text):
                         await emitter.text(text)
                     case Used(usage):
-                        used += usage
-                        self._check_budget(used)
+                        outside.used += usage
+                        self._check_budget(outside.used)
                         await emitter.usage(usage)
                     case Answer(text):
                         return Completed(
@@ -296,7 +315,7 @@ class TaskHandler:
                             attempt=record.attempt,
                             seq=emitter.next_seq,
                             text=text,
-                            usage=used,
+                            usage=outside.used,
                         )
         raise AgentFailure("the agent ended without an answer")
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.amf.items import ApprovalItem, CallItem, Item, TextItem, Wire
+from runtime.amf.items import ApprovalItem, CallItem, FunctionItem, Item, TextItem, Wire
 from runtime.amf.replay import Differs, GoesOn, Repeats, Replay
+from runtime.amf.usage import since, usage_wire
 from runtime.contract.messages import (
     AgentCalled,
     ApprovalNeeded,
@@ -21,6 +22,7 @@ from runtime.contract.messages import (
     Failed,
     FailureReason,
     Outcome,
+    OutputNeeded,
     Started,
     TextDelta,
     TokenUsage,
@@ -40,6 +42,8 @@ class Answer:
                   taken over, so give a new one to each answer.
         frames    the streaming events that were not taken yet. Without `streaming` there are none.
         decided   the approvals that nobody needs to see any more, by number.
+        part      which response of the run it is: with each handover to the client one ends and
+                  the next begins. What belongs to earlier ones is taken in, and not told.
 
     The events are numbered from 0, and the same events of a run always make the same numbers. A gap
     in them is where an approval was asked for that is decided by now: its numbers stay its own.
@@ -52,9 +56,15 @@ class Answer:
         task: str,
         streaming: bool = False,
         decided: Iterable[int] = (),
+        part: int = 0,
     ) -> None:
         self._response = response
         self._task = task
+        self._told = part
+        self._part = 0
+        self._start = 0
+        self._handed: set[int] = set()
+        self._before = TokenUsage()
         self._streaming = streaming
         self._frames: list[Wire] = []
         self._number = 0
@@ -71,9 +81,9 @@ class Answer:
     def begin(self, status: str) -> None:
         """Announce the response: it is `queued` or `in_progress`."""
         self._response["status"] = status
-        self._tell("response.created")
-        if status != "queued":
-            self._tell("response.in_progress")
+        for kind in ("created",) if status == "queued" else ("created", "in_progress"):
+            if self._streaming:
+                self._write(f"response.{kind}", response=self.response)
 
     def take(self, events: Iterable[Event], *, now: float) -> None:
         """What has happened, in order; how much of it comes at a time makes no difference.
@@ -88,9 +98,13 @@ class Answer:
     def pause(self, *, now: float) -> None:
         """The run waits for people: this is the response to what was asked so far.
 
+        Of a run that waits for its client nothing is left to tell: that ends a response.
+
         Units:
             `now` in seconds since the epoch.
         """
+        if not self._is_told:
+            return
         self._break_off()
         self._response["completed_at"] = int(now)
         self._finish("completed", self._used)
@@ -100,17 +114,31 @@ class Answer:
         frames, self._frames = self._frames, []
         return frames
 
-    def error(self, code: str, message: str) -> None:
-        """Nothing more will be known, whatever became of the run."""
-        self._emit("error", code=code, message=message, param=None)
+    def error(self, kind: str, code: str | None, message: str) -> None:
+        """Nothing more will be known, whatever became of the run.
+
+        OpenAI has the fields in the event itself, Open Responses below `error`, where the clients'
+        libraries look for what they raise.
+        """
+        fields = {"code": code, "message": message, "param": None}
+        if self._streaming:
+            self._write("error", **fields, error={"type": kind, **fields})
 
     @property
     def response(self) -> Wire:
         """The response object as it stands."""
-        shown = (item for item in self._items if not item.superseded)
+        of_part = self._items[self._start :] if self._part >= self._told else []
+        shown = (item for item in of_part if not item.superseded)
         return self._response | {"output": [item.wire() for item in shown]}
 
+    @property
+    def _is_told(self) -> bool:
+        """Whether what happens now belongs to this response."""
+        return self._part == self._told
+
     def _step(self, event: Event) -> None:
+        if self._part > self._told:
+            return
         if isinstance(event, Started) or event.attempt > self._attempt:
             self._begin_attempt(event.attempt)
         match event:
@@ -124,6 +152,8 @@ class Answer:
                 self._returned(event)
             case ApprovalNeeded():
                 self._needs(event)
+            case OutputNeeded():
+                self._hand_over(event)
             case UsageReported(usage=usage):
                 self._used += usage
             case Completed() | Failed() | Cancelled():
@@ -138,7 +168,7 @@ class Answer:
         if self._items:
             self._replay = Replay(self._items)
         self._used = TokenUsage()
-        if self._response["status"] == "queued":
+        if self._is_told and self._response["status"] == "queued":
             self._response["status"] = "in_progress"
             self._tell("response.in_progress")
 
@@ -146,7 +176,11 @@ class Answer:
         """Leave out the numbers with which `pause` told the response to what was asked."""
         self._is_asking = False
         open_calls = sum(item.is_open for item in self._calls.values())
-        self._number += open_calls * CallItem.CLOSING_EVENTS + 1
+        self._leave_out(open_calls * CallItem.CLOSING_EVENTS + 1)
+
+    def _leave_out(self, numbers: int) -> None:
+        if self._is_told:
+            self._number += numbers
 
     def _say(self, text: str) -> None:
         if not text:
@@ -217,13 +251,39 @@ class Answer:
         self._replay = None
         self._supersede()
         if event.number in self._decided:
-            self._number += ApprovalItem.EVENTS
+            self._leave_out(ApprovalItem.EVENTS)
             return
         item = ApprovalItem(
             self._task, event.number, len(self._items), event.call, event.tool, event.arguments
         )
         self._items.append(item)
         item.open(self._emit)
+
+    def _hand_over(self, event: OutputNeeded) -> None:
+        """A call is the client's to make; the run record tells again what an event has told."""
+        self._finish_text()
+        if event.number in self._handed:
+            return
+        self._handed.add(event.number)
+        self._replay = None
+        self._supersede()
+        at = (self._task, event.number, len(self._items))
+        self._items.append(item := FunctionItem(*at, event.function, event.arguments))
+        item.open(self._emit)
+        if event.left == 0:
+            self._end_part(event.used)
+
+    def _end_part(self, used: TokenUsage) -> None:
+        """This response has ended, and the run goes on in another one."""
+        self._break_off()
+        # What tools were cut off in is made again then, and told there.
+        self._calls = {k: item for k, item in self._calls.items() if item.status != "incomplete"}
+        if self._is_told:
+            self._response["completed_at"] = int(self._now)
+            self._finish("completed", used)
+        else:
+            self._start, self._before = len(self._items), used
+        self._part += 1
 
     def _pass(self, known: CallItem) -> None:
         """The attempt has come to a call that is shown already."""
@@ -291,7 +351,7 @@ class Answer:
 
     def _finish(self, status: str, usage: TokenUsage) -> None:
         self._response["status"] = status
-        self._response["usage"] = usage_wire(usage)
+        self._response["usage"] = usage_wire(since(usage, self._before))
         # There is no event for a cancelled response; of the three ends it is the incomplete one.
         self._tell(f"response.{'incomplete' if status == CANCELLED else status}")
 
@@ -311,7 +371,7 @@ class Answer:
         item.add(text, self._emit)
 
     def _texts(self) -> list[TextItem]:
-        return [item for item in self._items if isinstance(item, TextItem)]
+        return [item for item in self._items[self._start :] if isinstance(item, TextItem)]
 
     def _open_text(self) -> TextItem | None:
         last = self._items[-1] if self._items else None
@@ -321,23 +381,16 @@ class Answer:
         self._emit(kind, response=self.response if self._streaming else None)
 
     def _emit(self, kind: str, **fields: Any) -> None:
-        if not self._streaming:
-            return
+        if self._streaming and self._is_told:
+            self._write(kind, **fields)
+
+    def _write(self, kind: str, **fields: Any) -> None:
+        if "output_index" in fields:
+            fields["output_index"] -= self._start
         if "item" in fields or "part" in fields:  # llama-stack wants it there, OpenAI nowhere
             fields["response_id"] = self._response["id"]
         self._frames.append({"type": kind, "sequence_number": self._number} | fields)
         self._number += 1
-
-
-def usage_wire(usage: TokenUsage) -> Wire:
-    """Costs in the shape of the Responses API."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
 
 
 def code_of(reason: FailureReason) -> str:

@@ -5,11 +5,12 @@ Source:
     1.5.0, `CreateResponseRequest`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.amf.errors import BadRequest, TooLarge
+from runtime.amf.functions import functions_in_chat, functions_in_responses
 from runtime.amf.wanted import wanted_in_chat, wanted_in_responses
 from runtime.contract.messages import Message, Options, Role
 
@@ -22,6 +23,7 @@ ROLES = {
 TEXTS = frozenset({"input_text", "output_text", "text"})
 # A client may hand back all that an agent said: its answer tells what came of its tools.
 LEFT_OUT = frozenset({"mcp_call", "mcp_list_tools", "mcp_approval_request"})
+CALL, OUTPUT = "function_call", "function_call_output"
 MOST_PAIRS = 16
 LONGEST_NAME = 64
 LONGEST_VALUE = 512
@@ -47,10 +49,11 @@ class Asked:
 
     @property
     def size(self) -> int:
-        """How many bytes the client sent: texts, and the form that the answer is to have."""
+        """How many bytes the client sent: texts, functions, the form that the answer is to have."""
         texts = [*(message.text for message in self.input), self.options.instructions or ""]
-        output = self.options.output
-        return sum(len(text.encode()) for text in texts) + (len(output.encode()) if output else 0)
+        output, functions = self.options.output, self.options.functions
+        values = [*([] if output is None else [output]), *functions]
+        return sum(len(text.encode()) for text in texts) + sum(len(one.encode()) for one in values)
 
     def check_size(self, limit: int) -> None:
         """Refuse what is over `limit`, in bytes.
@@ -73,6 +76,7 @@ def asked(request: Any) -> Asked:
         BadRequest: it asks for something that is not done; `param` names it.
     """
     refuse_unusual(request)
+    _refuse_one_by_one(request)
     check_metadata(request.metadata or {})
     if request.previous_response_id and request.conversation:
         raise BadRequest(
@@ -81,20 +85,45 @@ def asked(request: Any) -> Asked:
         )
     if request.background and request.store is False:
         raise BadRequest("A background response has to be stored; leave store out.", param="store")
+    if request.previous_response_id or request.conversation:
+        _refuse_outputs_beside(request.input)
     return Asked(
         input=messages(request.input),
-        options=Options(
-            stream=bool(request.stream),
-            instructions=request.instructions,
-            temperature=request.temperature,
-            max_output_tokens=request.max_output_tokens,
-            output=wanted_in_responses(request.text),
-        ),
+        options=options(request),
         previous=request.previous_response_id,
         conversation=request.conversation,
         background=bool(request.background),
         store=request.store is not False,
         metadata=request.metadata or {},
+    )
+
+
+def options(request: Any) -> Options:
+    """What a request of the Responses API asks for beside its input.
+
+    Raises:
+        BadRequest: it cannot be done; `param` names it.
+    """
+    return Options(
+        stream=bool(request.stream),
+        instructions=request.instructions,
+        temperature=request.temperature,
+        max_output_tokens=request.max_output_tokens,
+        output=wanted_in_responses(request.text),
+        functions=functions_in_responses(request.tools),
+        parallel_calls=request.parallel_tool_calls is not False,
+    )
+
+
+def options_in_chat(request: Any) -> Options:
+    """What a request of the Chat Completions API asks for beside its messages; raises the same."""
+    return Options(
+        stream=bool(request.stream),
+        temperature=request.temperature,
+        max_output_tokens=request.max_completion_tokens or request.max_tokens,
+        output=wanted_in_chat(request.response_format),
+        functions=functions_in_chat(request.tools),
+        parallel_calls=request.parallel_tool_calls is not False,
     )
 
 
@@ -130,23 +159,45 @@ def refuse_unusual(request: Any) -> None:
     _refuse(request, RESPONSES)
 
 
+def refuse_unusual_in_chat(request: Any) -> None:
+    """The same for a request of the Chat Completions API."""
+    _refuse(request, CHAT)
+
+
 def asked_in_chat(request: Any) -> Asked:
     """The request of the Chat Completions API, as an agent understands it.
 
     Raises:
         BadRequest: it asks for something that is not done; `param` names it.
     """
-    _refuse(request, CHAT)
+    refuse_unusual_in_chat(request)
+    _refuse_one_by_one(request)
     return Asked(
-        input=tuple(_message(one, f"messages[{i}]") for i, one in enumerate(request.messages)),
-        options=Options(
-            stream=bool(request.stream),
-            temperature=request.temperature,
-            max_output_tokens=request.max_completion_tokens or request.max_tokens,
-            output=wanted_in_chat(request.response_format),
-        ),
-        store=False,
+        input=chat_messages(request.messages), options=options_in_chat(request), store=False
     )
+
+
+def chat_messages(said: Iterable[Any]) -> tuple[Message, ...]:
+    """The `messages` of a chat; what functions of the client gave in earlier turns is left out.
+
+    Raises:
+        BadRequest: one is none that an agent can read, or a call has no output.
+    """
+    told = list(enumerate(said))
+    given = {one.tool_call_id for _, one in told if one.role == "tool"}
+    for place, one in told:
+        for call in getattr(one, "tool_calls", None) or ():
+            _check_given(call.id or "", given, f"messages[{place}].tool_calls")
+    read = tuple(
+        _message(one, f"messages[{place}]")
+        for place, one in told
+        if one.role != "tool" and not (getattr(one, "tool_calls", None) and not one.content)
+    )
+    if not any(message.text for message in read):
+        raise BadRequest(
+            "There is nothing in messages; say something to the agent.", param="messages"
+        )
+    return read
 
 
 def messages(said: Any) -> tuple[Message, ...]:
@@ -156,21 +207,52 @@ def messages(said: Any) -> tuple[Message, ...]:
         BadRequest: it is empty, or an item is none that an agent can read.
     """
     if isinstance(said, str):
-        said = [_Said("user", said)]
-    read = tuple(
-        _message(item, f"input[{number}]")
-        for number, item in enumerate(said)
-        if getattr(item, "type", "message") not in LEFT_OUT
-    )
+        read: tuple[Message, ...] = (Message(role=Role.USER, text=said),)
+    else:
+        read = _items(said)
     if not any(message.text for message in read):
         raise BadRequest("There is nothing in input; say something to the agent.", param="input")
     return read
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    role: str
-    content: str
+def _items(said: Sequence[Any]) -> tuple[Message, ...]:
+    given = {item.call_id for item in said if getattr(item, "type", "") == OUTPUT}
+    for number, item in enumerate(said):
+        if getattr(item, "type", "") == CALL:
+            _check_given(item.call_id, given, f"input[{number}]")
+    return tuple(
+        _message(item, f"input[{number}]")
+        for number, item in enumerate(said)
+        if getattr(item, "type", "message") not in LEFT_OUT | {CALL, OUTPUT}
+    )
+
+
+def _refuse_one_by_one(request: Any) -> None:
+    if request.parallel_tool_calls is False and not request.tools:
+        raise BadRequest(
+            "An agent calls its own tools as its model wants it; parallel_tool_calls is about "
+            "functions in tools. Leave it out.",
+            param="parallel_tool_calls",
+        )
+
+
+def _check_given(call: str, given: Container[str], where: str) -> None:
+    if call not in given:
+        raise BadRequest(
+            f"No tool output found for function call {call}; give its output, or leave {where} out "
+            "and say something new.",
+            param=where,
+        )
+
+
+def _refuse_outputs_beside(said: Any) -> None:
+    for number, item in enumerate(() if isinstance(said, str) else said):
+        if getattr(item, "type", "") == OUTPUT:
+            raise BadRequest(
+                f"A request gives outputs of functions or says something, not both; leave "
+                f"input[{number}] out, or the message behind it.",
+                param=f"input[{number}]",
+            )
 
 
 def _message(item: Any, where: str) -> Message:
@@ -183,10 +265,15 @@ def _message(item: Any, where: str) -> Message:
             "Agents call their own tools and tell what came of it.",
             param=where,
         )
-    return Message(role=role, text=_text(item.content, where))
+    return Message(role=role, text=text_of(item.content, where))
 
 
-def _text(content: Any, where: str) -> str:
+def text_of(content: Any, where: str) -> str:
+    """What a message or an output says; `where` it stands.
+
+    Raises:
+        BadRequest: a part of it is no text.
+    """
     if isinstance(content, str):
         return content
     return "".join(_part(part, f"{where}.content[{n}]") for n, part in enumerate(content or ()))
@@ -225,13 +312,11 @@ def _not_obfuscated(value: Any) -> bool:
 # Every field beside those that are understood, with the values that ask for nothing special.
 RESPONSES: Mapping[str, Allowed] = {
     "prompt": _empty,
-    "parallel_tool_calls": bool,
     "prompt_cache_key": _empty,
     "top_p": _one_of(1),
     "frequency_penalty": _one_of(0),
     "presence_penalty": _one_of(0),
     "tool_choice": _one_of("auto"),
-    "tools": _empty,
     "include": _empty,
     "max_infer_iters": _one_of(10),
     "guardrails": _empty,
@@ -255,12 +340,10 @@ CHAT: Mapping[str, Allowed] = {
     "logit_bias": _empty,
     "logprobs": _empty,
     "n": _one_of(1),
-    "parallel_tool_calls": bool,
     "seed": _empty,
     "stop": _empty,
     "stream_options": _usage_at_most,
     "tool_choice": _one_of("auto"),
-    "tools": _empty,
     "top_logprobs": _one_of(0),
     "top_p": _one_of(1),
     "user": _empty,
@@ -269,9 +352,12 @@ CHAT: Mapping[str, Allowed] = {
     "reasoning_effort": _empty,
     "prompt_cache_key": _empty,
 }
+BOTH = {"instructions": "instructions", "temperature": "temperature", "functions": "tools"}
+RESPONSES_FIELDS = BOTH | {"max_output_tokens": "max_output_tokens", "output": "text"}
+"""What of `Options` belongs to a whole run, however many responses it has, by their fields."""
+CHAT_FIELDS = BOTH | {"max_output_tokens": "max_tokens", "output": "response_format"}
 WAYS_OUT = {
-    "tools": "An agent has the tools that spec.tools of its Agent names; leave tools out.",
-    "functions": "An agent has the tools that spec.tools of its Agent names; leave it out.",
+    "functions": "It is what tools was before; name them there.",
 }
 
 
@@ -283,9 +369,10 @@ def _refuse(request: Any, allowed: Mapping[str, Allowed]) -> None:
 
 
 def _unusual(request: Any, allowed: Mapping[str, Allowed]) -> Iterable[str]:
+    # What a client does not say has its default, which asks for nothing special.
+    told = request.model_fields_set
     for name, fine in allowed.items():
-        value = getattr(request, name, None)
-        if value is not None and not fine(value):
+        if name in told and (value := getattr(request, name)) is not None and not fine(value):
             yield name
     for name, value in (request.model_extra or {}).items():
         if value is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
 from runtime.amf.errors import TooLarge, WrongType
@@ -33,15 +33,37 @@ async def body_of(request: Request, limit: int) -> bytes:
     Raises:
         TooLarge: it has more.
         WrongType: it says that it is something else.
+        ClientDisconnect: the client has gone before its end.
     """
     if refused := wrong_type(request.headers):
         raise refused
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    return await read(request.receive, limit)
+
+
+async def read(receive: Receive, limit: int) -> bytes:
+    """The body of a request, of which nothing beyond `limit`, in bytes, is kept.
+
+    Raises:
+        TooLarge: it has more.
+        ClientDisconnect: the client has gone before its end.
+    """
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > limit:
-            raise TooLarge(f"The request has more than {limit} bytes; send less.")
+            raise too_large(limit)
+        more = message.get("more_body", False)
     return bytes(body)
+
+
+def too_large(limit: int) -> TooLarge:
+    """The refusal of a body of more than `limit` bytes."""
+    return TooLarge(
+        f"The body is larger than {limit} bytes. Put large texts where a tool can read them."
+    )
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

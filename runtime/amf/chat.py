@@ -1,6 +1,7 @@
 """A run in the shapes of the Chat Completions API.
 
-That API has no place for what an agent's tools did: it tells the text alone.
+That API has no place for what an agent's tools did: it tells the text, and what the client is to
+call, alone.
 
 Source:
     OpenAI API reference, "The chat completion object" and "The chat completion chunk object".
@@ -8,11 +9,13 @@ Source:
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from typing import Any
 
 from runtime.amf.errors import ApiError
 from runtime.amf.items import Wire
 
 APPROVAL = "mcp_approval_request"
+FUNCTION = "function_call"
 
 
 class RunFailed(ApiError):
@@ -32,9 +35,11 @@ def completion(response: Wire) -> Wire:
         RunFailed: there is none.
     """
     _check(response)
-    message = {"role": "assistant", "content": _text(response)}
+    message: Wire = {"role": "assistant", "content": _text(response)}
+    if calls := _calls(response):
+        message = message | {"tool_calls": calls, "content": message["content"] or None}
     return _head(response, "chat.completion") | {
-        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "choices": [{"index": 0, "finish_reason": _why(response), "message": message}],
         "usage": _usage(response),
     }
 
@@ -61,7 +66,10 @@ class Chunks:
                 yield self._chunk({"content": frame["delta"]})
             elif (response := frame.get("response")) and response["usage"] is not None:
                 _check(response)
-                yield self._chunk({}, finish="stop")
+                if calls := _calls(response):
+                    numbered = [{"index": place} | call for place, call in enumerate(calls)]
+                    yield self._chunk({"tool_calls": numbered})
+                yield self._chunk({}, finish=_why(response))
                 if self._with_usage:
                     head = _head(response, "chat.completion.chunk")
                     yield head | {"choices": [], "usage": _usage(response)}
@@ -71,6 +79,17 @@ class Chunks:
     def _chunk(self, delta: Wire, finish: str | None = None) -> Wire:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return _head(self._response, "chat.completion.chunk") | {"choices": [choice]}
+
+
+def without_nulls(told: Any) -> Any:
+    """The same JSON value without what is null in its objects."""
+    match told:
+        case dict():
+            return {name: without_nulls(one) for name, one in told.items() if one is not None}
+        case list():
+            return [without_nulls(one) for one in told]
+        case _:
+            return told
 
 
 def _head(response: Wire, kind: str) -> Wire:
@@ -92,6 +111,22 @@ def _check(response: Wire) -> None:
     if response["status"] != "completed":
         error = response["error"] or {"message": f"The run was {response['status']}."}
         raise RunFailed(error["message"])
+
+
+def _calls(response: Wire) -> list[Wire]:
+    return [
+        {
+            "id": item["call_id"],
+            "type": "function",
+            "function": {"name": item["name"], "arguments": item["arguments"]},
+        }
+        for item in response["output"]
+        if item["type"] == FUNCTION
+    ]
+
+
+def _why(response: Wire) -> str:
+    return "tool_calls" if _calls(response) else "stop"
 
 
 def _text(response: Wire) -> str:

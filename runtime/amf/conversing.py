@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from runtime.amf.asked import ROLES, TEXTS, Asked
 from runtime.amf.desk import QUEUE_SECONDS, Desk, out_of_reach
-from runtime.amf.errors import Conflict, NotFound
+from runtime.amf.errors import BadRequest, Conflict, NotFound
 from runtime.amf.items import Wire, item_id, message_item
-from runtime.amf.reply import task_of
+from runtime.amf.response_id import ResponseId, call_id
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
@@ -52,7 +52,7 @@ class Before:
     """What was said before a task, and its place in its conversation.
 
     Shape:
-        previous  the task whose response this one names as its previous one.
+        previous  the response that this one names as its previous one, without `resp_`.
         waits     its turn has not come; the dispatcher publishes it then.
     """
 
@@ -76,6 +76,7 @@ class Conversing:
 
         Raises:
             NotFound: there is no such response or conversation, or it is somebody else's.
+            BadRequest: it waits for outputs of functions, and this gives none.
             Conflict: the response has not ended, or the conversation is busy.
             OutOfReach: the queue does not answer.
         """
@@ -122,13 +123,14 @@ class Conversing:
         await self._items.remove(name, (item_id(record.task.id, number) for number in range(said)))
 
     async def _after(self, response: str, user: str, room: int) -> Before:
-        task = task_of(response)
-        record = await self._desk.find(task) if task else None
-        if record is None or record.task.user != user or not record.task.response.store:
+        name = ResponseId.read(response)
+        record = await self._desk.find(name.task) if name else None
+        if name is None or record is None or not _is_there(record, name.part, user):
             raise NotFound(
                 f"There is no response {response} that an agent could go on with.",
                 param="previous_response_id",
             )
+        _check_given(record, name.part)
         if record.state is not RunState.COMPLETED:
             raise Conflict(
                 f"The response {response} {_why_not(record)}.",
@@ -136,13 +138,17 @@ class Conversing:
             )
         answer = Message(role=Role.ASSISTANT, text=record.text or "")
         said = (*record.task.history, *record.task.input, answer)
-        return Before(history=newest(said, room), previous=record.task.id)
+        return Before(history=newest(said, room), previous=name.bare)
 
     async def _enter(
         self, asked: Asked, agent: AgentEntry, user: str, task: str, now: float
     ) -> Before:
         name = asked.conversation or ""
-        await self._take_in(name, user)
+        head = await self._take_in(name, user)
+        if head.running is not None:
+            before = await self._desk.record(head.running.agent, head.running.task)
+            if before is not None and before.open_handover is not None:
+                _check_given(before, before.part)
         await self._tell(name, user)
         admission = await self._desk.conversations.admit(
             name,
@@ -213,6 +219,21 @@ def newest(said: Iterable[Message], room: int) -> tuple[Message, ...]:
             break
         kept.append(message)
     return tuple(reversed(kept))
+
+
+def _is_there(record: RunRecord, part: int, user: str) -> bool:
+    return record.task.user == user and part <= record.part and record.response_of(part).store
+
+
+def _check_given(record: RunRecord, part: int) -> None:
+    """Refuse to say something new where outputs of functions are waited for."""
+    if part < len(record.handovers):
+        call = call_id(record.task.id, record.handovers[part].first)
+        raise BadRequest(
+            f"No tool output found for function call {call}; give it, or cancel the response "
+            f"{ResponseId(record.task.id, part)} and go on with one before.",
+            param="input",
+        )
 
 
 def _why_not(record: RunRecord) -> str:

@@ -18,7 +18,7 @@ from runtime.contract.value import ObjectName
 
 ANSWER = "mcp_approval_response"
 # What belongs to the request that began the run, and cannot be changed in the middle of it.
-SETTLED = ("conversation", "instructions", "temperature", "max_output_tokens", "metadata")
+SETTLED = ("conversation", "instructions", "temperature", "max_output_tokens", "metadata", "tools")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

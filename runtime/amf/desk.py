@@ -6,7 +6,7 @@ import contextvars
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -15,11 +15,13 @@ from runtime.amf.decisions import Decisions, decided
 from runtime.amf.errors import Full, Gone, NotFound, OutOfReach, TooLarge
 from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
+from runtime.amf.response_id import ResponseId
+from runtime.amf.sequence import with_handovers
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import RUN_RECORDS, run_key, runs_of
 from runtime.contract.messages import Cancelled, Task
-from runtime.contract.runs import REVISION, RunRecord, RunState
+from runtime.contract.runs import LATER_BYTES, REVISION, RunRecord, RunState
 from runtime.contract.subjects import Bucket, StackSubjects, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.claims import Claim, Claims
@@ -73,7 +75,8 @@ class Desk:
         self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
-        self._leavings = leavings.Leavings(self.subjects, link, self.kept)
+        self.reader = link.reader
+        self.leavings = leavings.Leavings(self.subjects, link, self.kept)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Desk"]:
@@ -109,9 +112,12 @@ class Desk:
             raise out_of_reach("the agents are not known yet") from error
         return self.agents.find(model)
 
-    def follow(self, task: Task, *, whole: bool) -> AbstractContextManager[Following]:
+    def follow(
+        self, task: Task, *, whole: bool, part: int = 0
+    ) -> AbstractContextManager[Following]:
         """Hear the events of `task`; begin before it is accepted, so that none is missed."""
-        return self._relay.open(task.id, Following(task, self._runs, self.kept, whole=whole))
+        following = Following(task, self._runs, self.kept, whole=whole, part=part)
+        return self._relay.open(task.id, following)
 
     @contextlib.asynccontextmanager
     async def accepting(self, record: RunRecord, *, whole: bool) -> AsyncIterator[Following]:
@@ -131,19 +137,20 @@ class Desk:
 
     @contextlib.asynccontextmanager
     async def rejoin(
-        self, record: RunRecord, *, whole: bool, after: int = -1
+        self, record: RunRecord, *, whole: bool, part: int = 0, after: int = -1
     ) -> AsyncIterator[Following]:
         """Hear a run from its beginning, whichever process of the Stack has accepted it.
 
         Shape:
-            after  the number of the last streaming event that is known.
+            part   the response that is to be told.
+            after  the number of the last streaming event of it that is known.
 
         Raises:
             Gone: its first events are not kept, so nobody can say which one follows `after`.
             OutOfReach: the queue does not answer.
         """
         task = record.task
-        following = Following(task, self._runs, self.kept, whole=whole)
+        following = Following(task, self._runs, self.kept, whole=whole, part=part)
         subject = self.subjects.events_on(task.agent, task.id)
         async with contextlib.AsyncExitStack() as stack:
             async with in_time():
@@ -151,13 +158,14 @@ class Desk:
                 published = await self.kept.events(task)
             if after >= 0 and record.state.is_end and not is_whole(task, published):
                 raise Gone(
-                    f"The events of resp_{task.id} are not kept any more; retrieve the response "
-                    "without stream.",
+                    f"The events of {ResponseId(task.id, part)} are not kept any more; retrieve "
+                    "the response without stream.",
                     param="starting_after",
                 )
             if record.state.is_end:  # it knows the end, should the event that told it be lost
                 published.append(record.end(1))
-            following.recall(published, answered=record.answered_attempt)
+            told = with_handovers(published, record)
+            following.recall(told, answered=record.answered_attempt)
             yield following
 
     async def claim(self, key: str, claim: Claim) -> Claim:
@@ -278,24 +286,45 @@ class Desk:
             BadRequest, Conflict: see `decided`.
             OutOfReach: the queue does not answer.
         """
+
+        def change(found: RunRecord | None) -> RunRecord:
+            if found is None or found.task.user != user:
+                raise NotFound(
+                    f"There is no response resp_{made.task} that asks for an approval.",
+                    param="previous_response_id",
+                )
+            record = decided(found, made, by=user, now=time.time())
+            task = made.followed(record.task, self.origin)
+            return record.model_copy(update={"task": task})
+
+        return await self.change(made.task, change)
+
+    async def change(self, task: str, change: Callable[[RunRecord | None], RunRecord]) -> RunRecord:
+        """Write what `change` makes of the record of a run, or of None if there is none.
+
+        Raises:
+            ApiError: whatever `change` raises.
+            TooLarge, OutOfReach: the queue does not take it, or does not answer.
+        """
         async with in_time():
             while True:
-                with contextlib.suppress(RevisionConflict):  # somebody decides beside him
-                    return await self._decide(made, user)
-
-    async def _decide(self, made: Decisions, user: str) -> RunRecord:
-        entry = await self._records.find(f"*.*.{made.task}")
-        found = None if entry is None else RunRecord.decode(entry.value)
-        if entry is None or found is None or found.task.user != user:
-            raise NotFound(
-                f"There is no response resp_{made.task} that asks for an approval.",
-                param="previous_response_id",
-            )
-        record = decided(found, made, by=user, now=time.time())
-        task = made.followed(record.task, self.origin)
-        record = record.model_copy(update={"task": task})
-        await self._records.update(entry.key, record.encode(), entry.revision)
-        return record
+                entry = await self._records.find(f"*.*.{task}")
+                found = None if entry is None else RunRecord.decode(entry.value)
+                record = change(found)
+                if entry is None or record == found:
+                    return record
+                # With room for what comes later, or the run could not be ended any more.
+                value = record.encode() + b" " * LATER_BYTES
+                try:
+                    with contextlib.suppress(RevisionConflict):  # somebody changes it beside him
+                        await self._records.update(entry.key, value, entry.revision)
+                        return record
+                except PayloadTooLarge as error:
+                    raise TooLarge(
+                        f"The run and what is given to it are {len(value)} bytes, and the queue "
+                        "does not take that; give less.",
+                        param="input",
+                    ) from error
 
     async def find(self, task: str) -> RunRecord | None:
         """The record of a run of whichever agent.
@@ -318,7 +347,7 @@ class Desk:
 
     async def forget(self, record: RunRecord) -> None:
         """Erase a run that has ended, and those of agents that it has asked; see `Leavings`."""
-        await self._leavings.forget(record)
+        await self.leavings.forget(record)
 
     async def cancel(self, agent: ObjectName, task: str) -> None:
         """Ask for the end of a run: its worker writes it, or else the dispatcher.

@@ -14,13 +14,17 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.amf.body import JSON, wrong_type
-from runtime.amf.errors import ApiError, BadRequest, TooLarge
+from runtime.amf.body import JSON, read, replayed, too_large, wrong_type
+from runtime.amf.errors import ApiError, BadRequest
+from runtime.amf.json_body import flaw
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Of one JSON body; what an agent takes is less, what a model with pictures takes may be more."""
 
-GUARDED = re.compile(r"/v1/(responses|chat/completions|conversations)(/.*)?")
+GUARDED = re.compile(
+    r"/v1/(responses|chat/completions|conversations|toolgroups|tool-runtime|vector-dbs)(/.*)?"
+    r"|/v1(alpha)?/agents(/.*)?"
+)
 FORMS = re.compile(r"/v1/responses")  # the server reads a form there as well
 FORM: Final = "application/x-www-form-urlencoded"
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
@@ -48,7 +52,8 @@ class Door:
                 answer = JSONResponse(refused.body, refused.status_code)
                 await answer(scope, receive, send)
                 return
-            receive = _bounded(receive)
+            if scope["method"] == "POST":
+                receive = _checked(scope["path"], receive)
         token = _CONNECTION.set(connection)
         try:
             await self._app(scope, receive, send)
@@ -60,7 +65,7 @@ def refusal(method: str, path: str, headers: Mapping[str, str]) -> ApiError | No
     """Why the body of a request is not read, None if it is."""
     size = headers.get("content-length", "0")
     if size.isdecimal() and int(size) > MAX_BODY_BYTES:
-        return _too_large()
+        return too_large(MAX_BODY_BYTES)
     if method != "POST" or (size == "0" and "transfer-encoding" not in headers):
         return None
     return wrong_type(headers, but_for=FORM if FORMS.fullmatch(path) else JSON)
@@ -119,23 +124,20 @@ def resumption(query: Mapping[str, str]) -> int | None:
     return -1 if after is None else int(after)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """`receive` that refuses a body which turns out too large."""
-    taken = 0
+def _checked(path: str, receive: Receive) -> Receive:
+    """`receive` that refuses a body which turns out too large, or cannot be kept.
 
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
-            raise _too_large()
-        return message
+    It is read when it is asked for: by then the server knows who asks.
+    """
+    replaying: Receive | None = None
 
-    return bounded
+    async def checked() -> Message:
+        nonlocal replaying
+        if replaying is None:
+            body = await read(receive, MAX_BODY_BYTES)
+            if refused := flaw(path, body):
+                raise refused
+            replaying = replayed(body, receive)
+        return await replaying()
 
-
-def _too_large() -> TooLarge:
-    return TooLarge(
-        f"The body is larger than {MAX_BODY_BYTES} bytes. Put large texts where a tool can read "
-        "them."
-    )
+    return checked

@@ -5,7 +5,7 @@ Source:
 """
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import HTTPException
 
@@ -34,13 +34,6 @@ class ApiError(HTTPException):
         """The JSON of the answer."""
         detail = {"message": self.message, "type": self.kind, "param": self.param}
         return {"error": detail | {"code": self.code}}
-
-
-def foreign_body(status: int, message: str) -> dict[str, Any]:
-    """The JSON of an answer that somebody else has refused."""
-    is_clients = status < HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = "invalid_request_error" if is_clients else "server_error"
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
 class Refused(ApiError):
@@ -178,3 +171,16 @@ class Overdue(ApiError):
 
     status = HTTPStatus.GATEWAY_TIMEOUT
     code = "no_answer"
+
+
+CODES: Final = {
+    int(kind.status): kind.code for kind in (BadRequest, Forbidden, NotFound, Conflict, NotDone)
+}
+
+
+def foreign_body(status: int, message: str, *, param: str | None = None) -> dict[str, Any]:
+    """The JSON of an answer that somebody else has refused."""
+    is_clients = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = Refused.kind if is_clients else ApiError.kind
+    detail = {"message": message, "type": kind, "param": param, "code": CODES.get(status)}
+    return {"error": detail}

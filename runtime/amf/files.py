@@ -88,7 +88,7 @@ class DatabaseFiles:
         about = await self._about(request.file_id)
         found = await self._tables.fetch_one(CONTENTS, where={"id": request.file_id})
         if found is None:
-            raise sdk.no_file(request.file_id)
+            raise sdk.NoFile(request.file_id)
         name = about["filename"].replace('"', "'")
         return Response(
             base64.b64decode(found["content"]),
@@ -111,7 +111,7 @@ class DatabaseFiles:
         action = sdk.DELETE if deleting else sdk.READ
         found = await self._tables.fetch_one(ABOUT, where={"id": file}, action=action)
         if found is None:
-            raise sdk.no_file(file)
+            raise sdk.NoFile(file)
         about: dict[str, Any] = found
         return about
 

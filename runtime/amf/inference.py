@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.amf import sdk, sdk_health
@@ -22,10 +23,12 @@ from runtime.amf.database import Refused, told_address, why_not_reached
 from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key
 from runtime.amf.elsewhere import unlisted_model
-from runtime.amf.errors import NotDone
+from runtime.amf.errors import BadRequest, NotDone
+from runtime.amf.giving import give
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.known import PREFIX, KnownAgents
+from runtime.amf.outputs import gives_outputs_in_chat, outputs_in_chat
 from runtime.amf.relay import Following
 from runtime.amf.reply import frames, response_object, whole
 from runtime.amf.shared import SharedDesk, shared_desk
@@ -95,12 +98,15 @@ class AgentsInference:
         agent = await desk.agent(params.model)
         if agent is None:
             raise await unlisted_model(PREFIX + params.model, sdk.ServerModels(self.model_store))
-        intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
-        record, joining = await _joining(desk, intake, params)
-        if not intake.asked.options.stream:
-            return await _whole(desk, record, joining)
+        if gives_outputs_in_chat(params.messages):
+            joined = await _giving(desk, agent, params)
+        else:
+            intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
+            joined = await _joining(desk, intake, params)
+        if not params.stream:
+            return await _whole(desk, joined)
         with_usage = bool((params.stream_options or {}).get("include_usage"))
-        return await _streamed(desk, record, joining, with_usage=with_usage)
+        return await _streamed(desk, joined, with_usage=with_usage)
 
     async def openai_completion(self, params: Any) -> Any:
         """Agents do not continue texts."""
@@ -155,36 +161,56 @@ def _about(agent: AgentEntry) -> Wire:
     }
 
 
-async def _joining(desk: Desk, intake: Intake, params: Any) -> tuple[RunRecord, Joining]:
-    """The run of a request, and how to hear it: a new one, or that of its `Idempotency-Key`."""
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The run of a request, which response of it is told, and how to hear that."""
+
+    record: RunRecord
+    joining: Joining
+    part: int = 0
+
+
+async def _joining(desk: Desk, intake: Intake, params: Any) -> Joined:
+    """A new run, or that of the request's `Idempotency-Key`."""
     whole = not intake.asked.options.stream
     if (key := idempotency_key()) is not None:
         intake = await intake.claimed(desk, key, digest_of("chat", params))
         if (earlier := await desk.earlier(intake.agent.agent, intake.task)) is not None:
-            return earlier, desk.rejoin(earlier, whole=whole)
+            return Joined(earlier, desk.rejoin(earlier, whole=whole))
     async with intake.refusing(desk):
         record = intake.record(desk, Before())
-    return record, desk.accepting(record, whole=whole)
+    return Joined(record, desk.accepting(record, whole=whole))
 
 
-async def _whole(desk: Desk, record: RunRecord, joining: Joining) -> Any:
-    async with joining as following:
-        answer = await whole(record, following, _nothing)
+async def _giving(desk: Desk, agent: AgentEntry, params: Any) -> Joined:
+    """The run that waits for what the messages end with."""
+    if idempotency_key() is not None:
+        raise BadRequest(
+            "Outputs are taken once in any case; leave Idempotency-Key out.",
+            param="Idempotency-Key",
+        )
+    record, part = await give(desk, agent, outputs_in_chat(params), sdk.user_name())
+    return Joined(record, desk.rejoin(record, whole=not params.stream, part=part), part)
+
+
+async def _whole(desk: Desk, joined: Joined) -> Any:
+    async with joined.joining as following:
+        answer = await whole(joined.record, following, _nothing)
     try:
         return sdk.chat_completion(completion(answer))
     except RunFailed:
         # A run that waits for a person would wait for one who cannot find it.
-        desk.beside(desk.cancel(record.task.agent, record.task.id))
+        task = joined.record.task
+        desk.beside(desk.cancel(task.agent, task.id))
         raise
 
 
-async def _streamed(
-    desk: Desk, record: RunRecord, joining: Joining, *, with_usage: bool
-) -> AsyncIterator[Any]:
+async def _streamed(desk: Desk, joined: Joined, *, with_usage: bool) -> AsyncIterator[Any]:
+    record = joined.record
     async with contextlib.AsyncExitStack() as stack:
-        following = await stack.enter_async_context(joining)
+        following = await stack.enter_async_context(joined.joining)
         kept = stack.pop_all()
-    chunks = Chunks(response_object(record), with_usage=with_usage)
+    chunks = Chunks(response_object(record, joined.part), with_usage=with_usage)
 
     async def pieces() -> AsyncIterator[Any]:
         ended = False

@@ -2,8 +2,8 @@
 
 import contextlib
 import hashlib
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ from runtime.amf.asked import Asked
 from runtime.amf.conversing import Before
 from runtime.amf.desk import QUEUE_SECONDS, Desk
 from runtime.amf.errors import ApiError, Conflict, KeyReused, Unavailable
+from runtime.amf.functions import check_names
 from runtime.contract.catalogue import AgentEntry, AgentState
 from runtime.contract.keys import claim_key
 from runtime.contract.messages import ResponseOptions, Task
@@ -36,7 +37,7 @@ class Intake:
     asked: Asked
     agent: AgentEntry
     user: str
-    task: str = field(default_factory=lambda: uuid.uuid4().hex)
+    task: str = field(default_factory=lambda: secrets.token_hex(16))
     now: float = field(default_factory=time.time)
     claim: str | None = None
 
@@ -98,10 +99,12 @@ class Intake:
         """Look at what the request needs; one that is refused leaves its `Idempotency-Key` free.
 
         Raises:
+            BadRequest: a function of the client has the name of one of the agent's.
             Unavailable, Conflict, TooLarge: see `check`.
         """
         try:
             self.check(awaited=not self.asked.background)
+            check_names(self.asked.options.functions, desk.tools.functions_of(self.agent.tools))
             yield
         except ApiError:
             if self.claim is not None:

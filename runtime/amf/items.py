@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from runtime.amf.response_id import call_id
 from runtime.contract.keys import effect_callee
 from runtime.contract.messages import Message, Role
 
@@ -172,6 +173,51 @@ class ApprovalItem:
         emit("response.output_item.done", output_index=self.index, item=self.wire())
 
 
+@dataclass(slots=True)
+class FunctionItem:
+    """A call that the client is to make; `number` is its place among those of the run."""
+
+    task: str
+    number: int
+    index: int
+    name: str
+    arguments: str
+    superseded: bool = field(default=False, init=False)
+
+    def wire(self) -> Wire:
+        """The item: it does not change."""
+        return {
+            "id": f"fc_{self.task}_{self.number}",
+            "type": "function_call",
+            "call_id": call_id(self.task, self.number),
+            "name": self.name,
+            "arguments": self.arguments,
+            "status": "completed",
+        }
+
+    def open(self, emit: Emit) -> None:
+        """Announce it, with its arguments in one piece: the agent has them whole."""
+        begun = self.wire() | {"arguments": "", "status": "in_progress"}
+        at = {"item_id": begun["id"], "output_index": self.index}
+        emit("response.output_item.added", output_index=self.index, item=begun)
+        emit("response.function_call_arguments.delta", **at, delta=self.arguments)
+        emit(
+            "response.function_call_arguments.done", **at, name=self.name, arguments=self.arguments
+        )
+        emit("response.output_item.done", output_index=self.index, item=self.wire())
+
+
+def output_item(task: str, number: int, output: str) -> Wire:
+    """What the client gave for a call, as an item."""
+    return {
+        "type": "function_call_output",
+        "id": f"fco_{task}_{number}",
+        "call_id": call_id(task, number),
+        "output": output,
+        "status": "completed",
+    }
+
+
 def approval_of(item: str) -> tuple[str, int] | None:
     """The task and the number of the approval that an item asks for, None if it is none of ours."""
     match = APPROVAL.fullmatch(item)
@@ -195,7 +241,7 @@ def item_id(task: str, number: int) -> str:
     return f"msg_{task}_i{number}"
 
 
-type Item = TextItem | CallItem | ApprovalItem
+type Item = TextItem | CallItem | ApprovalItem | FunctionItem
 
 
 def _part(text: str) -> Wire:

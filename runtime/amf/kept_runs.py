@@ -8,10 +8,11 @@ from typing import Any
 from runtime.amf.conversing import Conversing
 from runtime.amf.desk import Desk, in_time
 from runtime.amf.elsewhere import no_response
-from runtime.amf.errors import Conflict
-from runtime.amf.items import Wire, message_item
+from runtime.amf.errors import Conflict, NotFound
+from runtime.amf.items import FunctionItem, Wire, message_item, output_item
 from runtime.amf.page import Page
-from runtime.amf.reply import recalled, task_of
+from runtime.amf.reply import recalled
+from runtime.amf.response_id import ResponseId
 from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord
 from runtime.contract.value import ObjectName
@@ -30,7 +31,7 @@ class KeptRuns:
         self._desk = desk
         self._user = user
 
-    async def response(self, task: str) -> Wire:
+    async def response(self, name: ResponseId) -> Wire:
         """The response as it stands.
 
         One that was not to be stored can be had for as long as it waits for people: whoever is to
@@ -41,28 +42,28 @@ class KeptRuns:
             OutOfReach: the queue does not answer.
         """
         async with in_time():
-            record = await self._own(task)
-            if not (record.task.response.store or record.is_asking):
-                raise no_response(f"resp_{task}")
-        return await self.shown(record)
+            record = await self._own(name)
+            if not (record.response_of(name.part).store or record.is_asking):
+                raise no_response(str(name))
+        return await self.shown(record, name.part)
 
-    async def shown(self, record: RunRecord) -> Wire:
-        """The response of this run as it stands.
+    async def shown(self, record: RunRecord, part: int) -> Wire:
+        """The response number `part` of this run as it stands.
 
         Raises:
             OutOfReach: the queue does not answer.
         """
         async with in_time():
-            return recalled(record, await self._events(record))
+            return recalled(record, await self._events(record, part), part)
 
-    async def record(self, task: str) -> RunRecord:
+    async def record(self, name: ResponseId) -> RunRecord:
         """The run record behind a response.
 
         Raises:
             NotFound, OutOfReach: see `response`.
         """
         async with in_time():
-            return await self._record(task)
+            return await self._record(name)
 
     async def told(self, task: str) -> list[Event]:
         """What a run that waits for a person has told so far; nothing of any other.
@@ -72,41 +73,46 @@ class KeptRuns:
         """
         async with in_time():
             record = await self._desk.find(task)
-            return [] if record is None else await self._events(record)
+            return [] if record is None else await self._events(record, record.part)
 
-    async def cancel(self, task: str) -> Wire:
+    async def cancel(self, name: ResponseId) -> Wire:
         """Ask for the end of a run and wait for it; who asks again gets the same.
+
+        A response after which another one has begun is completed, and stays so.
 
         Raises:
             NotFound, OutOfReach: see `response`.
         """
         async with in_time():
-            record = await self._record(task)
-            await self._desk.cancel(record.task.agent, task)
+            record = await self._record(name)
+            if name.part == record.part:
+                await self._desk.cancel(record.task.agent, name.task)
         for _ in range(CANCEL_LOOKS):
             async with in_time():
-                if (await self._record(task)).state.is_end:
+                record = await self._record(name)
+                if record.state.is_end or name.part < record.part:
                     break
             await asyncio.sleep(LOOK_SECONDS)
-        return await self.response(task)
+        return await self.response(name)
 
-    async def delete(self, task: str, conversing: Conversing) -> Wire:
-        """Erase a run that has ended, with all that it has left behind.
+    async def delete(self, name: ResponseId, conversing: Conversing) -> Wire:
+        """Erase a run that has ended, with all that it has left behind: its other responses, too.
 
         Raises:
             Conflict: it has not.
             NotFound, OutOfReach: see `response`.
         """
         async with in_time(ERASE_SECONDS):
-            record = await self._record(task)
+            record = await self._record(name)
             if not record.state.is_end:
+                newest = ResponseId(name.task, record.part)
                 raise Conflict(
-                    f"The response resp_{task} has not ended; cancel it first.",
+                    f"The run of {name} has not ended; cancel {newest} first.",
                     param="response_id",
                 )
             await conversing.forget(record)
             await self._desk.forget(record)
-        return {"id": f"resp_{task}", "object": "response", "deleted": True}
+        return {"id": str(name), "object": "response", "deleted": True}
 
     async def listed(self, request: Any, agent: ObjectName | None) -> Wire:
         """The responses of the user, of one agent or of all, page by page.
@@ -117,49 +123,54 @@ class KeptRuns:
         """
         last = None
         if request.after is not None:
-            if (task := task_of(request.after)) is None:
-                raise no_response(request.after)
-            last = _place(await self.record(task))
-        page: Page[RunRecord] = Page(
+            last = await self._last(request.after)
+        page: Page[tuple[RunRecord, int]] = Page(
             limit=request.limit, newest_first=_is_descending(request), after=last
         )
         async with in_time(LIST_SECONDS), contextlib.aclosing(self._desk.runs(agent)) as runs:
             async for record in runs:
-                if record.task.user == self._user and record.task.response.store:
-                    page.add(_place(record), record)
-        shown = [_with_input(record) for record in page.items]
+                for part in range(record.part + 1) if record.task.user == self._user else ():
+                    if record.response_of(part).store:
+                        page.add(_place(record, part), (record, part))
+        shown = [_with_input(record, part) for record, part in page.items]
         return {"object": "list", "has_more": page.has_more, "data": shown} | _ends(shown, "")
 
-    async def input_items(self, task: str, request: Any) -> Wire:
-        """What a run was given: its history and its input, the newest first by default.
+    async def input_items(self, name: ResponseId, request: Any) -> Wire:
+        """What a run was given up to a response of it, the newest first by default.
+
+        That is its history and its input, and behind them the functions that the client has called.
 
         Raises:
             NotFound, OutOfReach: see `response`.
         """
         async with in_time():
-            record = await self._record(task)
-        items = [
-            message_item(task, number, message)
-            for number, message in enumerate((*record.task.history, *record.task.input))
-        ]
+            record = await self._record(name)
+        items = _given(record, name.part)
         if _is_descending(request):
             items.reverse()
         return {"object": "list", **_page(items, request)}
 
-    async def _record(self, task: str) -> RunRecord:
-        record = await self._own(task)
-        if not record.task.response.store:
-            raise no_response(f"resp_{task}")
+    async def _last(self, response: str) -> tuple[float, str]:
+        """The place of the last response of the page before."""
+        with contextlib.suppress(NotFound):
+            if (name := ResponseId.read(response)) is not None:
+                return _place(await self.record(name), name.part)
+        raise NotFound(f"There is no response {response}.", param="after")
+
+    async def _record(self, name: ResponseId) -> RunRecord:
+        record = await self._own(name)
+        if not record.response_of(name.part).store:
+            raise no_response(str(name))
         return record
 
-    async def _own(self, task: str) -> RunRecord:
-        record = await self._desk.find(task)
-        if record is None or record.task.user != self._user:
-            raise no_response(f"resp_{task}")
+    async def _own(self, name: ResponseId) -> RunRecord:
+        record = await self._desk.find(name.task)
+        if record is None or record.task.user != self._user or name.part > record.part:
+            raise no_response(str(name))
         return record
 
-    async def _events(self, record: RunRecord) -> list[Event]:
-        if not (record.state.is_end or record.is_asking):
+    async def _events(self, record: RunRecord, part: int) -> list[Event]:
+        if not (record.state.is_end or record.is_asking or part < len(record.handovers)):
             return []
         with contextlib.suppress(TransportError, TimeoutError):
             return await self._desk.kept.events(record.task)
@@ -183,12 +194,25 @@ def _is_descending(request: Any) -> bool:
     return getattr(request.order, "value", None) != "asc"
 
 
-def _place(record: RunRecord) -> tuple[float, str]:
-    return record.task.created, record.task.id
+def _place(record: RunRecord, part: int) -> tuple[float, str]:
+    return record.began(part), ResponseId(record.task.id, part).bare
 
 
-def _with_input(record: RunRecord) -> Wire:
+def _with_input(record: RunRecord, part: int) -> Wire:
     """A response as lists show it: what its tools did is told to who retrieves it."""
-    said = enumerate((*record.task.history, *record.task.input))
-    items = [message_item(record.task.id, number, message) for number, message in said]
-    return recalled(record, []) | {"input": items}
+    return recalled(record, [], part) | {"input": _given(record, part)}
+
+
+def _given(record: RunRecord, part: int) -> list[Wire]:
+    """What the run was given by when the response number `part` began."""
+    task = record.task
+    said = enumerate((*task.history, *task.input))
+    items = [message_item(task.id, number, message) for number, message in said]
+    for handover in record.handovers[:part]:
+        calls = list(enumerate(handover.calls, handover.first))
+        items += [
+            FunctionItem(task.id, number, number, call.function, call.arguments).wire()
+            for number, call in calls
+        ]
+        items += [output_item(task.id, number, call.output or "") for number, call in calls]
+    return items

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import override
 
 from runtime.contract.catalogue import AgentEntry, ToolEntry
 from runtime.contract.keys import AGENT_ENTRIES, TOOL_ENTRIES
+from runtime.contract.value import ObjectName
+from runtime.tools.offer import visible
 from runtime.transport.port import Entry, WatchableStore
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,15 @@ class KnownTools(Known[ToolEntry]):
 
     def __init__(self) -> None:
         super().__init__(ToolEntry, TOOL_ENTRIES)
+
+    def functions_of(self, tools: Container[ObjectName]) -> set[str]:
+        """The names by which models call the functions of these Tools, as far as they are known."""
+        return {
+            visible(function.name)
+            for entry in self.all
+            if entry.tool in tools
+            for function in entry.functions
+        }
 
 
 def is_agent_name(model: str) -> bool:

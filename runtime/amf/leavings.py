@@ -52,7 +52,18 @@ class Leavings:
                     param="response_id",
                 )
             await self.forget(asked)
-        await self._erase(task)
+        await self.erase(task)
+
+    async def erase(self, task: Task) -> None:
+        """Erase one run that has ended; what it has asked of other agents stays.
+
+        Raises:
+            TransportError: the queue does not answer.
+        """
+        await self._events.purge(self._subjects.events_on(task.agent, task.id))
+        await self._effects.purge(effects_of(task.agent, task.id))
+        for keys in checkpoints_of(task.agent, task.id):
+            await self._checkpoints.purge(keys)
         if task.response.claim is not None:
             await self._runs.delete(task.response.claim)
         await self._runs.delete(run_key(task.agent, task.id))
@@ -63,9 +74,3 @@ class Leavings:
         entries = [await self._runs.find(f"*.*.{asked_task(call)}") for call in calls]
         found = [RunRecord.decode(entry.value) for entry in entries if entry is not None]
         return [one for one in found if one.task.asked and one.task.asked.task == task.id]
-
-    async def _erase(self, task: Task) -> None:
-        await self._events.purge(self._subjects.events_on(task.agent, task.id))
-        await self._effects.purge(effects_of(task.agent, task.id))
-        for keys in checkpoints_of(task.agent, task.id):
-            await self._checkpoints.purge(keys)

@@ -57,7 +57,7 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     fault = max(faults, key=lambda fault: len(fault.place))
     if fault.kind == "json_invalid":
         return BadRequest("The body is no JSON; send an object.")
-    field, what = _named(fault.place), fault.message.rstrip(".")
+    field, what = named(fault.place), fault.message.rstrip(".")
     if not field:
         return BadRequest(f"The body has not the form of a request: {what}.")
     return BadRequest(f"{field} is not as it has to be: {what}.", param=field)
@@ -100,7 +100,7 @@ def _has(value: Any, step: Step) -> bool:
     return isinstance(value, Mapping) and step in value
 
 
-def _named(place: tuple[Step, ...]) -> str:
+def named(place: tuple[Step, ...]) -> str:
     """The place as clients write it: `input[0].content`."""
     parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
     return "".join(parts).removeprefix(".")

@@ -15,10 +15,12 @@ from starlette.responses import JSONResponse, Response
 
 from runtime.amf import sdk, sdk_errors
 from runtime.amf.elsewhere import unlisted_model
-from runtime.amf.errors import ApiError, BadRequest, foreign_body
+from runtime.amf.errors import ApiError, BadRequest, NotFound, foreign_body
 from runtime.amf.malformed import malformed, malformed_query
 
 log = logging.getLogger(__name__)
+
+NO_CONVERSATION = "Invalid value for 'conversation_id'"  # how the server begins to say it
 
 
 def use_one_shape(app: Any) -> None:
@@ -79,6 +81,9 @@ async def refuse_otherwise(request: Request, error: Exception) -> Response:
         raise error
     if isinstance(error.__cause__, ValidationError):
         return await refuse_value(request, error.__cause__)
+    if str(error.detail).startswith(NO_CONVERSATION):
+        field = "conversation_id" if "conversation_id" in request.path_params else "conversation"
+        return await refuse(request, NotFound(str(error.detail), param=field))
     body = foreign_body(error.status_code, str(error.detail))
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
 

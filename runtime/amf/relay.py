@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
 from runtime.amf.errors import NotFound, Overdue
-from runtime.amf.sequence import Sequence, is_pause
+from runtime.amf.sequence import Sequence, is_pause, with_handovers
 from runtime.contract.messages import Event, Task, decode_event
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import StackSubjects
@@ -28,6 +28,7 @@ SILENCE_SECONDS = 5.0
 READ_SECONDS = 5.0
 # A worker may take its time to write the end of a run that was cut off at its deadline.
 OVERDUE_SECONDS = 60.0
+WHOLE_RUN = 2**31  # the number of no response: who asks for it is told the run to its end
 
 
 class Kept:
@@ -77,9 +78,11 @@ class Following:
 
     Shape:
         whole  nothing is handed on before the end: nobody reads along.
+        part   the response of the run that is to be told.
     """
 
-    def __init__(self, task: Task, runs: Runs, kept: Kept, *, whole: bool) -> None:
+    def __init__(self, task: Task, runs: Runs, kept: Kept, *, whole: bool, part: int = 0) -> None:
+        self.part = part
         self._task = task
         self._runs = runs
         self._kept = kept
@@ -87,7 +90,7 @@ class Following:
         self._sequence = Sequence()
         self._held: list[Event] = []
         self._ready: list[Event] = []
-        self._arrived = asyncio.Event()
+        self._arrived: asyncio.Future[bool] | None = None
         self._missing_since: float | None = None
         self._answered = 0
         self._deadline = task.deadline
@@ -110,14 +113,14 @@ class Following:
             self._missing_since = None
         elif self._missing_since is None:
             self._missing_since = time.monotonic()
-            self._arrived.set()
+            self._wake()
         if self._is_due:
-            self._arrived.set()
+            self._wake()
 
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The events in order, as many at a time as are there; the last one is the end.
 
-        Or the run needs people: `is_paused` says so.
+        Or the run is parked: `is_paused` says so.
 
         Raises:
             NotFound: the run is gone.
@@ -158,17 +161,29 @@ class Following:
 
     def _tell(self, events: list[Event]) -> None:
         self._ready += events
-        if any(is_pause(event) and event.attempt > self._answered for event in events):
+        if any(is_pause(event, answered=self._answered, part=self.part) for event in events):
             self.is_paused = True
 
     async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
         while not self._is_due:
-            self._arrived.clear()
+            self._arrived = loop.create_future()
+            # Each request waits here, and this costs half of what an event with a timeout does.
+            timer = loop.call_later(self._patience, self._miss)
             try:
-                async with asyncio.timeout(self._patience):
-                    await self._arrived.wait()
-            except TimeoutError:
+                has_arrived = await self._arrived
+            finally:
+                timer.cancel()
+            if not has_arrived:
                 await self._look()
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(True)
+
+    def _miss(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(False)
 
     @property
     def _patience(self) -> float:
@@ -202,9 +217,10 @@ class Following:
 
     async def _catch_up(self, record: RunRecord) -> None:
         asks = record.is_asking and record.attempt > self._answered
-        if not (record.state.is_end or self._is_missing or asks):
+        has_handed_over = len(record.handovers) > self.part
+        if not (record.state.is_end or self._is_missing or asks or has_handed_over):
             return
-        published = await self._kept.events(self._task)
+        published = with_handovers(await self._kept.events(self._task), record)
         self._take_in(self._sequence.unknown(published))
         if asks and not self.is_paused:
             self._tell(list(record.needs(1)))

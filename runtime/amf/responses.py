@@ -22,12 +22,16 @@ from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key, starting_after
 from runtime.amf.elsewhere import Elsewhere, unknown_model
 from runtime.amf.errors import BadRequest, NotDone
+from runtime.amf.giving import give
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import KeptRuns
 from runtime.amf.known import is_agent_name
+from runtime.amf.outputs import gives_outputs, outputs
 from runtime.amf.relay import Following
-from runtime.amf.reply import frames, recalled, response_object, task_of, whole
+from runtime.amf.reply import frames, recalled, response_object, whole
+from runtime.amf.response_id import ResponseId
+from runtime.amf.sequence import with_handovers
 from runtime.amf.shared import SharedDesk
 from runtime.amf.stream import EventStream, OnLeft
 from runtime.contract.catalogue import AgentEntry
@@ -80,6 +84,9 @@ class AmfResponses:
         if decides(request):
             _refuse(key, "A decision is taken once in any case; leave Idempotency-Key out.")
             return await self._decide(desk, agent, request)
+        if gives_outputs(request.input):
+            _refuse(key, "Outputs are taken once in any case; leave Idempotency-Key out.")
+            return await self._give(desk, agent, request)
         intake = Intake(asked=asked(request), agent=agent, user=sdk.user_name())
         if key is not None:
             intake = await intake.claimed(desk, key, digest_of("responses", request))
@@ -101,34 +108,36 @@ class AmfResponses:
     async def get_openai_response(self, request: Any) -> Any:
         """A response as it stands, or its events, from whichever on."""
         after = starting_after()
-        if (task := task_of(request.response_id)) is None:
+        if (name := ResponseId.read(request.response_id)) is None:
             if after is not None:
                 raise BadRequest("Only agents stream a response again.", param="stream")
             return await self._elsewhere.get(request)
         kept = await self._kept()
         if after is None:
-            return json_response(await kept.response(task))
+            return json_response(await kept.response(name))
         desk = await self.shared.get()
-        return await self._answering(desk, await kept.record(task)).rejoined(after)
+        return await self._answering(desk, await kept.record(name), name.part).rejoined(after)
 
     async def cancel_openai_response(self, request: Any) -> Any:
         """Ask for the end of a run, and wait a little for it."""
-        if (task := task_of(request.response_id)) is None:
+        if (name := ResponseId.read(request.response_id)) is None:
             return await self._elsewhere.cancel(request)
-        return json_response(await (await self._kept()).cancel(task))
+        return json_response(await (await self._kept()).cancel(name))
 
     async def delete_openai_response(self, request: Any) -> Any:
         """Erase a run that has ended."""
-        if (task := task_of(request.response_id)) is None:
+        if (name := ResponseId.read(request.response_id)) is None:
             return await self._elsewhere.delete(request)
         conversing = Conversing(await self.shared.get(), self._items)
-        return json_response(await (await self._kept()).delete(task, conversing))
+        return json_response(await (await self._kept()).delete(name, conversing))
 
     async def list_openai_response_input_items(self, request: Any) -> Any:
         """What a run was given."""
-        if (task := task_of(request.response_id)) is None:
+        if request.include:
+            raise BadRequest("Nothing more is kept of items; leave include out.", param="include")
+        if (name := ResponseId.read(request.response_id)) is None:
             return await self._elsewhere.input_items(request)
-        return json_response(await (await self._kept()).input_items(task, request))
+        return json_response(await (await self._kept()).input_items(name, request))
 
     async def list_openai_responses(self, request: Any) -> Any:
         """The user's responses of agents, or those of one model, whatever it is."""
@@ -158,12 +167,27 @@ class AmfResponses:
 
     async def _again(self, desk: Desk, record: RunRecord, asked: Asked) -> Any:
         """Answer a request whose run is there already as if it had come first."""
-        answering = self._answering(desk, record)
         if asked.options.stream:
-            return await answering.rejoined(-1)
-        if asked.background:
-            return json_response(await KeptRuns(desk, record.task.user).shown(record))
-        return await answering.whole(desk.rejoin(record, whole=True))
+            return await self._answering(desk, record).rejoined(-1)
+        return await self._rejoining(desk, record, 0, background=asked.background)
+
+    async def _give(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
+        """Let a run go on with what its client gives, and answer as the request wants it."""
+        made = outputs(request)
+        record, part = await give(desk, agent, made, sdk.user_name())
+        if made.options.stream:
+            joining = desk.rejoin(record, whole=False, part=part)
+            return await self._answering(desk, record, part).streamed(joining)
+        return await self._rejoining(desk, record, part, background=made.background)
+
+    async def _rejoining(
+        self, desk: Desk, record: RunRecord, part: int, *, background: bool
+    ) -> Response:
+        """The response number `part` of a run, when it has ended or as it stands."""
+        if background:
+            return json_response(await KeptRuns(desk, record.task.user).shown(record, part))
+        joining = desk.rejoin(record, whole=True, part=part)
+        return await self._answering(desk, record, part).whole(joining)
 
     async def compact_openai_response(self, request: Any) -> Any:
         """Make shorter what was said to a model that is no agent; OGX alone has a route for it.
@@ -183,27 +207,31 @@ class AmfResponses:
     async def _decide(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
         """Let a run go on that a person has decided on, and answer as the request wants it."""
         user = sdk.user_name()
-        made = decisions(request, task_of(request.previous_response_id or ""), agent.agent)
+        asking = ResponseId.read(request.previous_response_id or "")
+        made = decisions(request, asking.task if asking else None, agent.agent)
         # Read while nothing is added: once it is decided, the run goes on at any moment.
         published = await KeptRuns(desk, user).told(made.task)
         record = await desk.decide(made, user)
         if not made.stream and (record.is_asking or made.background):
-            return json_response(recalled(record, published))
-        answering = self._answering(desk, record)
+            return json_response(recalled(record, published, record.part))
+        answering = self._answering(desk, record, record.part)
         joining = answering.going_on(published, whole=not made.stream)
         return await (answering.streamed(joining) if made.stream else answering.whole(joining))
 
-    def _answering(self, desk: Desk, record: RunRecord) -> "Answering":
-        return Answering(desk, Conversing(desk, self._items), record)
+    def _answering(self, desk: Desk, record: RunRecord, part: int = 0) -> "Answering":
+        return Answering(desk, Conversing(desk, self._items), record, part)
 
     async def _kept(self) -> KeptRuns:
         return KeptRuns(await self.shared.get(), sdk.user_name())
 
 
 class Answering:
-    """One run, from when it is accepted, goes on or is joined, to the HTTP response."""
+    """One response of a run, from when that is accepted, goes on or is joined, to HTTP."""
 
-    def __init__(self, desk: Desk, conversing: Conversing, record: RunRecord) -> None:
+    def __init__(
+        self, desk: Desk, conversing: Conversing, record: RunRecord, part: int = 0
+    ) -> None:
+        self._part = part
         self._desk = desk
         self._conversing = conversing
         self._record = record
@@ -211,7 +239,8 @@ class Answering:
     @contextlib.asynccontextmanager
     async def going_on(self, published: list[Event], *, whole: bool) -> AsyncIterator[Following]:
         """The run, with what was `published` before somebody decided on it."""
-        with self._desk.follow(self._record.task, whole=whole) as following:
+        with self._desk.follow(self._record.task, whole=whole, part=self._part) as following:
+            published = with_handovers(published, self._record)
             following.recall(published, answered=self._record.answered_attempt)
             yield following
 
@@ -226,7 +255,7 @@ class Answering:
 
     async def rejoined(self, after: int) -> EventStream:
         """The events behind number `after`; the run does not depend on who reads them again."""
-        joining = self._desk.rejoin(self._record, whole=False, after=after)
+        joining = self._desk.rejoin(self._record, whole=False, part=self._part, after=after)
         return await self._stream(joining, _nothing, after=after)
 
     async def _stream(self, joining: Joining, on_left: OnLeft, *, after: int) -> EventStream:
@@ -240,10 +269,9 @@ class Answering:
         await self._conversing.leave(self._record)
 
     async def _left(self) -> None:
-        asked = self._record.task.response
+        asked, task = self._record.response_of(self._part), self._record.task
         # Who has given a key may ask again, and waits for the same run.
         if not asked.background and asked.claim is None:
-            task = self._record.task
             self._desk.beside(self._desk.cancel(task.agent, task.id))
 
 

@@ -7,6 +7,10 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
+from runtime.amf import item_ids
+from runtime.amf.chat import without_nulls
 from runtime.amf.errors import ModelFailed
 from runtime.amf.flavour import IS_OGX, api_module, server_module
 from runtime.amf.items import Wire
@@ -45,17 +49,34 @@ OWN = [
     for condition in ("user is owner", "resource is unowned")
 ]
 
+UNLISTED: Mapping[str, Any] = {
+    name: getattr(_api, name)
+    for name in (
+        "OpenAIChatCompletion",
+        "OpenAIChatCompletionChunk",
+        "OpenAICompletion",
+        "OpenAIResponseObjectStream",
+    )
+}
+"""Types that routes of the server answer, and that its document names and does not describe."""
+
+NoFile = _api.OpenAIFileObjectNotFoundError  # or it is somebody else's; the server answers 404
 READ, DELETE = _access.Action.READ, _access.Action.DELETE
 
 
-def user_name() -> str:
-    """Who asks: the principal that the server has authenticated, else `anonymous`.
+def owner() -> str:
+    """Whose is what is written now: the principal that the server has authenticated, else nobody.
 
     Only what the authentication made is believed: without it, a client's header
     with provider data could put anything in its place.
     """
     user = _headers.get_authenticated_user()
-    return user.principal if isinstance(user, User) and user.principal else ANONYMOUS
+    return user.principal if isinstance(user, User) else ""
+
+
+def user_name() -> str:
+    """Who asks, as runs name him: the `owner`, else `anonymous`."""
+    return owner() or ANONYMOUS
 
 
 def provider_spec(
@@ -136,7 +157,8 @@ class ServerItems:
         if IS_OGX:  # it gives new ids to what is added as clients add it
             await self._conversations.sync_items(conversation, request)
         else:
-            await self._conversations.add_items(conversation, request)
+            with item_ids.kept():
+                await self._conversations.add_items(conversation, request)
 
     async def remove(self, conversation: str, items: Iterable[str]) -> None:
         """Take items away by their ids; one that is not there is no error."""
@@ -282,15 +304,17 @@ def file_deleted(file: str) -> Any:
     return _api.OpenAIFileDeleteResponse(id=file, deleted=True)
 
 
-def no_file(file: str) -> Exception:
-    """There is no such file, or it is somebody else's; the server answers 404."""
-    error: Exception = _api.OpenAIFileObjectNotFoundError(file)
-    return error
+class ChatCompletion(_api.OpenAIChatCompletion):  # type: ignore[misc, name-defined]  # it has no types
+    """An answer without nulls, for which its schema has no place."""
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, told: SerializerFunctionWrapHandler) -> Any:
+        return without_nulls(told(self))
 
 
 def chat_completion(body: Wire) -> Any:
     """A whole answer of the Chat Completions API."""
-    return _api.OpenAIChatCompletion.model_validate(body)
+    return ChatCompletion.model_validate(body)
 
 
 def chat_chunk(body: Wire) -> Any:

@@ -1,6 +1,18 @@
 """Events of one task, put in order as they come in: attempt by attempt, each once."""
 
-from runtime.contract.messages import ApprovalNeeded, Cancelled, Completed, Event, Failed, Started
+from collections.abc import Iterable
+
+from runtime.contract.handover import Handover
+from runtime.contract.messages import (
+    ApprovalNeeded,
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    OutputNeeded,
+    Started,
+)
+from runtime.contract.runs import RunRecord
 
 
 class Sequence:
@@ -105,6 +117,37 @@ def is_end(event: Event) -> bool:
     return isinstance(event, Completed | Failed | Cancelled)
 
 
-def is_pause(event: Event) -> bool:
-    """Whether nothing follows it until people have decided."""
-    return isinstance(event, ApprovalNeeded) and event.left == 0
+def with_handovers(published: Iterable[Event], record: RunRecord) -> list[Event]:
+    """What was published of a run, with all that its record knows of handovers in their places.
+
+    Who is told a later response has to know where the ones before it ended.
+    """
+    told: list[Event] = []
+    left = list(published)
+    for place, handover in enumerate(record.handovers):
+        behind = (n for n, event in enumerate(left) if _is_behind(event, handover))
+        before = next(behind, len(left))
+        told += [*left[:before], *record.hands_over(place)]
+        left = left[before:]
+    return told + left
+
+
+def _is_behind(event: Event, handover: Handover) -> bool:
+    """A run that is parked may be ended without another attempt."""
+    return event.attempt > handover.attempt or is_end(event)
+
+
+def is_pause(event: Event, *, answered: int, part: int) -> bool:
+    """Whether nothing follows it until people have decided, or the client has given outputs.
+
+    Shape:
+        answered  the last attempt whose approvals are decided.
+        part      the response that is told: where it ends, its outputs are given in another one.
+    """
+    match event:
+        case ApprovalNeeded(left=0, attempt=attempt):
+            return attempt > answered
+        case OutputNeeded(left=0, handover=handover):
+            return handover >= part
+        case _:
+            return False

@@ -22,12 +22,15 @@ import yaml
 from sse_starlette.sse import AppStatus
 
 from runtime import health
-from runtime.amf import discovery, sdk, sdk_errors, sdk_health, server
+from runtime.amf import discovery, erasing, sdk, sdk_errors, sdk_health, server
 from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.belongings import Belongings
 from runtime.amf.config import AmfConfig
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
+from runtime.amf.document import document
 from runtime.amf.door import Door
+from runtime.amf.erasing import forget_conversation
 from runtime.amf.errors import DatabaseAway
 from runtime.amf.flavour import IS_OGX
 from runtime.amf.http_connection import AbortableConnection
@@ -166,6 +169,7 @@ def create_app() -> Any:
     app.add_middleware(Door)
     app.add_middleware(Pulse, heartbeat_seconds=_heartbeat_seconds(config))
     app.router.lifespan_context = _with_agents(app.router.lifespan_context, settings)
+    app.openapi = functools.cache(functools.partial(document, app))
     return app
 
 
@@ -197,20 +201,13 @@ def _with_agents(lifespan: Lifespan, settings: Settings) -> Lifespan:
             try:
                 async with _tables_being_made():
                     await stack.enter_async_context(lifespan(app))
-                deps = server.arrange(app)
+                mcp = arrange(app)
             except UNFIT as error:
                 app.state.refused = _refusal(error)
                 raise app.state.refused from error
-            provider = sdk.responses_of(deps)
-            if isinstance(provider, AmfResponses):
-                if URL in os.environ:
-                    sdk_health.show_health_of(app, PROVIDER)
-                sdk_errors.name_fields_of_chats(app)
-                sdk.call_by_bare_names(app, PROVIDER)
-                directory = Directory(provider.shared, sdk.models_of(deps))
-                await stack.enter_async_context(_other_apis(app, directory))
-                app.state.shared = provider.shared
-                await provider.shared.get()
+            if mcp is not None:
+                await stack.enter_async_context(mcp.running())
+                await app.state.shared.get()
                 spare_what_is_loaded()
             yield
 
@@ -222,9 +219,28 @@ def _tables_being_made() -> AbstractAsyncContextManager[None]:
     return making_tables() if IS_OGX and URL in os.environ else contextlib.nullcontext()
 
 
-@contextlib.asynccontextmanager
-async def _other_apis(app: Any, directory: Directory) -> AsyncIterator[None]:
-    """Serve agents by A2A and MCP, and what there is of them, for as long as the body runs.
+def arrange(app: Any) -> McpEndpoint | None:
+    """Arrange a server whose providers are there, and let it serve all that is ours.
+
+    Shape:
+        Gives the endpoint whose sessions have to run then, None if there are no agents to serve.
+    """
+    deps = server.arrange(app)
+    provider = sdk.responses_of(deps)
+    if not isinstance(provider, AmfResponses):
+        return None
+    if URL in os.environ:
+        sdk_health.show_health_of(app, PROVIDER)
+    sdk_errors.name_fields_of_chats(app)
+    sdk.call_by_bare_names(app, PROVIDER)
+    app.state.shared = provider.shared
+    belongings = Belongings(deps, functools.partial(forget_conversation, provider.shared))
+    app.include_router(erasing.router(provider.shared, belongings))
+    return _other_apis(app, Directory(provider.shared, sdk.models_of(deps)))
+
+
+def _other_apis(app: Any, directory: Directory) -> McpEndpoint:
+    """Serve agents by A2A and MCP, and what there is of them.
 
     They are plain routes of the server: its authentication stands before every path, as before that
     of an external API, which would have to be listed in the run config besides.
@@ -234,8 +250,7 @@ async def _other_apis(app: Any, directory: Directory) -> AsyncIterator[None]:
     mcp = McpEndpoint(directory)
     app.include_router(discovery.router(directory))
     app.router.routes.extend([*A2aRoutes(directory).all(), mcp.route()])
-    async with mcp.running():
-        yield
+    return mcp
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runtime.amf.flavour import VARIABLES, server_module
+from runtime.amf import item_ids
+from runtime.amf.flavour import IS_OGX, VARIABLES, server_module
 from runtime.amf.sdk import OWN, Api, deps_of
 
 
@@ -70,7 +71,11 @@ def arrange(app: Any) -> Mapping[Any, Any]:
     deps = deps_of(app)
     # It would write down every chat of every agent with its model, for ever.
     deps[Api.inference].store = None
-    deps[Api.conversations].sql_store.policy = OWN
+    conversations = deps[Api.conversations]
+    conversations.sql_store.policy = OWN
+    if not IS_OGX:  # whose items have ids of its own, whatever a client wants
+        making = conversations._get_or_generate_item_id  # noqa: SLF001 - there is no other place
+        conversations._get_or_generate_item_id = item_ids.item_ids(making)  # noqa: SLF001 - as above
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
     return deps

@@ -45,7 +45,7 @@ class SharedDesk:
             self._keeping = loop.create_task(
                 self._keep(self._open, self._closing), context=contextvars.Context()
             )
-        return await asyncio.shield(self._open)
+        return self._open.result() if self._open.done() else await asyncio.shield(self._open)
 
     async def close(self) -> None:
         """Close it; closing again, or before it was opened, is nothing."""

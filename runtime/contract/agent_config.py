@@ -148,8 +148,9 @@ class AgentConfig(Versioned):
     """Everything the worker of an Agent needs to know; exactly one of `declarative`, `module`.
 
     Units:
-        `task_seconds`: for how long, all times together, a run may wait for people; the ledger
+        `task_seconds`: for how long, all times together, a run may be parked; the ledger
         keeps results for twice that, so none expires before its run has ended.
+        `client_seconds`: for how long a run waits for outputs of its client, each time.
 
     Shape:
         durable  of the tasks of clients; that of what other agents have asked for is named after
@@ -169,6 +170,7 @@ class AgentConfig(Versioned):
     execution: Execution = Execution()
     retry: Retry = Retry()
     budget: Budget = Budget()
+    client_seconds: int = 3600
     task_seconds: int = 86400
     require_grant: bool = False
 

@@ -14,6 +14,7 @@ CONVERSATION = re.compile(r"[-_A-Za-z0-9]{1,128}")
 EFFECT_TOKENS = 7  # tool, caller: two each; task, step, index
 ASKED = "agent_"  # before the name of an Agent where a Tool's stands else: no name has a `_`
 AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
+CONVERSATION_HEADS = "heads.*"  # in `conversations`: every `conversation_head`
 RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
 TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
 
@@ -129,6 +130,12 @@ def conversation_blob(conversation: str, digest: str, part: int) -> str:
     return f"blobs.{_conversation(conversation)}.{token(digest)}.{part}"
 
 
+def conversation_rest(conversation: str) -> tuple[str, ...]:
+    """All keys in `conversations` of a conversation but that of its head."""
+    name = _conversation(conversation)
+    return f"chunks.{name}.*", f"blobs.{name}.>"
+
+
 def legacy_key(user: str, *ids: str) -> str:
     """The key in `conversations` of what a user has made over the legacy agents API.
 
@@ -148,6 +155,11 @@ def vectors_key(user: str, *ids: str) -> str:
     that of a document what is kept of it. Ids are his own words, so each is in it as a digest.
     """
     return ".".join(("vectors", _digest(user), *map(_digest, ids)))
+
+
+def all_below(key: str) -> tuple[str, ...]:
+    """A `legacy_key` or `vectors_key`, and every one that begins with it."""
+    return key, f"{key}.>"
 
 
 def legacy_part(key: str, digest: str, part: int) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from runtime.contract.client_calls import ClientFunction
 from runtime.contract.output_format import OutputFormat
 from runtime.contract.value import SCHEMA_VERSION, ObjectName, Value
 
@@ -46,6 +47,8 @@ class Options(Value):
         instructions      replaces nothing: it is added to the agent's own instructions.
         temperature, max_output_tokens   handed to the model where the framework can.
         output            the form of the answer; null for text.
+        functions         those of the client, which the model may call beside the agent's tools.
+        parallel_calls    whether the client may be asked for several calls of these at once.
     """
 
     stream: bool = False
@@ -53,6 +56,8 @@ class Options(Value):
     temperature: float | None = None
     max_output_tokens: int | None = None
     output: OutputFormat | None = None
+    functions: tuple[ClientFunction, ...] = ()
+    parallel_calls: bool = True
 
 
 class ResponseOptions(Value):
@@ -61,7 +66,7 @@ class ResponseOptions(Value):
     Shape:
         background  the client does not wait for it.
         store       whether the client may retrieve it later.
-        previous    the task whose response this one goes on with.
+        previous    the response that this one goes on with: its id without `resp_`.
         claim       key in `runs` of the claim under which it was asked for; null without one.
     """
 
@@ -314,6 +319,24 @@ class ApprovalNeeded(EventBase):
     left: int = 0
 
 
+class OutputNeeded(EventBase):
+    """The run is parked until its client has made these calls; that ends one response of it.
+
+    Shape:
+        handover, number  which handover of the record it is part of, which call of the run.
+        left, used        see `ApprovalNeeded`; what the models of the run have cost so far.
+    """
+
+    kind: Literal["OutputNeeded"] = "OutputNeeded"
+    key: str
+    function: str
+    arguments: str
+    handover: int
+    number: int
+    left: int = 0
+    used: TokenUsage = TokenUsage()
+
+
 class UsageReported(EventBase):
     """What one step of the run cost."""
 
@@ -353,6 +376,7 @@ type Event = Annotated[
     | AgentCalled
     | CheckpointSaved
     | ApprovalNeeded
+    | OutputNeeded
     | UsageReported
     | Completed
     | Failed

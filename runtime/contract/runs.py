@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
+from runtime.contract.client_calls import ClientCall
+from runtime.contract.handover import Handover
 from runtime.contract.messages import (
     ApprovalNeeded,
     Cancelled,
@@ -12,6 +14,8 @@ from runtime.contract.messages import (
     End,
     Failed,
     FailureReason,
+    OutputNeeded,
+    ResponseOptions,
     Task,
     TokenUsage,
     Versioned,
@@ -44,7 +48,8 @@ LATER_BYTES: Final = 2048
 class RunState(StrEnum):
     """Where a task stands; the last three are ends and never change again.
 
-    A parked one waits for a person: no worker has it, and the queue holds nothing of it.
+    A parked one waits for a person, or for outputs of its client: no worker has it, and the queue
+    holds nothing of it.
     """
 
     WAITING = "Waiting"
@@ -74,6 +79,7 @@ class RunRecord(Versioned):
         cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
                          dispatcher writes that end.
         approvals        every call of the run that needs a person, in the order of asking.
+        handovers        what its client was to call, in the order of asking; each ends a response.
         parked_attempt   the attempt that parked the run last, 0 if none has; `parked_spent`: what
                          counted by then.
         resumptions      how often it was queued again since it was parked, over all times.
@@ -94,6 +100,7 @@ class RunRecord(Versioned):
     started: float | None = None
     ended: float | None = None
     approvals: tuple[Approval, ...] = ()
+    handovers: tuple[Handover, ...] = ()
     parked_attempt: int = 0
     parked_spent: int = 0
     resumptions: int = 0
@@ -133,6 +140,27 @@ class RunRecord(Versioned):
         return self.state is RunState.PARKED and self.waits_until is not None
 
     @property
+    def open_handover(self) -> Handover | None:
+        """What it waits for from its client, None if it waits for nothing of him."""
+        last = self.handovers[-1] if self.state is RunState.PARKED and self.handovers else None
+        return last if last is not None and last.is_open else None
+
+    @property
+    def part(self) -> int:
+        """The number of its newest response, from 0: the outputs of a handover begin another."""
+        return sum(not one.is_open for one in self.handovers)
+
+    def response_of(self, part: int) -> ResponseOptions:
+        """What the client asked of the response number `part`."""
+        asked = self.handovers[part - 1].response if part else None
+        return self.task.response if asked is None else asked
+
+    def began(self, part: int) -> float:
+        """When the response number `part` was asked for, in seconds since the epoch."""
+        given = self.handovers[part - 1].given if part else None
+        return self.task.created if given is None else given
+
+    @property
     def answered_attempt(self) -> int:
         """The last attempt that waits for nobody any more, 0 if none ever did."""
         return self.parked_attempt - 1 if self.is_asking else self.parked_attempt
@@ -158,12 +186,42 @@ class RunRecord(Versioned):
         self, needed: tuple[Approval, ...], now: float, *, stands_until: float | None = None
     ) -> "RunRecord":
         """This record once its attempt is over because these calls need a person."""
+        update = {"approvals": (*self.approvals, *needed)}
+        return self._parking(now, stands_until).model_copy(update=update)
+
+    def handing_over(
+        self,
+        calls: tuple[ClientCall, ...],
+        now: float,
+        *,
+        seq: int,
+        used: TokenUsage,
+        expires: float,
+        stands_until: float | None = None,
+    ) -> "RunRecord":
+        """This record once its attempt is over because its client is to make these calls.
+
+        Shape:
+            seq  the place of the first event that tells of it.
+        """
+        handover = Handover(
+            calls=calls,
+            first=sum(len(one.calls) for one in self.handovers),
+            attempt=self.attempt,
+            seq=seq,
+            used=used,
+            asked=now,
+            expires=expires,
+        )
+        update = {"handovers": (*self.handovers, handover)}
+        return self._parking(now, stands_until).model_copy(update=update)
+
+    def _parking(self, now: float, stands_until: float | None) -> "RunRecord":
         return self.model_copy(
             update={
                 "state": RunState.PARKED,
                 "returned": self.returned + 1,
                 "worker": None,
-                "approvals": (*self.approvals, *needed),
                 "parked_attempt": self.attempt,
                 "parked_spent": self.spent - 1,
                 "parked": now,
@@ -243,6 +301,10 @@ class RunRecord(Versioned):
             )
             for place, (number, one) in enumerate(still)
         ]
+
+    def hands_over(self, place: int) -> list[OutputNeeded]:
+        """The events that tell of the handover number `place`, the same as were published."""
+        return self.handovers[place].events(self.task.id, place)
 
     def ending(self, end: End, now: float) -> "RunRecord":
         """This record once the run has ended with `end`."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runtime.contract.catalogue import AgentEntry
+from runtime.contract.catalogue import AgentEntry, AgentState
 from runtime.contract.keys import agent_entry
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunRecord, RunState
@@ -59,7 +59,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRun:
-    """A run that waits for a person, or goes on: is its place kept, its task published?"""
+    """A run that is parked, or goes on: is its place kept, its task published?"""
 
     agent: ObjectName
     task: str
@@ -84,6 +84,7 @@ class Book:
         self._cancelled_since: dict[str, float] = {}
         self._waiting: dict[str, set[str]] = {}
         self._cancelling: set[str] = set()
+        self._trouble: dict[str, str] = {}
         self._chains = Chains()
 
     def note(self, entry: Entry, now: float, *, inherited: bool = False) -> None:
@@ -103,7 +104,11 @@ class Book:
 
     def note_agent(self, entry: Entry, now: float) -> None:
         """Take in what the catalogue says of an Agent now."""
-        if not _is_cancelling(entry):
+        told = _told(entry)
+        self._trouble.pop(entry.key, None)
+        if told is not None and told.state is AgentState.UNAVAILABLE:
+            self._trouble[entry.key] = told.message
+        if told is None or not told.cancelling:
             self._cancelling.discard(entry.key)
             return
         self._cancelling.add(entry.key)
@@ -143,6 +148,10 @@ class Book:
     def is_cancelling(self, agent: ObjectName) -> bool:
         """Whether every open run of `agent` is to end."""
         return agent_entry(agent) in self._cancelling
+
+    def trouble(self, agent: ObjectName) -> str:
+        """Why no worker of `agent` can start, as the catalogue tells it; empty if one can."""
+        return self._trouble.get(agent_entry(agent), "")
 
     def is_unwanted(self, task: Task) -> bool:
         """Whether a run is to end: its agent's runs all are, or nobody waits for it any more."""
@@ -226,11 +235,12 @@ class Book:
             del self._waiting[conversation]
 
 
-def _is_cancelling(entry: Entry) -> bool:
+def _told(entry: Entry) -> AgentEntry | None:
+    """What the catalogue says of an Agent, None if there is none any more."""
     if entry.deleted:
-        return False
+        return None
     try:
-        return AgentEntry.decode(entry.value).cancelling
+        return AgentEntry.decode(entry.value)
     except ValueError as error:
         log.warning("no agent", extra={"key": entry.key, "error": str(error)})
-        return False
+        return None

@@ -43,17 +43,23 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Whatever this run needed people for is decided: let it go on."""
+    """Whatever this run was parked for is decided, or given: let it go on."""
 
 
 def due(
-    record: RunRecord, *, now: float, cancelled_since: float | None, unwanted: bool = False
+    record: RunRecord,
+    *,
+    now: float,
+    cancelled_since: float | None,
+    unwanted: bool = False,
+    trouble: str = "",
 ) -> LookAgain | Write | Cancel | Resume | None:
     """What an open run needs: an end, another look, or None if it has its end.
 
     A worker writes the ends of what it runs, so a running one gets time for that; `cancelled_since`
     is when the cancellation of it was first seen. `unwanted`: its Agent is to have no runs any
-    more. A parked one has no deadline but those of its approvals.
+    more; `trouble` says why no worker of that can start, if none can. A parked one has no deadline
+    but those of its approvals.
     """
     if record.state.is_end:
         return None
@@ -67,11 +73,13 @@ def due(
     elif record.cancel_requested:
         last = now
     if now >= last:
-        return Write(_cancelled(record) if record.cancel_requested else _timed_out(record))
+        return Write(_cancelled(record) if record.cancel_requested else _timed_out(record, trouble))
     return Cancel() if unwanted and not record.cancel_requested else LookAgain(last)
 
 
-def _parked(record: RunRecord, now: float) -> LookAgain | Resume:
+def _parked(record: RunRecord, now: float) -> LookAgain | Resume | Write:
+    if (handover := record.open_handover) is not None:
+        return LookAgain(handover.expires) if now < handover.expires else Write(_left(record))
     undecided = record.expiring(now).waits_until
     return Resume() if undecided is None else LookAgain(undecided)
 
@@ -145,17 +153,29 @@ def lost_call(call: str, found: CallResult | None, deliveries: int) -> CallResul
     return found.model_copy(update={"outcome": Outcome.UNKNOWN, "error": doubt})
 
 
-def _timed_out(record: RunRecord) -> Failed:
+def _timed_out(record: RunRecord, trouble: str) -> Failed:
     seconds = round(record.task.deadline - record.task.created - record.waited)
     why = {
         RunState.WAITING: "its conversation was busy all the time",
-        RunState.QUEUED: f"no worker of {record.task.agent} took it",
+        RunState.QUEUED: f"no worker of {record.task.agent} took it"
+        + (f", and none can start: {trouble}" if trouble else ""),
         RunState.RUNNING: f"its worker {record.worker} was not heard of again",
     }.get(record.state, "")
     return Failed(
         **_place(record),
         reason=FailureReason.TIMED_OUT,
         message=f"the task did not end within {seconds} s: {why}",
+    )
+
+
+def _left(record: RunRecord) -> Failed:
+    handover = record.handovers[-1]
+    waited = round(handover.expires - handover.asked)
+    return Failed(
+        **_place(record),
+        reason=FailureReason.TIMED_OUT,
+        message=f"the client gave no output of {handover.functions} within {waited} s "
+        "(spec.execution.clientTimeoutSeconds of its Agent)",
     )
 
 

@@ -43,6 +43,10 @@ class FencedStore(WatchableStore):
         return await self.store.keys(pattern)
 
     @override
+    def scan(self, pattern: str) -> AsyncGenerator[Entry]:
+        return self.store.scan(pattern)
+
+    @override
     def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         return self.store.watch(pattern)
 
@@ -111,6 +115,10 @@ class FencedReader(Reader):
     @override
     def read(self, subject: str, *, start_sequence: int = 1) -> AsyncIterator[Stored]:
         return self.reader.read(subject, start_sequence=start_sequence)
+
+    @override
+    def scan(self, subject: str) -> AsyncGenerator[Stored]:
+        return self.reader.scan(subject)
 
     @override
     async def last(self, subject: str) -> Stored | None:

@@ -1,4 +1,4 @@
-"""Runs that wait for a person: their place is kept, and they go on once everything is decided."""
+"""Parked runs: their place is kept, and they go on once everything is decided, or given."""
 
 import logging
 
@@ -81,11 +81,12 @@ class Parked:
             await self._ends.write(held, too_large(task.id, str(error)))
 
     async def _keep_place(self, record: RunRecord) -> None:
-        """Let no other task of the conversation pass it for as long as a person may decide."""
+        """Let no other task of the conversation pass it for as long as it may be parked."""
         task, parked = record.task, record.parked
         if task.conversation is None or parked is None:
             return
-        decided = max((one.expires for one in record.approvals), default=parked)
+        ends = [*(one.expires for one in record.approvals), *(h.expires for h in record.handovers)]
+        decided = max(ends, default=parked)
         try:
             await self._conversations.keep(
                 task.conversation, task.id, deadline=decided + task.deadline - parked

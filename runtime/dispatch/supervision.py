@@ -120,8 +120,8 @@ class Supervision:
             # A record that is deleted leaves the book when the deletion is heard of.
             self._book.put(OpenRun(agent, task), now + MISSING_SECONDS)
             return
-        unwanted = self._book.is_unwanted(held.record.task)
-        match due(held.record, now=now, cancelled_since=since, unwanted=unwanted):
+        unwanted, trouble = self._book.is_unwanted(held.record.task), self._book.trouble(agent)
+        match due(held.record, now=now, cancelled_since=since, unwanted=unwanted, trouble=trouble):
             case LookAgain(at):
                 self._book.put(OpenRun(agent, task), at)
             case Write(end):

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 from typing import Any
 
-from runtime.adapters.port import Answer, BudgetExceeded, Used
+from runtime.adapters.port import AgentFailure, Answer, BudgetExceeded, Used
+from runtime.contract.messages import FailureReason
 from runtime.kit.scenario import Need, Scenario
 from runtime.kit.trial import (
     ARCHIVIST,
+    COURIER,
     SOON_SECONDS,
     Trial,
     Unmet,
+    brought,
     close,
     number,
     question,
@@ -100,6 +103,32 @@ async def sub_agent(trial: Trial) -> None:
         raise trial.undone(f"the archivist said {result}, and the answer is {quoted(said)}")
 
 
+async def of_client(trial: Trial) -> None:
+    """A function that this run alone brings along is offered to the model, and its output used."""
+    topic, result = word(), word()
+    calls: list[dict[str, Any]] = []
+
+    async def courier(arguments: dict[str, Any]) -> str:
+        calls.append(arguments)
+        return result
+
+    asked = question(
+        f"Ask the courier: {topic}", tool(courier, COURIER), functions=(brought(COURIER),)
+    )
+    try:
+        said = await trial.answer(asked)
+    except AgentFailure as failure:
+        if failure.reason is FailureReason.AGENT_ERROR:
+            raise trial.undone(str(failure)) from failure
+        raise
+    if not calls:
+        raise trial.undone("told to ask the courier of its client, the agent did not")
+    if len(calls) > 1 or topic not in str(calls[0].get("what")):
+        raise Unmet(f"told to ask the courier for {topic}, the agent asked it for {calls}")
+    if result not in said:
+        raise trial.undone(f"the courier said {result}, and the answer is {quoted(said)}")
+
+
 async def budget_of_calls(trial: Trial) -> None:
     """The toolbox says that the budget is spent, and that ends the run."""
     calls: list[dict[str, Any]] = []
@@ -164,6 +193,12 @@ CALLING = (
         name="sub-agent",
         expects="another agent is asked once with what it has to know, and its answer is used",
         check=sub_agent,
+        needs=WITH_TOOLS,
+    ),
+    Scenario(
+        name="function of the client",
+        expects="a function that the client brings along is called once, and its output is used",
+        check=of_client,
         needs=WITH_TOOLS,
     ),
     Scenario(

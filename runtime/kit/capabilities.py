@@ -17,6 +17,7 @@ SCENARIOS_BY_CAPABILITY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType
         "Concurrency": ("concurrent runs",),
         "Tools": ("tool call", "tool error"),
         "ParallelTools": ("parallel tool calls",),
+        "ClientFunctions": ("function of the client",),
         "Agents": ("sub-agent",),
         "Budgets": ("budget of tool calls", "budget of tokens"),
         "Cancel": ("cancel", "cancel amid text"),

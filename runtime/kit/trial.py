@@ -9,6 +9,7 @@ from typing import Any
 
 from runtime.adapters.port import Adapter, AgentFailure, Answer, Run, Step
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.client_calls import ClientFunction
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.value import ObjectName
 from runtime.kit.proxy import ModelProxy
@@ -30,6 +31,16 @@ ARCHIVIST = FunctionSpec(
 )
 SPECS = (ADD, ARCHIVIST)
 """What every agent on trial may call: a function of a tool, and another agent."""
+COURIER = FunctionSpec(
+    name="courier",
+    description="Brings whatever is asked for.",
+    input_schema={
+        "type": "object",
+        "properties": {"what": {"type": "string"}},
+        "required": ["what"],
+    },
+)
+"""What the client of one run brings along."""
 SOON_SECONDS = 1.0
 """Within this time a run that is to end has ended, and its model calls with it."""
 BEGUN_SECONDS = 30.0
@@ -132,6 +143,13 @@ def tool(
 ) -> ToolFunction:
     """A function of the platform, as this run finds it; without `spec` it is `add`."""
     return ToolFunction(spec, ObjectName(namespace="check", name=spec.name), call)
+
+
+def brought(spec: FunctionSpec) -> ClientFunction:
+    """A function as the client of a run brings it along."""
+    return ClientFunction(
+        name=spec.name, description=spec.description, parameters=spec.input_schema
+    )
 
 
 def word() -> str:

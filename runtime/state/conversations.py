@@ -7,7 +7,7 @@ whoever comes second finds it there, and it can only hold turns that the head he
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
@@ -28,7 +28,7 @@ from runtime.state.conversation_head import (
     turn_of,
 )
 from runtime.state.parts import PartMissing, joined, put_parts, split
-from runtime.transport.port import KeyExists, RevisionConflict, Store
+from runtime.transport.port import KeyExists, RevisionConflict, WatchableStore
 
 INLINE_BYTES = 64 * 1024
 LARGE_BYTES = 32 * 1024
@@ -73,8 +73,15 @@ class Conversations:
         TransportError: any method, when the queue did not do it. All of them may be repeated.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: WatchableStore) -> None:
         self._store = store
+
+    async def of(self, user: str) -> AsyncGenerator[str]:
+        """The conversations of a user, by their ids."""
+        async for entry in self._store.scan(keys.CONVERSATION_HEADS):
+            head = Head.decode(entry.value)
+            if head.user == user:
+                yield head.conversation
 
     async def open(
         self,
@@ -192,16 +199,10 @@ class Conversations:
         Raises:
             NoConversation: it is another user's.
         """
-        found = await self._find(conversation)
-        if found is None:
-            return
-        head = _belonging(found[0], user)
-        async for turn in self._backwards(head):
-            for key in _blob_keys(conversation, turn.blob) if turn.blob else ():
-                await self._store.delete(key)
-        for number in range(head.chunks):
-            await self._store.delete(keys.conversation_chunk(conversation, number))
-        await self._store.delete(_head_key(conversation))
+        if found := await self._find(conversation):
+            _belonging(found[0], user)
+        for pattern in (*keys.conversation_rest(conversation), _head_key(conversation)):
+            await self._store.purge(pattern)
 
     async def forget(self, conversation: str, task: str) -> None:
         """Erase what was said in the turn of `task`; the other turns keep their places."""

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 from runtime.contract.approval import Approval
+from runtime.contract.client_calls import ClientCall
 from runtime.contract.keys import run_key
-from runtime.contract.messages import End
-from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.messages import End, TokenUsage
+from runtime.contract.runs import LATER_BYTES, RunRecord, RunState
 from runtime.contract.value import ObjectName
 from runtime.transport.port import RevisionConflict, Store, TransportError, Unavailable
 
@@ -89,9 +90,37 @@ class Runs:
             Unavailable: the queue was out of reach for all of `patience_seconds`.
         """
         parked = held.record.parking(needed, time.time(), stands_until=stands_until)
+        return await self._park(held, parked, parked.room_bytes, patience_seconds)
+
+    async def hand_over(
+        self,
+        held: Held,
+        calls: tuple[ClientCall, ...],
+        *,
+        seq: int,
+        used: TokenUsage,
+        expires: float,
+        stands_until: float,
+        patience_seconds: float = 30,
+    ) -> Held:
+        """Let the run wait until its client has made these calls; its attempt is over.
+
+        Outputs that the queue does not take are refused when they come; no room is kept for them.
+
+        Raises:
+            StaleAttempt, PayloadTooLarge, Unavailable: see `park`.
+        """
+        parked = held.record.handing_over(
+            calls, time.time(), seq=seq, used=used, expires=expires, stands_until=stands_until
+        )
+        return await self._park(held, parked, LATER_BYTES, patience_seconds)
+
+    async def _park(
+        self, held: Held, parked: RunRecord, blanks: int, patience_seconds: float
+    ) -> Held:
         try:
             async with asyncio.timeout(patience_seconds):
-                return await self._write_for_sure(held, parked, blanks=parked.room_bytes)
+                return await self._write_for_sure(held, parked, blanks=blanks)
         except TimeoutError as error:
             raise Unavailable("that the run waits could not be written") from error
 

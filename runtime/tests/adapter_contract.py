@@ -26,6 +26,7 @@ from runtime.contract.agent_config import AgentConfig, Budget, Framework
 from runtime.contract.messages import Message, Role
 from runtime.contract.output_format import OutputFormat
 from runtime.tests.agents import (
+    CLIENTS,
     SPEC,
     Config,
     Endless,
@@ -154,6 +155,27 @@ class AdapterContract:
         assert [type(step) for step in steps if not isinstance(step, Text)] == [Used, Used, Answer]
         assert cost(steps).input_tokens > 0
         assert cost(steps).output_tokens > 0
+
+    @BOTH
+    async def test_a_function_of_the_client_is_one_more_tool(
+        self, instructed: Config, stream: bool
+    ) -> None:
+        """It is offered in the runs that bring it along, and in no others."""
+        adapter = await build(instructed(), ())
+        asked = asking(SUM, function(), stream=stream, functions=(CLIENTS,))
+        for _ in range(2):
+            steps = await steps_of(adapter, asked)
+            assert "5" in answer(steps)
+            assert [type(step) for step in steps if isinstance(step, Used)] == [Used, Used]
+        steps = await steps_of(adapter, asking(SUM, stream=stream))
+        assert [type(step) for step in steps if isinstance(step, Used)] == [Used]
+
+    async def test_a_function_of_the_client_cannot_take_the_name_of_a_tool(
+        self, instructed: Config
+    ) -> None:
+        asked = asking(SUM, function(), functions=(CLIENTS,))
+        with pytest.raises(AgentFailure, match="add is a function that the agent has already"):
+            await run(instructed(), asked, (SPEC,))
 
     async def test_text_comes_piece_by_piece(self, instructed: Config) -> None:
         said = "elephants crocodile antelopes albatross chameleon"

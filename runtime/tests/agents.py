@@ -20,6 +20,7 @@ from runtime.adapters.port import Adapter, Answer, Run, Step, Text, Used
 from runtime.adapters.registry import build
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module, Queue
 from runtime.contract.catalogue import FunctionSpec
+from runtime.contract.client_calls import ClientFunction
 from runtime.contract.messages import Message, Options, Role, TokenUsage
 from runtime.contract.value import ObjectName
 from runtime.tools.port import ToolFunction
@@ -35,6 +36,8 @@ NUMBERS = {
     "required": ["a", "b"],
 }
 SPEC = FunctionSpec(name="add", description="Add two numbers.", input_schema=NUMBERS)
+CLIENTS = ClientFunction(name="add", description="Add two numbers.", parameters=NUMBERS)
+"""The same, brought along by a client."""
 NOWHERE = "http://127.0.0.1:1/v1"
 COUNT = itertools.count()
 ON_A_MODEL = [

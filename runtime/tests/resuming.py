@@ -19,13 +19,15 @@ from runtime.adapters.port import Adapter, AgentFailure, Run, Step
 from runtime.adapters.registry import build
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import Options
+from runtime.contract.handover import Handover
+from runtime.contract.messages import Options, ResponseOptions
 from runtime.contract.subjects import Bucket
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.state.checkpoints import Checkpoint, Checkpoints
 from runtime.tests.adapter_contract import TOTAL
-from runtime.tests.agents import SPEC, Config, answer, asking, cost, steps_of, text
+from runtime.tests.agents import CLIENTS, SPEC, Config, answer, asking, cost, steps_of, text
 from runtime.tests.tools.place import MATH, Place, Scripted, adding, task
+from runtime.tools.client_calls import ClientCalls
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import ToolFunction
 from runtime.transport.memory_store import MemoryBuckets, MemoryStore
@@ -53,6 +55,7 @@ class Attempts:
     place: Place = field(default_factory=Place)
     kept_in: MemoryBuckets = field(default_factory=MemoryBuckets)
     made: int = 0
+    handovers: tuple[Handover, ...] = ()
 
     def __post_init__(self) -> None:
         self.place.executor = Scripted(adding, (self.spec,))
@@ -101,6 +104,26 @@ class Attempts:
             await asyncio.wait({going}, timeout=10)
         self.kept_in = lasting
         return steps
+
+    async def with_client(self, question: str = SUMS) -> list[Step]:
+        """The next attempt, which has no tools but one of its client: to its end, or to a call."""
+        numbering, asked = Numbering(), asyncio.Event()
+        calls = ClientCalls(handovers=self.handovers, on_asked=asked.set)
+        tools = calls.bind((CLIENTS,), numbering, owner=MATH)
+        run = self._run(question, tools, numbering, functions=(CLIENTS,))
+        adapter = await build(self.config, ())
+        going = asyncio.create_task(steps_of(adapter, run))
+        waiting = asyncio.create_task(asked.wait())
+        await asyncio.wait({going, waiting}, timeout=60, return_when="FIRST_COMPLETED")
+        if not asked.is_set():
+            waiting.cancel()
+            return await going
+        going.cancel()
+        await asyncio.wait({going}, timeout=10)
+        made = Handover(calls=tuple(calls.needed), attempt=self.made, seq=1, asked=0, expires=1)
+        given = [str(await adding("add", json.loads(call.arguments))) for call in calls.needed]
+        self.handovers += (made.giving(given, 1, ResponseOptions()),)
+        return []
 
     def _run(
         self, question: str, tools: tuple[ToolFunction, ...], numbering: Numbering, **facts: Any
@@ -258,6 +281,22 @@ class ResumeContract:
         assert len(place.effects) == 2
         assert len(place.questions) == len(set(place.questions)) == 3
 
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_a_run_that_calls_its_client_goes_on_with_each_output(
+        self,
+        attempts: Made,
+        stream: bool,  # a parameter of the table
+    ) -> None:
+        expected = await attempts(stream=stream).whole()
+        place = attempts(stream=stream)
+        assert await place.with_client() == []
+        assert await place.with_client() == []
+        steps = await place.with_client()
+        assert answer(steps) == answer(expected)
+        assert cost(steps) == cost(expected)
+        assert len(place.handovers) == 2
+        assert len(place.questions) == len(set(place.questions)) == 3
+
     async def test_it_goes_on_as_often_as_need_be(self, attempts: Made) -> None:
         place = attempts()
         await place.cut()
@@ -339,6 +378,13 @@ class ResumeContract:
 
 class EqualCallsContract(ResumeContract):
     """The same of frameworks that let a model make one call twice in a row."""
+
+    async def test_equal_calls_of_the_client_have_each_an_output(self, attempts: Made) -> None:
+        place = attempts()
+        for _ in range(2):
+            assert await place.with_client(EQUAL) == []
+        assert answer(await place.with_client(EQUAL)) == answer(await attempts().whole(EQUAL))
+        assert len({call.key for one in place.handovers for call in one.calls}) == 2
 
     @pytest.mark.fault(1)
     @pytest.mark.parametrize("calls", [1, 2])

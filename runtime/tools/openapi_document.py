@@ -7,11 +7,13 @@ Source:
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import yaml
 from jsonschema.exceptions import best_match
-from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from jsonschema.validators import validator_for
+from openapi_spec_validator.schemas import schema_v30, schema_v31
 
 type Node = Mapping[str, Any]
 
@@ -23,6 +25,17 @@ LONGEST_COMPLAINT: Final = 300  # characters
 
 class BadDocument(Exception):
     """The document, or what is wanted of it, cannot be used; a sentence says why."""
+
+
+@cache
+def _validator(is_3_0: bool, /) -> Any:  # noqa: FBT001 - the one thing that it is told
+    """What knows the form of a document of 3.0, or of 3.1.
+
+    Of openapi-spec-validator only the schemas: where jsonschema-rs is installed, as in an image of
+    a user's own it may be, its validators give errors of another kind.
+    """
+    schema = dict(schema_v30 if is_3_0 else schema_v31)
+    return validator_for(schema)(schema)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -103,8 +116,7 @@ class Document:
             paths.setdefault(one.path, rest)[one.method] = one.node
         kept = {name: value for name, value in self.root.items() if name not in UNCHECKED}
         part = {**kept, "paths": paths, "components": self._reached(paths)}
-        kind = OpenAPIV30SpecValidator if self.is_3_0 else OpenAPIV31SpecValidator
-        error = best_match(kind.schema_validator.iter_errors(part))
+        error = best_match(_validator(self.is_3_0).iter_errors(part))
         if error is not None:
             said = error.message[:LONGEST_COMPLAINT]
             raise BadDocument(f"is not valid at {error.json_path}: {said}")

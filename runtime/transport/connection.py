@@ -128,7 +128,7 @@ class Generation:
             PayloadTooLarge: the server would not take it.
         """
         # The server counts headers, too, and breaks the connection; the client does not count them.
-        size = len(data) + _header_bytes(headers or {})
+        size = len(data) + (_header_bytes(headers) if headers else 0)
         if size > self.client.max_payload:
             raise PayloadTooLarge(
                 f"{size} bytes are more than the queue takes ({self.client.max_payload})"
@@ -178,8 +178,8 @@ class Generation:
 
 def _header_bytes(headers: Headers) -> int:
     """What headers take on the wire: a line for the version, one for each, and an empty one."""
-    lines = sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
-    return len(b"NATS/1.0\r\n\r\n") + lines if headers else 0
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return len(f"NATS/1.0\r\n{lines}\r\n".encode())
 
 
 def _too_late(waiting: asyncio.Future[Msg], subject: str, timeout: float) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import orjson
@@ -157,6 +157,13 @@ class JetStreamReader:
             if isinstance(step, Followed):
                 message = step.message
                 yield Stored(message.subject, message.data, step.sequence, message.headers or {})
+
+    async def scan(self, subject: str) -> AsyncGenerator[Stored]:
+        """The messages of `subject`, the oldest first, one asked for after the other."""
+        behind = 0
+        while stored := await self._get({"seq": behind + 1, "next_by_subj": subject}):
+            behind = stored.sequence
+            yield stored
 
     async def last(self, subject: str) -> Stored | None:
         """The newest message of `subject`, which may hold wildcards."""

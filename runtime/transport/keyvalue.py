@@ -81,15 +81,17 @@ class KeyValue:
 
         One after the other, with their values: this is for keys of which there are few.
         """
-        keys: list[str] = []
+        return [entry.key async for entry in self.scan(pattern)]
+
+    async def scan(self, pattern: str) -> AsyncGenerator[Entry]:
+        """The entries that match, the oldest first, one asked for after the other."""
         behind = 0
         while entry := await self._asked_for(
             {"seq": behind + 1, "next_by_subj": self._prefix + pattern}
         ):
             behind = entry.revision
             if not entry.deleted:
-                keys.append(entry.key)
-        return keys
+                yield entry
 
     async def purge(self, pattern: str) -> None:
         """Take away every key that matches, without a trace; who watches is told nothing."""

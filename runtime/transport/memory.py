@@ -6,7 +6,7 @@ It passes the same conformance tests as the one on JetStream.
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from runtime.contract.subjects import ADVISORY, WORK_KINDS, Bucket, StackSubjects, Stream
@@ -333,6 +333,12 @@ class MemoryReader:
             if not ready:
                 async with self._queue._changed:
                     await self._queue._changed.wait()
+
+    async def scan(self, subject: str) -> AsyncGenerator[Stored]:
+        """The messages of `subject`, the oldest first."""
+        for stored in list(self._messages.values()):
+            if matches(subject, stored.subject):
+                yield stored
 
     async def last(self, subject: str) -> Stored | None:
         """The newest message of `subject`."""

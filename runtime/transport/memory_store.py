@@ -81,6 +81,12 @@ class MemoryStore:
         """The keys that match a pattern."""
         return [key for key, e in self._entries.items() if matches(pattern, key) and not e.deleted]
 
+    async def scan(self, pattern: str) -> AsyncGenerator[Entry]:
+        """The entries that match, the oldest first."""
+        found = [e for key, e in self._entries.items() if matches(pattern, key) and not e.deleted]
+        for entry in sorted(found, key=lambda entry: entry.revision):
+            yield entry
+
     async def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change."""
         seen, caught_up = 0, False

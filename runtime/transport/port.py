@@ -243,6 +243,16 @@ class WatchableStore(Store, Protocol):
         """
         ...
 
+    def scan(self, pattern: str) -> AsyncGenerator[Entry]:
+        """The entries that match, the oldest first, one asked for after the other.
+
+        One that is written meanwhile may come once more.
+
+        Raises:
+            Unavailable: the queue does not say.
+        """
+        ...
+
     def watch(self, pattern: str = ">") -> AsyncGenerator[Entry | None]:
         """Every key's newest value, then None once, then each change, across reconnects.
 
@@ -260,6 +270,14 @@ class Reader(Protocol):
 
     def read(self, subject: str, *, start_sequence: int = 1) -> AsyncIterator[Stored]:
         """The messages of `subject` in order, from `start_sequence`, without end."""
+        ...
+
+    def scan(self, subject: str) -> AsyncGenerator[Stored]:
+        """The messages of `subject`, the oldest first, one asked for after the other, to the last.
+
+        Raises:
+            Unavailable: the queue does not say.
+        """
         ...
 
     async def last(self, subject: str) -> Stored | None:

@@ -112,13 +112,21 @@ def _runs(subjects: StackSubjects) -> tuple[str, ...]:
 
 
 def _erased(subjects: StackSubjects) -> tuple[str, ...]:
-    """Taking away for good what a run has left; only the request says which subjects."""
-    streams = (
+    """Taking away for good what runs and users have left; only the request says which subjects.
+
+    A dead letter says whose it was in its message alone, and so does whatever waits for a worker.
+    """
+    purged = (
         subjects.stream(Stream.EVENTS),
         _kv_stream(subjects, Bucket.CHECKPOINTS),
+        _kv_stream(subjects, Bucket.CONVERSATIONS),
         _kv_stream(subjects, Bucket.EFFECTS),
     )
-    return tuple(f"$JS.API.STREAM.PURGE.{stream}" for stream in streams)
+    picked = (Stream.TASKS, Stream.CALLS, Stream.DEAD, Stream.ADVISORIES)
+    return (
+        *(f"$JS.API.STREAM.PURGE.{stream}" for stream in purged),
+        *(subject for stream in picked for subject in _taken_out(subjects.stream(stream))),
+    )
 
 
 def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permissions:

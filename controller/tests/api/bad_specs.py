@@ -296,6 +296,7 @@ _AGENT: Final = (
     ),
     Bad(Kind.AGENT, "spec.execution.ackWaitSeconds", 0, "must be at least 1, not 0"),
     Bad(Kind.AGENT, "spec.execution.maxInputBytes", 786433, "must be at most 786432, not 786433"),
+    Bad(Kind.AGENT, "spec.execution.clientTimeoutSeconds", 0, "must be at least 1, not 0"),
     Bad(
         Kind.AGENT,
         "spec.execution.whenBusy",

@@ -104,6 +104,7 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
                 "timeoutSeconds": 600,
                 "ackWaitSeconds": 10,
                 "concurrency": 4,
+                "clientTimeoutSeconds": 3600,
                 "whenBusy": "Queue",
                 "maxInputBytes": 524288,
             },

@@ -90,6 +90,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
             "ackWaitSeconds": 10,
             "concurrency": 4,
             "maxInputBytes": 524288,
+            "clientTimeoutSeconds": 3600,
             "whenBusy": "Queue",
         },
         "retryPolicy": {"maxAttempts": 5, "onCrash": "Resume"},

@@ -8,6 +8,7 @@ Nothing of ours is imported: it runs in an environment that has the client alone
 
 import importlib.metadata
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -186,6 +187,7 @@ def oldest(client: Any, agents: Any, model: str, tools: tuple[Callable[..., Any]
 
 def main(url: str, question: str) -> None:
     client: Any = llama_stack_client.LlamaStackClient(base_url=url)
+    numbers = re.findall(r"\d+", question)
     told = {
         "version": VERSION,
         "resources": resources(client, question),
@@ -193,6 +195,7 @@ def main(url: str, question: str) -> None:
         "documents": documents(client),
         "agent": helper(client, question, AGENT),
         "model": helper(client, question.replace("+", "plus"), MODEL, plus),
+        "own": helper(client, f"Use plus: {' and '.join(numbers)}", AGENT, plus),
     }
     sys.stdout.write(json.dumps(told))
 

@@ -50,11 +50,11 @@ def check_old_client(url: str, version: str, question: str, answer: str) -> None
 
 
 def _check_answers(told: dict[str, Any], answer: str) -> None:
-    """Of the class `Agent`, for an agent and for a model that calls a function of the program."""
-    for asked in ("agent", "model"):
+    """Of the class `Agent`: an agent, and one and a model that call a function of the program."""
+    for asked in ("agent", "model", "own"):
         assert answer in told[asked]["answer"]
         assert answer in told[asked]["printed"]
-    assert "plus" in told["model"]["printed"]
+        assert asked == "agent" or "plus" in told[asked]["printed"]
 
 
 def _check_turns(told: dict[str, Any], answer: str, *, lists: bool) -> None:

@@ -1,6 +1,8 @@
-"""The clients of config/samples/clients, run as their README says; and those of the past."""
+"""The clients of config/samples/clients, run as their README says; those of the API page, and those
+of the past."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from controller.tests.local.old_clients import VERSIONS, check_old_client
+from controller.tests.local.old_clients import VERSIONS, check_old_client, environment
 from controller.tests.local.platform import ROOT, Platform, running
 from controller.tests.local.test_up import a_sum
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 CLIENTS = ROOT / "config" / "samples" / "clients"
+EXAMPLES = ROOT / "config" / "samples" / "api"
+SHOWN = "http://127.0.0.1:8321"
+OLD = "ask_llama_stack_0_2.py"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,23 @@ def test_an_answer_rests_on_the_passage_that_fits(
 @pytest.mark.parametrize("client", ["math_langgraph.py", "math_crewai.py", "rag.py"])
 def test_each_has_a_question_of_its_own(up: Platform, client: str) -> None:
     assert run(up, client).strip()
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
+def test_an_example_of_the_api_page_is_answered(up: Platform, example: str) -> None:
+    if example.endswith(".sh") and not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    python = environment("0.2.23") if example == OLD else sys.executable
+    ran = subprocess.run(
+        ["bash"] if example.endswith(".sh") else [python, "-I", "-"],
+        input=(EXAMPLES / example).read_text().replace(SHOWN, up.url),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "42" in ran.stdout
 
 
 @pytest.mark.parametrize("version", VERSIONS)

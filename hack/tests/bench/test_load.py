@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import load
+import orjson
 import processes
 import pytest
 
@@ -107,3 +108,30 @@ def test_plain_is_compared_without_its_access_log(tmp_path: Path) -> None:
         asyncio.run(load.throughput(target, requests=4, concurrency=2, stream=False))
 
     assert log.read_text() == ""
+
+
+def streamed(*events: tuple[int, str]) -> bytes:
+    pieces = [{"type": "response.output_text.delta", "delta": text} for _, text in events]
+    numbered = [
+        piece | {"sequence_number": number}
+        for piece, (number, _) in zip(pieces, events, strict=True)
+    ]
+    return b"".join(b"event: x\ndata: %b\n\n" % orjson.dumps(one) for one in numbered)
+
+
+def test_a_stream_that_is_whole_passes() -> None:
+    load.check_events(streamed((0, "a "), (1, "b")), b"a b")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([(0, "a "), (2, "b")], id="one is missing"),
+        pytest.param([(0, "a "), (0, "a "), (1, "b")], id="one comes twice"),
+        pytest.param([(1, "b"), (0, "a ")], id="another order"),
+        pytest.param([(0, "a "), (1, "c")], id="another text"),
+    ],
+)
+def test_a_stream_that_is_not_whole_is_told(events: list[tuple[int, str]]) -> None:
+    with pytest.raises(load.WrongAnswer):
+        load.check_events(streamed(*events), b"a b")

@@ -24,3 +24,14 @@ def test_other_figures_take_their_place() -> None:
 def test_figures_without_a_place_are_told() -> None:
     with pytest.raises(ValueError, match=r"README\.md"):
         summary.into("no place", "| a |\n")
+
+
+def test_the_figures_of_the_servers_take_the_place_of_those_before() -> None:
+    page = "# Page\n\n| a |\n"
+    once = summary.with_servers(page, "## API servers\n\n| b |\n")
+    again = summary.with_servers(once, "## API servers\n\n| c |\n")
+
+    assert again == "# Page\n\n| a |\n\n## API servers\n\n| c |\n"
+    assert summary.with_servers(page, summary.servers_of(again)) == again
+    assert summary.with_servers(page, summary.servers_of(page)) == page
+    assert "| a |\n\n| c |\n" in summary.of(again)

@@ -39,7 +39,8 @@ from runtime.amf.errors import NotFound
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import LIST_SECONDS, KeptRuns
-from runtime.amf.relay import Following
+from runtime.amf.relay import WHOLE_RUN, Following
+from runtime.amf.response_id import ResponseId
 from runtime.contract.runs import RunRecord
 
 
@@ -104,7 +105,9 @@ class Tasks(RequestHandler):
             if record.is_asking:
                 yield task_of(record)
                 return
-            async with visit.desk.rejoin(record, whole=False) as following:
+            # A task is a run, whatever responses that has for clients of another API.
+            joining = visit.desk.rejoin(record, whole=False, part=WHOLE_RUN)
+            async with joining as following:
                 yield task_of(record)
                 async for update in _told(visit, record, following):
                     yield update
@@ -126,7 +129,7 @@ class Tasks(RequestHandler):
             record = await visit.record(params.id)
             if record.state.is_end:
                 raise TaskNotCancelableError(f"The task {params.id} has ended already.")
-            await KeptRuns(visit.desk, visit.user).cancel(params.id)
+            await KeptRuns(visit.desk, visit.user).cancel(ResponseId(params.id, record.part))
             return task_of(await visit.record(params.id))
 
     @override

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runtime.amf.asked import Asked
 from runtime.amf.errors import BadRequest
+from runtime.amf.functions import functions
 from runtime.amf.legacy.bodies import (
     AgentConfig,
     CreateTurn,
@@ -16,16 +17,13 @@ from runtime.amf.legacy.bodies import (
 from runtime.amf.legacy.rag import NAMES as RAG_NAMES
 from runtime.amf.legacy.rag import RAG
 from runtime.amf.legacy.text import text_of
+from runtime.contract.client_calls import ClientFunction
 from runtime.contract.messages import Message, Options, Role
 from runtime.contract.output_format import OutputFormat
 from runtime.json_schema import BadSchema, ForeignSchema
 
 MAX_INFER_ITERS = 10
 LEAST_TOKENS = 16  # of the Responses API
-WAY_TO_TOOLS = (
-    "An Agent has the tools that spec.tools of its Agent names; to use others, name a model of the "
-    "Stack in agent_config.model."
-)
 
 
 def check_config(config: AgentConfig, tools: Collection[str] | None) -> None:
@@ -46,6 +44,7 @@ def check_config(config: AgentConfig, tools: Collection[str] | None) -> None:
             )
     check_toolgroups(config.toolgroups, tools or (), "agent_config.toolgroups")
     check_tool_config(config.tool_config, "agent_config.tool_config")
+    functions_of(config)
     wanted_form(config)
 
 
@@ -104,11 +103,34 @@ def options(config: AgentConfig, *, stream: bool) -> Options:
     """
     sampling = config.sampling_params or SamplingParams()
     return Options(
+        # Clients of 0.1 cannot make more than one call at a time.
+        functions=functions_of(config),
+        parallel_calls=not config.client_tools,
         stream=stream,
         instructions=config.instructions or None,
         temperature=temperature(sampling),
         max_output_tokens=sampling.max_tokens or None,
         output=wanted_form(config),
+    )
+
+
+def functions_of(config: AgentConfig) -> tuple[ClientFunction, ...]:
+    """The tools of the client.
+
+    Raises:
+        BadRequest: one cannot be called; `param` names it.
+    """
+    told = [
+        {
+            "type": "function",
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.schema_of_arguments,
+        }
+        for tool in config.client_tools or ()
+    ]
+    return functions(
+        (f"agent_config.client_tools[{place}]", tool) for place, tool in enumerate(told)
     )
 
 
@@ -155,8 +177,8 @@ def asked_of_agent(
     for number, message in enumerate(turn.messages):
         if message.role == "tool":
             raise BadRequest(
-                f"An Agent calls its own tools; messages[{number}] tells of one of a client. Name "
-                "a model of the Stack in agent_config.model to use tools of a client.",
+                f"messages[{number}] tells what a tool of the client gave; resume the turn that "
+                "waits for it with tool_responses.",
                 param=f"messages[{number}].role",
             )
     return Asked(
@@ -255,11 +277,6 @@ NEVER: tuple[tuple[str, Fine, str], ...] = (
 """What is done for nobody: the field, whether it asks for nothing special, and the way out."""
 
 NOT_AGENTS: tuple[tuple[str, Fine, str], ...] = (
-    (
-        "client_tools",
-        lambda config: not config.client_tools,
-        WAY_TO_TOOLS,
-    ),
     (
         "sampling_params.strategy.top_p",
         lambda config: _strategy(config).top_p in {None, 1},

@@ -52,6 +52,7 @@ class KeptTurn(Versioned):
         steps     what is done, as on the wire; `output` is the message that they came to.
         waits     the calls in `output` are to be made by the client.
         task      the run, of an Agent; its record and events say how far it is until it has ended.
+        part      which response of the run comes next, or is the last one that was told.
         failure   why there is no answer, in a sentence.
 
     Units:
@@ -67,6 +68,7 @@ class KeptTurn(Versioned):
     output: dict[str, Any] | None = None
     waits: bool = False
     task: str | None = None
+    part: int = 0
     failure: str | None = None
 
 

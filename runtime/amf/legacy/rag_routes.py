@@ -9,6 +9,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from runtime.amf.legacy.agents import LegacyAgents
+from runtime.amf.legacy.answers import (
+    Nothing,
+    QueryResult,
+    VectorDb,
+    VectorDbList,
+    answers,
+)
 from runtime.amf.legacy.rag import (
     QueryConfig,
     RagInsert,
@@ -25,32 +32,37 @@ from runtime.amf.responses import json_response
 def add_vector_dbs(router: APIRouter, agents: LegacyAgents) -> None:
     """Vector databases: made, listed, seen, deleted."""
 
-    @router.post("/v1/vector-dbs")
+    @router.post("/v1/vector-dbs", responses=answers(VectorDb))
     async def register_vector_db(body: RegisterVectorDb) -> Response:
+        """Make a vector database."""
         asked = new_database(
             body.vector_db_id, body.embedding_model, body.embedding_dimension, body.vector_db_name
         )
         return json_response(database_wire(await (await agents.vectors()).register(asked)))
 
-    @router.get("/v1/vector-dbs")
+    @router.get("/v1/vector-dbs", responses=answers(VectorDbList))
     async def list_vector_dbs() -> Response:
+        """The vector databases."""
         databases = await (await agents.vectors()).all()
         return json_response({"data": [database_wire(one) for one in databases]})
 
-    @router.get("/v1/vector-dbs/{vector_db_id}")
+    @router.get("/v1/vector-dbs/{vector_db_id}", responses=answers(VectorDb))
     async def get_vector_db(vector_db_id: str) -> Response:
+        """A vector database."""
         return json_response(database_wire(await (await agents.vectors()).get(vector_db_id)))
 
     @router.delete("/v1/vector-dbs/{vector_db_id}", status_code=204)
     async def unregister_vector_db(vector_db_id: str) -> None:
+        """Delete a vector database, with its documents."""
         await (await agents.vectors()).delete(vector_db_id)
 
 
 def add_rag_tool(router: APIRouter, agents: LegacyAgents) -> None:
     """Documents put into a database, and what is found in some."""
 
-    @router.post("/v1/tool-runtime/rag-tool/insert")
+    @router.post("/v1/tool-runtime/rag-tool/insert", responses=answers(Nothing))
     async def insert_documents(body: RagInsert) -> Response:
+        """Put documents into a vector database."""
         vectors = await agents.vectors()
         texts = [
             text_of(document.content, f"documents[{number}].content")
@@ -66,8 +78,9 @@ def add_rag_tool(router: APIRouter, agents: LegacyAgents) -> None:
             )
         return json_response({})
 
-    @router.post("/v1/tool-runtime/rag-tool/query")
+    @router.post("/v1/tool-runtime/rag-tool/query", responses=answers(QueryResult))
     async def query_documents(body: RagQuery) -> Response:
+        """Find what is near a text in vector databases."""
         asked, config = text_of(body.content, "content"), body.query_config or QueryConfig()
         vectors = await agents.vectors()
         found = await vectors.search(body.vector_db_ids, asked, config.max_chunks)

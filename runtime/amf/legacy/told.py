@@ -9,8 +9,10 @@ from runtime.amf.conversing import Conversing
 from runtime.amf.desk import Desk
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
+from runtime.amf.relay import Following
 from runtime.amf.reply import frames
 from runtime.amf.stream import OnLeft
+from runtime.contract.runs import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,31 @@ async def run_of(desk: Desk, intake: Intake) -> Told:
     )
     record = intake.record(desk, before)
 
-    async def at_end() -> None:
-        await conversing.leave(record)
-
-    async def left() -> None:
-        desk.beside(desk.cancel(record.task.agent, record.task.id))
-
     with contextlib.ExitStack() as stack:
         whole = not intake.asked.options.stream
         following = stack.enter_context(desk.follow(record.task, whole=whole))
         await desk.accept(record)
         kept = stack.pop_all()
-    return Told(frames(record, following, at_end), left, kept.close)
+    return _told(desk, record, following, kept.close)
+
+
+async def going_on(desk: Desk, record: RunRecord, part: int, *, whole: bool) -> Told:
+    """Hear the response number `part` of a run, which its client has given outputs to.
+
+    Raises:
+        OutOfReach: the queue does not answer.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        following = await stack.enter_async_context(desk.rejoin(record, whole=whole, part=part))
+        kept = stack.pop_all()
+    return _told(desk, record, following, lambda: desk.beside(kept.aclose()))
+
+
+def _told(desk: Desk, record: RunRecord, following: Following, close: Callable[[], None]) -> Told:
+    async def at_end() -> None:
+        await Conversing(desk, NoItems()).leave(record)
+
+    async def left() -> None:
+        desk.beside(desk.cancel(record.task.agent, record.task.id))
+
+    return Told(frames(record, following, at_end), left, close)

@@ -15,7 +15,7 @@ from runtime.amf.chat import APPROVAL
 from runtime.amf.errors import BadRequest
 from runtime.amf.items import Wire
 from runtime.amf.legacy.asked import said
-from runtime.amf.legacy.bodies import CreateTurn, ToolResponse
+from runtime.amf.legacy.bodies import CreateTurn, ResumeTurn, ToolResponse
 from runtime.amf.legacy.kept import KeptTurn, new_id
 from runtime.amf.legacy.steps import (
     END_OF_MESSAGE,
@@ -26,6 +26,12 @@ from runtime.amf.legacy.steps import (
     steps_of,
 )
 from runtime.amf.legacy.text import text_of
+from runtime.amf.outputs import Outputs, each_of
+from runtime.amf.reply import recalled
+from runtime.amf.response_id import call_id
+from runtime.contract.handover import Handover
+from runtime.contract.messages import Event, Options
+from runtime.contract.runs import RunRecord
 
 FUNCTION_CALL = "function_call"
 NOTHING_YET = {"role": "assistant", "content": "", "stop_reason": END_OF_MESSAGE, "tool_calls": []}
@@ -101,6 +107,8 @@ def wire(session: str, turn: KeptTurn) -> Wire:
 def answered(turn: KeptTurn, responses: Sequence[ToolResponse], *, now: float) -> KeptTurn:
     """`turn` once the client has made the calls that it waited for: one more step.
 
+    Whoever tells it again, from what the run has kept of them, makes the same step.
+
     Raises:
         BadRequest: it waits for no calls, or for others than these.
     """
@@ -128,7 +136,58 @@ def answered(turn: KeptTurn, responses: Sequence[ToolResponse], *, now: float) -
         "started_at": iso(now),
         "completed_at": iso(now),
     }
-    return turn.model_copy(update={"steps": (*turn.steps, step), "output": None, "waits": False})
+    going_on = {"output": None, "waits": False, "part": turn.part + 1}
+    return turn.model_copy(update={"steps": (*turn.steps, step)} | going_on)
+
+
+def brought_on(turn: KeptTurn, record: RunRecord, published: list[Event]) -> KeptTurn:
+    """`turn` as far as its run has come by now, whoever had told how much of it.
+
+    Shape:
+        published  what is kept of the run's events.
+    """
+    while True:
+        if turn.waits and turn.part < record.part:
+            handover = record.handovers[turn.part]
+            turn = answered(turn, responses_to(record.task.id, handover), now=handover.given or 0)
+        elif turn.waits and record.state.is_end:
+            why = record.message or f"The turn was {record.state.lower()}."
+            return turn.model_copy(update={"ended": record.ended, "failure": why, "waits": False})
+        elif not turn.waits and turn.part < len(record.handovers):
+            told = recalled(record, published, turn.part)
+            turn = ended(turn, told, now=record.handovers[turn.part].asked)
+        elif not turn.waits and record.state.is_end:
+            return ended(turn, recalled(record, published, turn.part), now=record.ended or 0)
+        else:
+            return turn
+
+
+def outputs_of(body: ResumeTurn) -> Outputs:
+    """What a client gives to the run of a turn.
+
+    Raises:
+        BadRequest: it is for no call of a run, or no text.
+    """
+    told = [
+        (f"tool_responses[{place}]", one.call_id, text_of(one.content, f"tool_responses[{place}]"))
+        for place, one in enumerate(body.tool_responses)
+    ]
+    task, each = each_of(told, "call_id")
+    return Outputs(
+        task=task, each=each, options=Options(stream=bool(body.stream)), fields={}, store=False
+    )
+
+
+def responses_to(task: str, handover: Handover) -> list[ToolResponse]:
+    """What the client gave, as it gave it."""
+    return [
+        ToolResponse(
+            call_id=call_id(task, handover.first + place),
+            tool_name=call.function,
+            content=call.output or "",
+        )
+        for place, call in enumerate(handover.calls)
+    ]
 
 
 def items(turn: KeptTurn) -> list[Wire]:

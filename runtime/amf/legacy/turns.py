@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from runtime.amf.chat import RunFailed
 from runtime.amf.desk import Desk, in_time
-from runtime.amf.errors import ApiError, BadRequest, NotFound
+from runtime.amf.errors import ApiError, NotFound
+from runtime.amf.functions import check_names
+from runtime.amf.giving import give
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.known import is_agent_name
@@ -23,25 +25,27 @@ from runtime.amf.legacy.models import answer_of, request_of
 from runtime.amf.legacy.rag import QueryConfig, databases_of, query_result, retrieval_step
 from runtime.amf.legacy.steps import Steps
 from runtime.amf.legacy.text import text_of
-from runtime.amf.legacy.told import Told, run_of
+from runtime.amf.legacy.told import Told, going_on, run_of
 from runtime.amf.legacy.toolgroups import group_name
 from runtime.amf.legacy.turn import (
     answered,
+    brought_on,
     ended,
     items,
     needed_approvals,
     new_turn,
     newest,
+    outputs_of,
     task_of_turn,
     wire,
 )
 from runtime.amf.legacy.values import Held, Overtaken
 from runtime.amf.legacy.vectors import Vectors
-from runtime.amf.reply import recalled
 from runtime.amf.responses import AmfResponses, json_response
 from runtime.amf.stream import EventStream
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import legacy_conversation
+from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import Bucket
 from runtime.state.conversations import HISTORY_BYTES
@@ -107,13 +111,10 @@ class Turns:
         config = await self._config()
         session = await self._shelf.session(*self._at)
         held = await self._shelf.turn(*self._at, turn_id)
-        if held.kept.task is not None:
-            raise BadRequest(
-                f"The turn {turn_id} is a run of an Agent, which calls its own tools and waits for "
-                "no answers of a client. Retrieve the turn to see how far it is.",
-                param="turn_id",
-            )
         turn = answered(held.kept, body.tool_responses, now=time.time())
+        if turn.task is not None:
+            told = await self._going_on(config, body)
+            return await self._answer(held, turn, told, stream=bool(body.stream))
         before = tuple(takewhile(lambda one: one != turn_id, session.children))
         told = await (await self._ask(config, before, turn))()
         return await self._answer(held, turn, told, stream=bool(body.stream))
@@ -147,7 +148,17 @@ class Turns:
         task = task_of_turn(turn.id)
         intake = Intake(asked=asked, agent=entry, user=self._user, task=task, now=turn.started)
         intake.check(awaited=True)
+        check_names(asked.options.functions, self._desk.tools.functions_of(entry.tools))
         return turn.model_copy(update={"task": task}), lambda: run_of(self._desk, intake)
+
+    async def _going_on(self, config: AgentConfig, body: ResumeTurn) -> Told:
+        """The run of a turn, which gets what the client gave."""
+        entry = await agent_of(self._desk, self._responses, config)
+        if entry is None:
+            raise NotFound(f"There is no Agent {config.model} any more.", param="turn_id")
+        made = outputs_of(body)
+        record, part = await give(self._desk, entry, made, self._user)
+        return await going_on(self._desk, record, part, whole=not body.stream)
 
     async def _with_memory(self, config: AgentConfig, body: CreateTurn, turn: KeptTurn) -> KeptTurn:
         """A turn with what its vector databases have to say to it, if it names any."""
@@ -219,7 +230,8 @@ class Turns:
                 "what its tool is to do. Retrieve the turn after that."
             )
         kept = ended(turn, response, now=time.time())
-        if kept.failure is None or not held.kept.waits:  # else it can be resumed again
+        # A model can be asked again for what it could not do; a run has ended.
+        if kept.failure is None or not held.kept.waits or kept.task is not None:
             kept = await self._keep(held, kept)
         if kept.failure is not None:
             return failure(kept.failure)
@@ -252,15 +264,15 @@ class Turns:
             return turn
         async with in_time():
             record = await self._desk.find(turn.task)
-        if record is None or not record.state.is_end:
+        if record is None:
             return turn
-        response = await self._told_by(record)
-        return await self._keep(held, ended(turn, response, now=record.ended or time.time()))
+        now = brought_on(turn, record, await self._events(record))
+        return turn if now == turn else await self._keep(held, now)
 
-    async def _told_by(self, record: RunRecord) -> Wire:
+    async def _events(self, record: RunRecord) -> list[Event]:
         with contextlib.suppress(TransportError, TimeoutError):
-            return recalled(record, await self._desk.kept.events(record.task))
-        return recalled(record, [])  # the record has the answer; what the tools did is missing
+            return await self._desk.kept.events(record.task)
+        return []  # the record has the answer; what the tools did is missing
 
 
 async def agent_of(desk: Desk, responses: Any, config: AgentConfig) -> AgentEntry | None:

@@ -29,6 +29,7 @@ from runtime.contract.agent_config import (
     Queue,
     Retry,
 )
+from runtime.contract.client_calls import ClientFunction
 from runtime.contract.keys import run_key
 from runtime.contract.messages import (
     Asked,
@@ -124,7 +125,13 @@ class Place:
         )
 
     async def accept(
-        self, text: str = "2+3?", *, seconds: float = 60, asked: Asked | None = None, **record: Any
+        self,
+        text: str = "2+3?",
+        *,
+        seconds: float = 60,
+        asked: Asked | None = None,
+        functions: tuple[ClientFunction, ...] = (),
+        **record: Any,
     ) -> Task:
         task = Task(
             id=f"t{len(self.queue.messages(Stream.TASKS))}",
@@ -132,7 +139,7 @@ class Place:
             agent=MATH,
             origin="o",
             input=(Message(role=Role.USER, text=text),),
-            options=Options(stream=True),
+            options=Options(stream=True, functions=functions),
             asked=asked,
             created=time.time(),
             deadline=time.time() + seconds,

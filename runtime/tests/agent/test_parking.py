@@ -185,7 +185,7 @@ async def test_calls_that_the_queue_does_not_take_end_the_run(
     assert await place.handler.handle(await place.delivery()) == Done()
     record = await place.record(task)
     assert record.reason is FailureReason.RESULT_TOO_LARGE
-    assert (record.message or "").startswith("the run cannot wait for a person: its record")
+    assert (record.message or "").startswith("the run cannot wait for a person or its client: its ")
 
 
 async def test_a_worker_that_stops_at_that_moment_hands_the_run_back() -> None:

@@ -14,6 +14,7 @@ from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.supervision import Supervision
 from runtime.tests.amf.server import Server, running_server
+from runtime.tests.amf.users import Users, two_users
 from runtime.tests.amf.wire import TAP, Tapped, taken
 from runtime.tests.nats import running_stack
 from runtime.transport.port import Inbox
@@ -86,3 +87,10 @@ async def other(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Asy
     """A second server of the same Stack."""
     async with running_server(server.nats, tmp_path_factory.mktemp("other")) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def users(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Users]:
+    """Two users at a third one, which wants to know who they are."""
+    async with two_users(server, tmp_path_factory.mktemp("guarded")) as both:
+        yield both

@@ -13,6 +13,7 @@ from runtime.contract.messages import (
     Failed,
     FailureReason,
     Outcome,
+    OutputNeeded,
     Started,
     TextDelta,
     TokenUsage,
@@ -59,6 +60,15 @@ def needed(
     """A call with the key of step `number` needs a person."""
     fields = {"call": call_key(number), "tool": "plus", "arguments": arguments}
     return ApprovalNeeded, fields | {"number": number, "left": left, "expires": expires}
+
+
+def handed(
+    number: int, arguments: str = "{}", *, left: int = 0, handover: int = 0, tokens: int = 0
+) -> tuple[Make, dict[str, Any]]:
+    """Call `number` of the run is the client's to make; models took `tokens` up to here."""
+    fields = {"key": f"k{number}", "function": "plus", "arguments": arguments, "left": left}
+    usage = TokenUsage(input_tokens=tokens)
+    return OutputNeeded, fields | {"number": number, "handover": handover, "used": usage}
 
 
 def used(tokens_in: int, tokens_out: int) -> tuple[Make, dict[str, Any]]:

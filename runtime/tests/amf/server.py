@@ -150,13 +150,14 @@ class Server:
         max_input_bytes: int = 524288,
         description: str = "",
         tools: Sequence[ObjectName] = (),
+        framework: Framework = Framework.LANGGRAPH,
     ) -> AgentEntry:
         """Write an Agent into the catalogue, as the operator does."""
         model = name if namespace == self.nats.stack.namespace else f"{namespace}.{name}"
         entry = AgentEntry(
             agent=ObjectName(namespace=namespace, name=name),
             model=model,
-            framework=Framework.LANGGRAPH,
+            framework=framework,
             description=description,
             accepting=accepting,
             leaving=leaving,

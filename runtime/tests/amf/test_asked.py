@@ -1,10 +1,11 @@
 """What agents understand of a request, and by which name everything else is refused."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from runtime.amf.asked import asked, asked_in_chat
+from runtime.amf.asked import CHAT, RESPONSES, Allowed, asked, asked_in_chat
 from runtime.amf.errors import BadRequest, TooLarge
 from runtime.amf.flavour import IS_OGX
 from runtime.contract.messages import Message, Options, Role
@@ -26,7 +27,9 @@ def chat(**fields: Any) -> Any:
 
 USER = Message(role=Role.USER, text="2+3?")
 SUM = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
-TOOL = {"type": "function", "name": "add", "parameters": {}}
+CALLED = {"type": "function_call", "call_id": "c", "name": "add", "arguments": "{}"}
+GIVEN = {"type": "function_call_output", "call_id": "c", "output": "5"}
+CHAT_CALL = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_what_asks_for_nothing_special_is_fine(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        pytest.param({"tools": [TOOL]}, "tools", id="tools of the client"),
+        pytest.param({"tools": [{"type": "web_search"}]}, "tools[0].type", id="other tools"),
         pytest.param({"tool_choice": "required"}, "tool_choice", id="tool choice"),
         pytest.param(
             {"text": {"format": {"type": "json_schema", "name": "sum", "schema": {"type": 5}}}},
@@ -167,14 +170,14 @@ def test_what_asks_for_nothing_special_is_fine(fields: dict[str, Any]) -> None:
             id="image",
         ),
         pytest.param(
-            {
-                "input": [
-                    {"role": "user", "content": "hi"},
-                    {"type": "function_call_output", "call_id": "c", "output": "5"},
-                ]
-            },
-            "input[1]",
-            id="output of a client's tool",
+            {"input": [CALLED, {"role": "user", "content": "hi"}]},
+            "input[0]",
+            id="a call without its output",
+        ),
+        pytest.param(
+            {"input": [GIVEN, {"role": "user", "content": "hi"}], "previous_response_id": "resp_1"},
+            "input[0]",
+            id="an output and something new",
         ),
         pytest.param(
             {"previous_response_id": "resp_1", "conversation": "conv_1"},
@@ -283,6 +286,18 @@ def test_size(text: str, limit: int, *, fits: bool) -> None:
     assert refused.value.status_code == 413
 
 
+def test_what_functions_of_the_client_gave_in_earlier_turns_is_left_out() -> None:
+    assert asked(request(input=[CALLED, GIVEN, {"role": "user", "content": "2+3?"}])).input == (
+        USER,
+    )
+    messages = [
+        {"role": "assistant", "content": None, "tool_calls": [CHAT_CALL]},
+        {"role": "tool", "tool_call_id": "c", "content": "5"},
+        {"role": "user", "content": "2+3?"},
+    ]
+    assert asked_in_chat(chat(messages=messages)).input == (USER,)
+
+
 def test_a_chat_is_read_like_an_input() -> None:
     read = asked_in_chat(
         chat(
@@ -304,7 +319,11 @@ def test_a_chat_is_read_like_an_input() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        pytest.param({"tools": [{"type": "function", "function": {"name": "a"}}]}, "tools", id="t"),
+        pytest.param(
+            {"tools": [{"type": "function", "function": {"name": "a b"}}]},
+            "tools[0].function.name",
+            id="a function without a name",
+        ),
         pytest.param({"n": 2}, "n", id="two answers"),
         pytest.param(
             {"response_format": {"type": "json_schema", "json_schema": {"name": "sum"}}},
@@ -314,9 +333,9 @@ def test_a_chat_is_read_like_an_input() -> None:
         pytest.param({"stop": "x"}, "stop", id="stop"),
         pytest.param({"seed": 1}, "seed", id="seed"),
         pytest.param(
-            {"messages": [{"role": "tool", "tool_call_id": "c", "content": "5"}]},
-            "messages[0]",
-            id="output of a client's tool",
+            {"messages": [{"role": "assistant", "tool_calls": [CHAT_CALL]}]},
+            "messages[0].tool_calls",
+            id="a call without its output",
         ),
     ],
 )
@@ -327,3 +346,20 @@ def test_what_is_not_done_in_a_chat_is_refused_by_its_name(
         asked_in_chat(chat(**fields))
 
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("made", "allowed"),
+    [
+        pytest.param(request(), RESPONSES, id="responses"),
+        pytest.param(chat(), CHAT, id="chat"),
+    ],
+)
+def test_what_a_client_does_not_say_asks_for_nothing_special(
+    made: Any, allowed: Mapping[str, Allowed]
+) -> None:
+    values = {name: getattr(made, name, None) for name in allowed}
+
+    assert [
+        name for name, said in values.items() if said is not None and not allowed[name](said)
+    ] == []

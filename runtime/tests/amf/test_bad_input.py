@@ -31,7 +31,7 @@ FUNCTION = {"type": "function", "function": {"name": "a", "parameters": {}}}
         ),
         pytest.param(
             {"input": [{"type": "function_call_output", "call_id": "c", "output": "5"}]},
-            "input[0]",
+            "input[0].call_id",
             id="an output nobody has asked for",
         ),
         pytest.param({"input": [{"type": "nonsense"}]}, "input[0]", id="no such item"),
@@ -69,8 +69,11 @@ FUNCTION = {"type": "function", "function": {"name": "a", "parameters": {}}}
         pytest.param({"service_tier": "flex"}, "service_tier", id="service_tier"),
         pytest.param({"reasoning": {"effort": "high"}}, "reasoning", id="reasoning"),
         pytest.param({"tool_choice": "required"}, "tool_choice", id="tool_choice"),
+        pytest.param({"tools": [{"type": "web_search"}]}, "tools[0].type", id="tools"),
         pytest.param(
-            {"tools": [{"type": "function", "name": "a", "parameters": {}}]}, "tools", id="tools"
+            {"tools": [{"type": "function", "name": "a b", "parameters": {}}]},
+            "tools[0].name",
+            id="a function without a name",
         ),
         pytest.param({"tools": [{"type": "abacus"}]}, "tools[0]", id="no such tool"),
         pytest.param({"conversation": 5}, "conversation", id="conversation is a number"),
@@ -144,7 +147,7 @@ async def test_a_chat(server: Server, fields: dict[str, Any], param: str) -> Non
             "GET", "/chat/completions", {"params": {"limit": -1}}, 400, "limit", id="a query"
         ),
         pytest.param(
-            "POST", "/conversations", {"json": {"items": 5}}, 400, None, id="items that are none"
+            "POST", "/conversations", {"json": {"items": 5}}, 400, "items", id="items that are none"
         ),
         pytest.param("GET", "/files/x1", {}, 400, None, id="an id that is none"),
         pytest.param(

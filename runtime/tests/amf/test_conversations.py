@@ -133,18 +133,35 @@ async def test_a_task_of_a_busy_conversation_is_accepted_and_waits(server: Serve
 
 
 @pytest.mark.parametrize(
-    ("conversation", "status"),
+    "conversation",
     [
-        pytest.param("conv_" + "0" * 48, 404, id="unknown"),
-        pytest.param("a conversation", 400, id="no id at all"),
+        pytest.param("conv_" + "0" * 48, id="unknown"),
+        pytest.param("a conversation", id="no id at all"),
     ],
 )
-async def test_a_conversation_has_to_be_there(
-    server: Server, conversation: str, status: int
-) -> None:
+async def test_a_conversation_has_to_be_there(server: Server, conversation: str) -> None:
     async with agent(server) as (model, actor), http_client(server) as client:
         body = {"model": model, "input": "?", "conversation": conversation}
         answer = await client.post("/responses", json=body)
 
-    assert answer.status_code == status
+    assert answer.status_code == 404
     assert actor.seen == []
+
+
+async def test_items_get_ids_of_the_server(server: Server) -> None:
+    """An id that a client may choose would be that of another's item, and write over it."""
+    item = {"type": "message", "role": "user", "content": "mine", "id": "msg_chosen"}
+    call = {"type": "mcp_list_tools", "id": "chosen", "server_label": "a", "tools": []}
+    async with http_client(server) as client:
+        made = [await client.post("/conversations", json={"items": [item]}) for _ in range(2)]
+        first, second = [f"/conversations/{one.json()['id']}/items" for one in made]
+        others = item | {"content": "others"}
+        added = await client.post(second, json={"items": [others, others, call]})
+        kept = (await client.get(first)).json()["data"]
+        asked = await client.get(f"{second}/{added.json()['first_id']}")
+
+    assert [one.status_code for one in (*made, added, asked)] == [200] * 4
+    assert [one["content"] for one in kept] == ["mine"]
+    ids = [one["id"] for one in (*kept, *added.json()["data"])]
+    assert len(set(ids)) == 4
+    assert not {"msg_chosen", "chosen"} & set(ids)

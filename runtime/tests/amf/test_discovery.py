@@ -151,6 +151,16 @@ async def test_every_path_asks_who_is_there(guarded: Server, method: str, path: 
     assert answer.status_code == 401
 
 
+async def test_a_body_is_looked_at_once_it_is_known_whose_it_is(guarded: Server) -> None:
+    async with httpx.AsyncClient(base_url=guarded.url, timeout=60) as http:
+        asked = [
+            await http.post("/v1/conversations", json={"items": 5}, headers=headers)
+            for headers in ({}, {"authorization": "Bearer ann"})
+        ]
+
+    assert [answer.status_code for answer in asked] == [401, 400]
+
+
 async def test_who_may_not_use_an_agent_is_not_told_of_it(server: Server, guarded: Server) -> None:
     hidden = await server.add_agent("secret-plans", tools=[tool("hidden").tool])
     await server.add_tool(tool("hidden"))

@@ -86,8 +86,8 @@ async def test_those_of_a_model_that_is_no_agent_are_listed_by_the_server(server
     ("query", "status", "param"),
     [
         pytest.param({"model": "nobody"}, 404, "model", id="nobody"),
-        pytest.param({"after": f"resp_{'0' * 32}"}, 404, "response_id", id="after nothing"),
-        pytest.param({"after": "*"}, 404, "response_id", id="no id"),
+        pytest.param({"after": f"resp_{'0' * 32}"}, 404, "after", id="after nothing"),
+        pytest.param({"after": "*"}, 404, "after", id="no id"),
         pytest.param({"limit": 0}, 400, "limit", id="too few"),
         pytest.param({"limit": 101}, 400, "limit", id="too many"),
         pytest.param({"limit": "x"}, 400, "limit", id="no number"),

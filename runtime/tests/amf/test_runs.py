@@ -171,7 +171,7 @@ async def test_a_response_is_forgotten_once_it_has_ended(server: Server) -> None
 
         waiting = await agent_without_worker(server)
         job = await client.responses.create(model=waiting, input="?", background=True)
-        with pytest.raises(openai.ConflictError, match="cancel it first"):
+        with pytest.raises(openai.ConflictError, match="has not ended; cancel resp_"):
             await client.responses.delete(job.id)
 
 

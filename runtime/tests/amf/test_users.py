@@ -1,76 +1,43 @@
 """Two users at one server: each has his own responses and conversations, and nobody else's."""
 
 import asyncio
-import contextlib
 import json
+import re
 import secrets
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-import yaml
 
 from runtime.tests.amf.clients import agent
-from runtime.tests.amf.server import Server, running_server, server_config
+from runtime.tests.amf.handing_over import hands_over
+from runtime.tests.amf.routes import MESSAGES, ROUTES, Route
+from runtime.tests.amf.server import Server
+from runtime.tests.amf.users import Users
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
-@contextlib.asynccontextmanager
-async def judging() -> AsyncIterator[str]:
-    """Where the server asks who somebody is: whoever the token says, all in one team."""
-
-    async def judge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        token = json.loads(await reader.readexactly(length))["api_key"]
-        told = json.dumps({"principal": token, "attributes": {"teams": ["all"]}}).encode()
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(told), told)
-        )
-        await writer.drain()
-        writer.close()
-
-    serving = await asyncio.start_server(judge, "127.0.0.1", 0)
-    async with serving:
-        yield f"http://127.0.0.1:{serving.sockets[0].getsockname()[1]}/judge"
-
-
-@dataclass
-class Users:
-    """The clients of Ann and Bob, and an agent that both may ask."""
-
-    ann: httpx.AsyncClient
-    bob: httpx.AsyncClient
-    model: str
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def users(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Users]:
-    folder = tmp_path_factory.mktemp("guarded")
-    async with judging() as endpoint:
-        config = server_config()
-        config["server"]["auth"] = {"provider_config": {"type": "custom", "endpoint": endpoint}}
-        (folder / "run.yaml").write_text(yaml.safe_dump(config))
-        async with (
-            running_server(server.nats, folder, run_config=folder / "run.yaml") as guarded,
-            agent(server) as (model, _),
-            client(guarded, "ann") as ann,
-            client(guarded, "bob") as bob,
-        ):
-            async with asyncio.timeout(5):
-                while model not in (await ann.get("/models")).text:
-                    await asyncio.sleep(0.05)
-            yield Users(ann, bob, model)
-
-
-def client(server: Server, user: str) -> httpx.AsyncClient:
-    bearer = {"Authorization": f"Bearer {user}"}
-    return httpx.AsyncClient(base_url=f"{server.url}/v1", timeout=30, headers=bearer)
+async def test_whose_call_it_is_gives_its_output_and_nobody_else(
+    server: Server, users: Users
+) -> None:
+    add = {"type": "function", "name": "add", "parameters": {"type": "object"}}
+    async with agent(server, hands_over) as (model, _):
+        body: Any = {"model": model, "input": "?", "tools": [add]}
+        async with asyncio.timeout(5):
+            while (asked := await users.ann.post("/responses", json=body)).status_code == 404:
+                await asyncio.sleep(0.05)  # the other server has not heard of the agent yet
+        call, response = asked.json()["output"][0]["call_id"], asked.json()["id"]
+        output = {"type": "function_call_output", "call_id": call, "output": "5"}
+        given: Any = {"model": model, "input": [output], "background": True}
+        for taking in (given, given | {"previous_response_id": response}):
+            refused = await users.bob.post("/responses", json=taking)
+            assert refused.status_code == 404
+            assert refused.json()["error"]["param"] == "input[0]"
+        taken = (await users.ann.post("/responses", json=given)).json()
+        assert (await users.bob.get(f"/responses/{taken['id']}")).status_code == 404
+        assert (await users.ann.get(f"/responses/{taken['id']}")).status_code == 200
 
 
 async def test_whose_response_it_is_sees_it_and_nobody_else(users: Users) -> None:
@@ -146,3 +113,54 @@ async def test_whose_conversation_it_is_goes_on_with_it_and_nobody_else(
 
     assert theirs == [404] * 6
     assert own == [200] * 6
+
+
+SHARED = {"model_id", "agent", "toolgroup_id", "tool_name"}
+"""What ids of are no user's own."""
+
+
+def owned(route: Route) -> bool:
+    """Whether a route is about something of a user's own, but for vector databases, which need a
+    model for embeddings."""
+    names = set(re.findall(r"{(\w+)}", route.path)) - SHARED
+    return bool(names) and "vector_db_id" not in names
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def of_ann(users: Users) -> dict[str, str]:
+    """Ids of everything that Ann has."""
+
+    async def made(path: str, **body: Any) -> Any:
+        return (await users.ann.post(path, json=body)).raise_for_status().json()
+
+    item = {"type": "message", "role": "user", "content": "I am Ann."}
+    conversation = (await made("/conversations", items=[item]))["id"]
+    items = (await users.ann.get(f"/conversations/{conversation}/items")).json()["data"]
+    agent_id = (await made("/agents", agent_config={"model": users.model}))["agent_id"]
+    sessions = f"/agents/{agent_id}/session"
+    session = (await made(sessions, session_name="Ann's"))["session_id"]
+    turn = await made(f"{sessions}/{session}/turn", messages=MESSAGES)
+    return {
+        "response_id": (await made("/responses", model=users.model, input="?"))["id"],
+        "conversation_id": conversation,
+        "item_id": items[0]["id"],
+        "agent_id": agent_id,
+        "session_id": session,
+        "turn_id": turn["turn_id"],
+        "step_id": turn["steps"][0]["step_id"],
+    }
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if owned(route)], ids=lambda route: route.label
+)
+async def test_nobody_else_finds_it_by_any_route(
+    users: Users, of_ann: dict[str, str], route: Route
+) -> None:
+    path = users.bob.base_url.join(route.path.format(**of_ann))
+    body = None if route.body is None else json.loads(json.dumps(route.body))
+    theirs = await users.bob.request(route.method, path, json=body)
+
+    assert theirs.status_code == 404
+    if route.method == "GET":
+        assert (await users.ann.get(path)).status_code == 200

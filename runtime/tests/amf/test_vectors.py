@@ -1,10 +1,14 @@
 """Vector stores of a server, with the vectors of the stand-in model: no file comes from outside."""
 
 import asyncio
+import secrets
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import httpx
 import openai
 import pytest
 import pytest_asyncio
@@ -107,6 +111,63 @@ async def test_a_file_is_found_by_its_words_after_a_restart_too(server: Server) 
     assert before == after == ["planets.txt", "bread.txt"]
     assert {"small/stand-in", "vectors/stand-in", f"agents/{model}"} <= known
     assert left == []
+
+
+async def kept(server: Server) -> str:
+    """All rows of all tables of the server."""
+    if url := server.environment.get("K8GENTAI_DATABASE_URL"):
+        connection = await asyncpg.connect(url)
+        try:
+            names = await connection.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname='public'"
+            )
+            tables = [await connection.fetch(f'SELECT * FROM "{name}"') for (name,) in names]
+            return "\n".join(str(tuple(row)) for table in tables for row in table)
+        finally:
+            await connection.close()
+    text = ""
+    for file in await asyncio.to_thread(lambda: [*server.folder.rglob("*.db")]):
+        with sqlite3.connect(file) as database:
+            text += "\n".join(database.iterdump())
+    return text
+
+
+async def filled(client: openai.AsyncOpenAI, text: str) -> str:
+    """A vector store with one file."""
+    store = await client.vector_stores.create(name="notes")
+    file = await client.files.create(file=("notes.txt", text.encode()), purpose="assistants")
+    added = await client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
+    assert added.status == "completed", added.last_error
+    return store.id
+
+
+async def test_a_deleted_store_takes_the_pieces_of_its_files_along(server: Server) -> None:
+    text = f"The word is {secrets.token_hex(8)}."
+    async with openai_client(server) as client:
+        store = await filled(client, text)
+        before = await kept(server)
+        await client.vector_stores.delete(store)
+        after = await kept(server)
+
+    assert text in before
+    assert text not in after
+    assert store not in after
+
+
+async def test_of_a_user_who_wants_to_be_forgotten_no_store_is_left(server: Server) -> None:
+    text = f"The word is {secrets.token_hex(8)}."
+    async with openai_client(server) as client:
+        store = await filled(client, text)
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            erased = await http.delete("/v1alpha/k8gentai/users/me")
+        left = [one.id async for one in client.vector_stores.list()]
+        files = [one.id async for one in client.files.list()]
+        after = await kept(server)
+
+    assert erased.json() == {"object": "user", "id": "anonymous", "deleted": True}
+    assert (left, files) == ([], [])
+    assert text not in after
+    assert store not in after
 
 
 async def search(client: openai.AsyncOpenAI, store: str) -> list[str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from runtime.contract.approval import Approval, Verdict
+from runtime.contract.client_calls import ClientCall, ClientFunction
+from runtime.contract.handover import Handover
 from runtime.contract.messages import (
     ApprovalNeeded,
     Call,
@@ -15,6 +17,7 @@ from runtime.contract.messages import (
     Message,
     Options,
     Outcome,
+    OutputNeeded,
     ResponseOptions,
     Role,
     Started,
@@ -47,6 +50,7 @@ TASK = Task(
         stream=True,
         temperature=0.5,
         output=OutputFormat(name="sum", json_schema={"enum": [5, None]}, strict=True),
+        functions=(ClientFunction(name="add", parameters={"type": "object"}),),
     ),
     response=ResponseOptions(metadata={"a": "b"}),
     created=1.5,
@@ -100,6 +104,41 @@ EXAMPLES: dict[str, Versioned] = {
         ),
         parked_attempt=2,
         parked=3.0,
+    ),
+    "run_record_handed_over": RunRecord(
+        task=TASK,
+        state=RunState.PARKED,
+        attempt=2,
+        returned=1,
+        handovers=(
+            Handover(
+                calls=(
+                    ClientCall(key="client.1.0", function="add", arguments='{"a":2}', output="5"),
+                ),
+                attempt=1,
+                seq=3,
+                used=TokenUsage(input_tokens=3, output_tokens=1),
+                asked=2.0,
+                expires=9.5,
+                given=4.0,
+                response=ResponseOptions(previous="t1"),
+            ),
+            Handover(
+                calls=(ClientCall(key="client.1.1", function="add", arguments='{"a":2}'),),
+                first=1,
+                attempt=2,
+                seq=4,
+                asked=5.0,
+                expires=9.5,
+            ),
+        ),
+        parked_attempt=2,
+        parked=5.0,
+    ),
+    "output_needed": OutputNeeded.model_validate(
+        PLACE
+        | {"key": "client.1.0", "function": "add", "arguments": "{}", "handover": 0}
+        | {"number": 1}
     ),
     "approval_needed": ApprovalNeeded.model_validate(
         PLACE | {"call": "c1", "tool": "add", "arguments": "{}", "expires": 9.5, "number": 1}

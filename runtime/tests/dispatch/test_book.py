@@ -1,5 +1,7 @@
 """What stands in the book, and when it comes up."""
 
+from typing import Any
+
 import pytest
 
 from runtime.contract.agent_config import Framework
@@ -233,9 +235,11 @@ def test_whoever_led_before_need_not_have_seen_them_in_their_order() -> None:
     assert not book.is_unwanted(task)
 
 
-def note_agent(book: Book, *, cancelling: bool, now: float, agent: ObjectName = MATH) -> None:
+def note_agent(
+    book: Book, *, cancelling: bool = False, now: float, agent: ObjectName = MATH, **facts: Any
+) -> None:
     told = AgentEntry(
-        agent=agent, model=agent.name, framework=Framework.LANGGRAPH, cancelling=cancelling
+        agent=agent, model=agent.name, framework=Framework.LANGGRAPH, cancelling=cancelling, **facts
     )
     book.note_agent(Entry(agent_entry(agent), told.encode(), 1), now)
 
@@ -315,3 +319,12 @@ def test_what_has_ended_takes_no_room() -> None:
 
     assert len(book._heap) <= SLACK + 1
     assert book._times == {}
+
+
+def test_why_no_worker_of_an_agent_can_start_is_known_until_one_can() -> None:
+    book = Book(event_seconds=3600)
+    assert book.trouble(MATH) == ""
+    note_agent(book, now=0, available=False, message="worker stopped: no module")
+    assert book.trouble(MATH) == "worker stopped: no module"
+    note_agent(book, now=1, message="0 of 1 workers ready")
+    assert book.trouble(MATH) == ""

@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.contract.approval import Approval, Verdict
+from runtime.contract.client_calls import ClientCall
 from runtime.contract.messages import (
     CallResult,
     Cancelled,
@@ -10,8 +11,10 @@ from runtime.contract.messages import (
     FailureReason,
     Message,
     Outcome,
+    ResponseOptions,
     Role,
     Task,
+    TokenUsage,
 )
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.value import ObjectName
@@ -55,13 +58,17 @@ def record(state: RunState, *, cancel: bool = False, attempt: int = 0) -> RunRec
 
 
 def timed_out(why: str, attempt: int = 1) -> Write:
+    return timed_out_by(f"the task did not end within 600 s: {why}", attempt)
+
+
+def timed_out_by(message: str, attempt: int = 1) -> Write:
     return Write(
         Failed(
             task="t1",
             attempt=attempt,
             seq=1,
             reason=FailureReason.TIMED_OUT,
-            message=f"the task did not end within 600 s: {why}",
+            message=message,
         )
     )
 
@@ -112,6 +119,38 @@ def test_a_parked_run_waits_for_people_alone(
     assert due(run, now=900, cancelled_since=None, unwanted=unwanted) == outcome
 
 
+def handed_over(*, is_open: bool = True, cancel: bool = False) -> RunRecord:
+    """Parked for its client until 901, long after its deadline."""
+    call = ClientCall(key="c", function="add", arguments="{}")
+    running = record(RunState.RUNNING, cancel=cancel, attempt=1)
+    run = running.handing_over((call,), DEADLINE, seq=1, used=TokenUsage(), expires=901)
+    given = run.handovers[0].giving(["5"], 800, ResponseOptions())
+    return run if is_open else run.model_copy(update={"handovers": (given,)})
+
+
+LEFT = (
+    "the client gave no output of add within 301 s (spec.execution.clientTimeoutSeconds of its "
+    "Agent)"
+)
+
+
+@pytest.mark.parametrize(
+    ("run", "now", "unwanted", "outcome"),
+    [
+        pytest.param(handed_over(), 900, False, LookAgain(901), id="nothing is given"),
+        pytest.param(handed_over(), 901, False, timed_out_by(LEFT), id="nothing came in time"),
+        pytest.param(handed_over(is_open=False), 900, False, Resume(), id="it is given"),
+        pytest.param(handed_over(is_open=False), 902, False, Resume(), id="given, seen late"),
+        pytest.param(handed_over(), 900, True, Cancel(), id="its Agent is deleted"),
+        pytest.param(handed_over(cancel=True), 900, False, cancelled(), id="cancelled"),
+    ],
+)
+def test_a_run_waits_for_its_client_until_a_limit(
+    run: RunRecord, now: float, *, unwanted: bool, outcome: object
+) -> None:
+    assert due(run, now=now, cancelled_since=None, unwanted=unwanted) == outcome
+
+
 def test_who_timed_out_is_told_how_long_it_worked_and_not_how_long_it_waited_for_people() -> None:
     """Its deadline has moved by the time for which it was parked."""
     run = record(QUEUED, attempt=1).model_copy(update={"waited": DEADLINE - 60})
@@ -157,6 +196,12 @@ def test_due(
     run: RunRecord, now: float, since: float | None, outcome: LookAgain | Write | None
 ) -> None:
     assert due(run, now=now, cancelled_since=since) == outcome
+
+
+def test_who_waited_for_workers_that_cannot_start_is_told_why() -> None:
+    why = "worker stopped: no module"
+    outcome = due(record(QUEUED), now=DEADLINE, cancelled_since=None, trouble=why)
+    assert outcome == timed_out(f"{NOBODY}, and none can start: {why}")
 
 
 @pytest.mark.parametrize(

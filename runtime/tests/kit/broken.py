@@ -279,6 +279,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
     "mixes up runs": (lambda inner: Wrapped(inner, ask=shared()), {"concurrent runs"}),
     "mixes up arguments": (asked(calling(swapped)), {"tool call"}),
     "asks other agents for nothing": (asked(calling(mute)), {"sub-agent"}),
+    "drops functions of the client": (asked(wishing(functions=())), {"function of the client"}),
     "calls one after the other": (asked(sequential), {"parallel tool calls"}),
     "dies of a tool": (asked(failing(ToolFailure, RuntimeError)), {"tool error"}),
     "ignores the budget of calls": (

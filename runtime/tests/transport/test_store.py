@@ -98,6 +98,28 @@ async def test_keys_are_listed_by_a_pattern(seen: WatchableStore) -> None:
     assert await seen.keys("other.>") == []
 
 
+async def test_entries_are_scanned_by_a_pattern_the_oldest_first(seen: WatchableStore) -> None:
+    for task in ("t1", "t2", "t3"):
+        await seen.put(run_key(MATH, task), task.encode())
+    await seen.put(run_key(MATH, "t1"), b"again")
+    await seen.delete(run_key(MATH, "t3"))
+    await seen.put("claims.c", b"no record")
+
+    assert [entry.value async for entry in seen.scan("*.*.*")] == [b"t2", b"again"]
+    assert [entry.value async for entry in seen.scan("other.*")] == []
+
+
+async def test_what_is_taken_away_meanwhile_is_passed_over(seen: WatchableStore) -> None:
+    for task in ("t1", "t2", "t3"):
+        await seen.put(run_key(MATH, task), task.encode())
+    found = []
+    async for entry in seen.scan("*.*.*"):
+        found.append(entry.value)
+        await seen.delete(entry.key)
+
+    assert found == [b"t1", b"t2", b"t3"]
+
+
 async def test_a_watch_tells_what_is_there_then_what_changes(seen: WatchableStore) -> None:
     await seen.put(run_key(MATH, "t1"), b"old")
     await seen.put(run_key(MATH, "t1"), b"one")

@@ -202,8 +202,10 @@ async def test_a_server_submits_and_reads_and_nothing_else(nats_stack: RunningSt
         f"$JS.API.STREAM.UPDATE.{s.stream(Stream.TASKS)}",
         f"$JS.API.STREAM.PURGE.{s.stream(Stream.TASKS)}",
         f"$JS.API.STREAM.PURGE.KV_{s.bucket(Bucket.RUNS)}",
-        f"$JS.API.STREAM.MSG.DELETE.{s.stream(Stream.TASKS)}",
+        f"$JS.API.STREAM.PURGE.{s.stream(Stream.DEAD)}",
+        f"$JS.API.STREAM.MSG.DELETE.{s.stream(Stream.EVENTS)}",
         f"$JS.API.CONSUMER.CREATE.{s.stream(Stream.TASKS)}",
+        f"$JS.API.CONSUMER.CREATE.{s.stream(Stream.DEAD)}",
         f"$JS.API.CONSUMER.DURABLE.CREATE.{s.stream(Stream.EVENTS)}.x",
         s.pull(Stream.TASKS, "a"),
     )

@@ -91,16 +91,35 @@ def test_only_the_operator_makes_streams_durables_and_policy(role: Role) -> None
 
 
 @pytest.mark.parametrize("role", [Role.SERVER, Role.DISPATCHER, Role.AGENT, Role.TOOL])
-def test_only_the_server_erases_what_runs_have_left(role: Role) -> None:
+def test_only_the_server_erases_what_runs_and_users_have_left(role: Role) -> None:
     allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
     purged = [subject for subject in allowed.publish if "PURGE" in subject]
 
     expected = [
         "$JS.API.STREAM.PURGE.team_default_EVENTS",
         "$JS.API.STREAM.PURGE.KV_team_default_checkpoints",
+        "$JS.API.STREAM.PURGE.KV_team_default_conversations",
         "$JS.API.STREAM.PURGE.KV_team_default_effects",
     ]
     assert purged == (expected if role is Role.SERVER else [])
+
+
+@pytest.mark.parametrize(
+    ("role", "streams"),
+    [
+        pytest.param(Role.SERVER, {"TASKS", "CALLS", "DEAD", "ADVISORIES"}, id="server"),
+        pytest.param(Role.DISPATCHER, {"TASKS", "CALLS"}, id="dispatcher"),
+        pytest.param(Role.AGENT, set(), id="agent"),
+        pytest.param(Role.TOOL, set(), id="tool"),
+    ],
+)
+def test_who_takes_single_messages_out_of_streams(role: Role, streams: set[str]) -> None:
+    allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT).publish
+
+    for verb in ("GET", "DELETE"):
+        prefix = f"$JS.API.STREAM.MSG.{verb}.team_default_"
+        found = {one.removeprefix(prefix) for one in allowed if one.startswith(prefix)}
+        assert found - {"EVENTS"} == streams
 
 
 @pytest.mark.parametrize("role", [Role.SERVER, Role.AGENT, Role.TOOL])

@@ -103,6 +103,7 @@ def test_options(fields: dict[str, Any], expected: Options) -> None:
             "response_format.json_schema",
         ),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"client_tools": [ADD, ADD]}, "client_tools[1].name"),
     ],
 )
 @pytest.mark.parametrize("is_agent", [True, False])
@@ -117,7 +118,6 @@ def test_what_is_done_for_nobody_is_refused(
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"client_tools": [ADD]}, "client_tools"),
         ({"max_infer_iters": 3}, "max_infer_iters"),
         (
             {"sampling_params": {"strategy": {"type": "top_p", "top_p": 0.5}}},

@@ -337,7 +337,7 @@ async def test_a_client_that_goes_away_wants_its_turn_no_more(server: Server) ->
             "max_tokens",
         ),
         ({"agent_config": {"model": "MATH", "input_shields": ["guard"]}}, "input_shields"),
-        ({"agent_config": {"model": "MATH", "client_tools": [{"name": "add"}]}}, "client_tools"),
+        ({"agent_config": {"model": "MATH", "client_tools": [{"name": "a b"}]}}, "client_tools"),
         ({"agent_config": {"model": "MATH", "toolgroups": ["builtin::web"]}}, "toolgroups"),
         ([], "body"),
     ],
@@ -481,7 +481,7 @@ async def test_what_is_not_there_is_not_found(
     assert "There is no " in refused.json()["error"]["message"]
 
 
-async def test_a_run_of_an_agent_is_not_resumed_by_its_client(server: Server) -> None:
+async def test_a_turn_that_waits_for_nothing_is_not_resumed(server: Server) -> None:
     legacy = Legacy(server)
     async with agent(server) as (model, _), legacy.http:
         session = await legacy.session(await legacy.agent(model))
@@ -491,7 +491,7 @@ async def test_a_run_of_an_agent_is_not_resumed_by_its_client(server: Server) ->
             "POST", f"{session}/turn/{turn}/resume", {"tool_responses": answers}
         )
     assert refused.status_code == 400
-    assert "calls its own tools" in refused.json()["error"]["message"]
+    assert "waits for no answers of tools" in refused.json()["error"]["message"]
 
 
 async def test_a_turn_that_finds_the_queue_full_was_never_there(server: Server, idle: str) -> None:

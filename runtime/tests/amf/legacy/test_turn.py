@@ -8,7 +8,19 @@ from runtime.amf.errors import BadRequest
 from runtime.amf.items import Wire
 from runtime.amf.legacy.bodies import CreateTurn, ToolResponse
 from runtime.amf.legacy.kept import KeptTurn
-from runtime.amf.legacy.turn import answered, ended, items, new_turn, newest, wire
+from runtime.amf.legacy.turn import (
+    answered,
+    brought_on,
+    ended,
+    items,
+    new_turn,
+    newest,
+    wire,
+)
+from runtime.contract.runs import RunRecord, RunState
+from runtime.tests.amf.events import TASK
+from runtime.tests.amf.test_answer_parts import ALL
+from runtime.tests.amf.test_answer_parts import ended as whole_run
 
 TURN = KeptTurn(
     id="01234567-89ab-cdef-0123-456789abcdef",
@@ -154,3 +166,32 @@ def test_of_a_long_session_the_newest_turns_are_told() -> None:
     turns = [[{"n": number, "text": "x" * 100}] for number in range(10)]
     assert [item["n"] for item in newest(turns, 3 * len(str(turns[0])))] == [7, 8, 9]
     assert newest(turns, 0) == []
+
+
+def parked() -> RunRecord:
+    """The run of a turn, which waits for its client once more."""
+    run = whole_run()
+    handovers = (run.handovers[0], run.handovers[1].model_copy(update={"given": None}))
+    return run.model_copy(update={"state": RunState.PARKED, "handovers": handovers, "ended": None})
+
+
+def test_a_turn_whose_run_has_ended_is_brought_to_its_end_from_wherever_it_was() -> None:
+    run = TURN.model_copy(update={"task": TASK})
+    whole = brought_on(run, whole_run(), ALL)
+    assert whole.ended == whole_run().ended
+    assert [step["step_type"] for step in whole.steps] == [
+        *("inference", "tool_execution") * 2,
+        "inference",
+    ]
+    assert wire("s", whole)["output_message"]["content"] == "5."
+    waiting = brought_on(run, parked(), ALL)
+    assert (waiting.waits, waiting.part) == (True, 1)
+    assert brought_on(waiting, whole_run(), ALL) == whole
+    assert brought_on(waiting, parked(), ALL) == waiting
+
+
+def test_a_turn_that_its_client_has_left_has_failed() -> None:
+    waiting = brought_on(TURN.model_copy(update={"task": TASK}), parked(), ALL)
+    left = parked().model_copy(update={"state": RunState.FAILED, "message": "too late", "ended": 9})
+    failed = brought_on(waiting, left, ALL)
+    assert (failed.failure, failed.ended, failed.waits) == ("too late", 9, False)
