@@ -60,8 +60,7 @@ check: ## format, lint, types, import rules, drift, pure tests
 
 .PHONY: test
 test: check ## check, and the tests with real servers
-	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
-	@hack/frameworks.sh
+	@$(dev) && hack/integration.sh $$python
 
 .PHONY: conformance
 conformance: ## ask every operation of the API much of what its document allows and forbids: EXAMPLES=… (300)

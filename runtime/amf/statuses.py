@@ -90,6 +90,7 @@ BEYOND: Final[Mapping[str, tuple[int, ...]]] = {
     "POST /v1/tool-runtime/rag-tool/insert": (404, 409, 502),
     "POST /v1/tool-runtime/rag-tool/query": (404, 502),
     "POST /v1/vector-dbs": (409, 502),
+    "DELETE /v1alpha/k8gentai/users/me": (409,),
     "POST /a2a/{agent}": (429, 504),
     MCP: (406,),
 }
