@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-python=$(hack/env.sh test-ogx ogx langgraph controller trust +kit +clients)
+python=$(hack/env.sh test-ogx ogx langgraph controller trust +kit +clients +conformance)
 api=runtime/tests/amf
 if [ "${1:-}" = few ]; then
   shift

@@ -1,10 +1,10 @@
 """What the server itself keeps of its users: conversations, files, vector stores, prompts.
 
 Source:
-    llama-stack 0.7.3, `core/conversations/conversations.py`, `core/storage/sqlstore`,
+    llama-stack 0.7.3 and ogx 1.5.0, `core/conversations/conversations.py`, `core/storage/sqlstore`,
     `core/routing_tables/vector_stores.py` and
-    `providers/utils/memory/openai_vector_store_mixin.py`: deleting a conversation leaves its items,
-    and deleting a vector store the pieces of its files.
+    `providers/utils/memory/openai_vector_store_mixin.py`: deleting a conversation leaves items of
+    it, and deleting a vector store the pieces of its files.
 """
 
 import contextlib
@@ -45,11 +45,10 @@ class Belongings:
         self._tables = self._conversations.sql_store.sql_store
         self._files = parts.get("files")
         self._vectors: Any = getattr(parts.get("vector_io"), "routing_table", None)
-        self._prompts = OwnPrompts(parts["prompts"].kvstore, sdk.owner)
+        self._prompts = OwnPrompts.of(parts["prompts"], sdk.owner)
         self._forget_conversation = forget_conversation
         self._delete_conversation = self._conversations.openai_delete_conversation
         self._conversations.openai_delete_conversation = self.delete_conversation
-        parts["prompts"].kvstore = self._prompts
         if self._vectors is not None:
             self._delete_store = self._vectors.openai_delete_vector_store
             self._vectors.openai_delete_vector_store = self.delete_store
@@ -69,10 +68,10 @@ class Belongings:
         for store in await self._stores(owner):
             await self._forget_store(store)
         await self._forget_files(owner)
-        for name, table in list(self._tables.metadata.tables.items()):
-            if OWNER in table.c:
-                await self._tables.delete(name, {OWNER: owner})
-        await self._prompts.erase()
+        for name in await sdk.tables_with(OWNER, self._tables):
+            await self._tables.delete(name, {OWNER: owner})
+        if self._prompts is not None:
+            await self._prompts.erase()
 
     async def delete_conversation(self, request: Any) -> Any:
         """Delete a conversation with all that was said in it; itself last, so it can be repeated.
@@ -84,9 +83,8 @@ class Belongings:
         await self._conversations.get_conversation(request)  # or it is somebody else's
         conversation = request.conversation_id
         await self._forget_conversation(conversation)
-        for name, table in list(self._tables.metadata.tables.items()):
-            if CONVERSATION in table.c:
-                await self._tables.delete(name, {CONVERSATION: conversation})
+        for name in await sdk.tables_with(CONVERSATION, self._tables):
+            await self._tables.delete(name, {CONVERSATION: conversation})
         return await self._delete_conversation(request)
 
     async def delete_store(self, store: str) -> Any:

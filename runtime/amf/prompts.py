@@ -1,15 +1,18 @@
 """Prompts, each of them its user's own.
 
-The server keeps them without an owner, so everybody would read, change and delete everybody's.
+Llama Stack keeps them without an owner, so everybody would read, change and delete everybody's.
+OGX keeps them as rows of a table, each with its owner.
 
 Source:
-    llama-stack 0.7.3, `core/prompts/prompts.py`.
+    llama-stack 0.7.3 and ogx 1.5.0, `core/prompts/prompts.py`.
 """
 
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
+
+from runtime.amf.flavour import IS_OGX
 
 PROMPTS: Final = ("prompts:", "prompts;")
 """The range of the server's keys: `;` is the letter after `:`."""
@@ -22,6 +25,15 @@ class OwnPrompts:
         A key of a user that was authenticated has a digest of his name in front; of anybody else it
         is the server's own.
     """
+
+    @classmethod
+    def of(cls, prompts: Any, owner: Callable[[], str]) -> "OwnPrompts | None":
+        """Put one before the store of the server's prompts; None if that knows owners itself."""
+        if IS_OGX:
+            return None
+        prompts.kvstore = cls(prompts.kvstore, owner)
+        found: OwnPrompts = prompts.kvstore
+        return found
 
     def __init__(self, store: Any, owner: Callable[[], str]) -> None:
         self._store = store

@@ -30,6 +30,7 @@ STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = api_module(
     "router_utils"
 ).standard_responses
 ANONYMOUS = "anonymous"
+OLD_ITEMS = "conversation_items_v1"  # of conversations that Llama Stack has begun, as it kept them
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
 BUILTIN_NEEDS = (
@@ -274,6 +275,15 @@ async def owned_tables(backend: str, policy: Any) -> Any:
     if IS_OGX:
         return await _authorized.authorized_sqlstore(reference, policy)
     return _authorized.AuthorizedSqlStore(_sqlstore.sqlstore_impl(reference), policy)
+
+
+async def tables_with(column: str, tables: Any) -> list[str]:
+    """The tables that have a column, among them what OGX leaves when it makes a table anew."""
+    if IS_OGX and await tables.table_exists(OLD_ITEMS):
+        await tables.create_table(
+            OLD_ITEMS, columns("id", conversation_id=str, owner_principal=str)
+        )
+    return [name for name, table in tables.metadata.tables.items() if column in table.c]
 
 
 def columns(key: str, **types: type) -> Wire:

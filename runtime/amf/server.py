@@ -73,7 +73,9 @@ def arrange(app: Any) -> Mapping[Any, Any]:
     deps[Api.inference].store = None
     conversations = deps[Api.conversations]
     conversations.sql_store.policy = OWN
-    if not IS_OGX:  # whose items have ids of its own, whatever a client wants
+    if IS_OGX:  # whose items have ids of its own, whatever a client wants
+        deps[Api.prompts].sql_store.policy = OWN
+    else:
         making = conversations._get_or_generate_item_id  # noqa: SLF001 - there is no other place
         conversations._get_or_generate_item_id = item_ids.item_ids(making)  # noqa: SLF001 - as above
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
