@@ -27,5 +27,5 @@ async def test_an_agent_of_a_stack_on_ogx_answers_in_a_conversation(namespace: N
             items = await client.conversations.items.list(conversation, order="asc")
 
     assert answer in response.output_text
-    assert [item.type for item in items.data] == ["message", "mcp_call", "message"]
+    assert [item.type for item in items.data] == ["message", "message"]
     assert namespace.get("stack/ogx")["status"]["version"]["server"] == "1.5.0"
