@@ -75,6 +75,7 @@ ACCEPTING: Final = (404, 409, 429, 504)
 BEYOND: Final[Mapping[str, tuple[int, ...]]] = {
     "POST /v1/responses": (*ACCEPTING, 422),
     "POST /v1/chat/completions": (*ACCEPTING, 422, 424),
+    "POST /v1/responses/compact": (404, 501),
     "GET /v1/responses": (404,),
     "GET /v1/responses/{response_id}": (410,),
     "DELETE /v1/responses/{response_id}": (409,),
