@@ -297,6 +297,19 @@ async def tables_with(column: str, tables: Any) -> list[str]:
     return [name for name, table in tables.metadata.tables.items() if column in table.c]
 
 
+async def old_prompts(prompts: Any) -> list[Any]:
+    """Where Llama Stack may have kept prompts, which OGX does not take over from there."""
+    kvstore_impl = server_module("core.storage.kvstore").kvstore_impl
+    stores = []
+    for name, backend in prompts.config.config.storage.backends.items():
+        if backend.type.value.startswith("kv_"):
+            # With SQLite, Llama Stack leaves namespaces out of its keys.
+            namespace = "" if backend.type.value == "kv_sqlite" else "prompts"
+            reference = _storage.KVStoreReference(namespace=namespace, backend=name)
+            stores.append(await kvstore_impl(reference))
+    return stores
+
+
 def columns(key: str, **types: type) -> Wire:
     """The columns of a table: the one of this key, which is text, and the others by their types."""
     kinds = {str: _tables.ColumnType.TEXT, int: _tables.ColumnType.INTEGER}
