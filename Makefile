@@ -60,14 +60,18 @@ check: ## format, lint, types, import rules, drift, pure tests
 
 .PHONY: test
 test: check ## check, and the tests with real servers
-	@$(dev) && hack/integration.sh $$python
+	@$(dev) && $$python -m pytest -n 4 --dist loadscope -m integration
+
+.PHONY: test-apart
+test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, and the API on OGX
+	@hack/frameworks.sh
 
 .PHONY: conformance
 conformance: ## ask every operation of the API much of what its document allows and forbids: EXAMPLES=… (300)
 	@$(dev) && K8GENTAI_EXAMPLES=$(or $(EXAMPLES),300) $$python -m pytest -n 3 -m integration runtime/tests/amf/test_conformance.py
 
 .PHONY: ogx
-ogx: ## every test of the API on OGX, of which `make test` runs a few
+ogx: ## every test of the API on OGX, of which `make test-apart` runs a few
 	@hack/ogx.sh
 
 .PHONY: faults

@@ -46,7 +46,7 @@ class Users:
 
     async def until_known(self, model: str) -> None:
         """Wait until their server knows an Agent."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while model not in (await self.ann.get("/models")).text:
                 await asyncio.sleep(0.05)
 

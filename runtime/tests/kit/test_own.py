@@ -66,6 +66,7 @@ CALLING = {
     "budget of tool calls",
     "budget of tokens",
     "resume",
+    "function of the client",
 }
 ANY = {"answer", "order of steps", "concurrent runs"}
 ALL = {scenario.name for scenario in SCENARIOS}
