@@ -104,7 +104,7 @@ def refusals(where: str, *, is_ours: bool, has_input: bool, has_body: bool) -> W
 
     Shape:
         where      its method and path.
-        is_ours    else nobody here knows how Llama Stack refuses it.
+        is_ours    else nobody here knows how the server refuses it.
         has_input  it has parameters or a body.
     """
     if not is_ours:
@@ -155,7 +155,7 @@ def _responses() -> Wire:
     return told | {
         component(401): _answer("The server wants to know who asks.", "Unauthorized"),
         "RefusedRpc": _answer("It is no message of MCP, or not one for this client.", "RpcRefusal"),
-        "Refused": {"description": "Llama Stack refuses it."},
+        "Refused": {"description": "The server refuses it."},
     }
 
 
