@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runtime.amf import sdk
+from runtime.amf.flavour import IS_OGX
 from runtime.amf.prompts import OwnPrompts
 
 OWNER: Final = "owner_principal"  # the column of every table whose rows belong to somebody
@@ -45,10 +46,12 @@ class Belongings:
         self._tables = self._conversations.sql_store.sql_store
         self._files = parts.get("files")
         self._vectors: Any = getattr(parts.get("vector_io"), "routing_table", None)
-        self._prompts = OwnPrompts.of(parts["prompts"], sdk.owner)
+        self._prompts = parts["prompts"]
         self._forget_conversation = forget_conversation
         self._delete_conversation = self._conversations.openai_delete_conversation
         self._conversations.openai_delete_conversation = self.delete_conversation
+        if not IS_OGX:
+            self._prompts.kvstore = OwnPrompts(self._prompts.kvstore, sdk.owner)
         if self._vectors is not None:
             self._delete_store = self._vectors.openai_delete_vector_store
             self._vectors.openai_delete_vector_store = self.delete_store
@@ -70,8 +73,8 @@ class Belongings:
         await self._forget_files(owner)
         for name in await sdk.tables_with(OWNER, self._tables):
             await self._tables.delete(name, {OWNER: owner})
-        if self._prompts is not None:
-            await self._prompts.erase()
+        for prompts in await self._own_prompts():
+            await prompts.erase()
 
     async def delete_conversation(self, request: Any) -> Any:
         """Delete a conversation with all that was said in it; itself last, so it can be repeated.
@@ -96,6 +99,11 @@ class Belongings:
         await self._vectors.assert_action_allowed("delete", "vector_store", store)
         await self._forget_pieces(store)
         return await self._delete_store(store)
+
+    async def _own_prompts(self) -> list[OwnPrompts]:
+        if IS_OGX:  # they are rows; these are of the time before
+            return [OwnPrompts(store, sdk.owner) for store in await sdk.old_prompts(self._prompts)]
+        return [self._prompts.kvstore]
 
     async def _stores(self, owner: str) -> list[str]:
         if self._vectors is None:

@@ -10,7 +10,7 @@ Source:
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fastapi.openapi.utils import get_openapi
@@ -20,7 +20,7 @@ from runtime.amf import sdk
 from runtime.amf.items import Wire
 from runtime.amf.statuses import RESPONSES, refusals
 from runtime.amf.statuses import SCHEMAS as REFUSED
-from runtime.amf.unrouted import EVENTS, PATHS, SCHEMAS
+from runtime.amf.unrouted import EVENTS, JSON, PATHS, SCHEMAS
 
 TITLE: Final = "k8gentai"
 ABOUT: Final = "Agents of any framework, and the models and tools of a Stack, behind one API."
@@ -155,6 +155,8 @@ def _complete(where: str, operation: Wire) -> None:
         operation["parameters"] = [*operation.get("parameters", []), *beside]
     if RESUMING is beside:
         operation["responses"]["200"]["content"] |= {EVENTS: {}}
+    if where in sdk.OTHERWISE:
+        _answers_also(operation["responses"]["200"], sdk.OTHERWISE[where])
     for answer in operation["responses"].values():
         if EVENTS in answer.get("content", {}):
             answer["content"][EVENTS] = _events(answer["content"][EVENTS].get("schema", {}))
@@ -168,6 +170,12 @@ def _complete(where: str, operation: Wire) -> None:
         has_input=has_input,
         has_body="requestBody" in operation,
     )
+
+
+def _answers_also(answer: Wire, names: Iterable[str]) -> None:
+    told = answer["content"][JSON]
+    others = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    told["schema"] = {"anyOf": [told["schema"], *others]}
 
 
 def _events(told: Wire) -> Wire:

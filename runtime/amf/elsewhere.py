@@ -58,7 +58,7 @@ class Elsewhere:
         Raises:
             UnknownModel: see `check`.
         """
-        await self.check(request.model or "", agents)
+        await self.check(request.model, agents)
         return await self._of(request.model).compact_openai_response(request)
 
     async def get(self, request: Any) -> Any:

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from runtime.amf.flavour import IS_OGX
-
 PROMPTS: Final = ("prompts:", "prompts;")
 """The range of the server's keys: `;` is the letter after `:`."""
 
@@ -25,15 +23,6 @@ class OwnPrompts:
         A key of a user that was authenticated has a digest of his name in front; of anybody else it
         is the server's own.
     """
-
-    @classmethod
-    def of(cls, prompts: Any, owner: Callable[[], str]) -> "OwnPrompts | None":
-        """Put one before the store of the server's prompts; None if that knows owners itself."""
-        if IS_OGX:
-            return None
-        prompts.kvstore = cls(prompts.kvstore, owner)
-        found: OwnPrompts = prompts.kvstore
-        return found
 
     def __init__(self, store: Any, owner: Callable[[], str]) -> None:
         self._store = store

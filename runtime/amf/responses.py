@@ -193,10 +193,13 @@ class AmfResponses:
         """Make shorter what was said to a model that is no agent; OGX alone has a route for it.
 
         Raises:
+            BadRequest: it is nobody.
             NotDone: it is an agent.
         """
+        if not request.model:
+            raise BadRequest("model has to be the name of a model.", param="model")
         desk = await self.shared.get()
-        if request.model and is_agent_name(request.model) and await desk.agent(request.model):
+        if is_agent_name(request.model) and await desk.agent(request.model):
             raise NotDone(
                 f"{request.model} is an agent, which is told the newest of what was said; go on "
                 "with previous_response_id or a conversation.",

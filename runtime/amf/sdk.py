@@ -5,6 +5,7 @@ The server is Llama Stack or OGX (`flavour`), which differ here in what a commen
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
@@ -50,6 +51,15 @@ OWN = [
     for condition in ("user is owner", "resource is unowned")
 ]
 
+OTHERWISE: Mapping[str, tuple[str, ...]] = (
+    {
+        "GET /v1/models": ("AnthropicListModelsResponse", "GoogleListModelsResponse"),
+        "GET /v1/models/{model_id}": ("AnthropicModelInfo", "GoogleModelInfo"),
+    }
+    if IS_OGX
+    else {}
+)
+"""Types that operations answer as well, to those who say by a header that they are such clients."""
 UNLISTED: Mapping[str, Any] = {
     name: getattr(_api, name)
     for name in (
@@ -57,6 +67,7 @@ UNLISTED: Mapping[str, Any] = {
         "OpenAIChatCompletionChunk",
         "OpenAICompletion",
         "OpenAIResponseObjectStream",
+        *chain(*OTHERWISE.values()),
     )
 }
 """Types that routes of the server answer, and that its document names and does not describe."""
@@ -284,6 +295,19 @@ async def tables_with(column: str, tables: Any) -> list[str]:
             OLD_ITEMS, columns("id", conversation_id=str, owner_principal=str)
         )
     return [name for name, table in tables.metadata.tables.items() if column in table.c]
+
+
+async def old_prompts(prompts: Any) -> list[Any]:
+    """Where Llama Stack may have kept prompts, which OGX does not take over from there."""
+    kvstore_impl = server_module("core.storage.kvstore").kvstore_impl
+    stores = []
+    for name, backend in prompts.config.config.storage.backends.items():
+        if backend.type.value.startswith("kv_"):
+            # With SQLite, Llama Stack leaves namespaces out of its keys.
+            namespace = "" if backend.type.value == "kv_sqlite" else "prompts"
+            reference = _storage.KVStoreReference(namespace=namespace, backend=name)
+            stores.append(await kvstore_impl(reference))
+    return stores
 
 
 def columns(key: str, **types: type) -> Wire:

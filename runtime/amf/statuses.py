@@ -75,6 +75,7 @@ ACCEPTING: Final = (404, 409, 429, 504)
 BEYOND: Final[Mapping[str, tuple[int, ...]]] = {
     "POST /v1/responses": (*ACCEPTING, 422),
     "POST /v1/chat/completions": (*ACCEPTING, 422, 424),
+    "POST /v1/responses/compact": (404, 501),
     "GET /v1/responses": (404,),
     "GET /v1/responses/{response_id}": (410,),
     "DELETE /v1/responses/{response_id}": (409,),
@@ -103,7 +104,7 @@ def refusals(where: str, *, is_ours: bool, has_input: bool, has_body: bool) -> W
 
     Shape:
         where      its method and path.
-        is_ours    else nobody here knows how Llama Stack refuses it.
+        is_ours    else nobody here knows how the server refuses it.
         has_input  it has parameters or a body.
     """
     if not is_ours:
@@ -154,7 +155,7 @@ def _responses() -> Wire:
     return told | {
         component(401): _answer("The server wants to know who asks.", "Unauthorized"),
         "RefusedRpc": _answer("It is no message of MCP, or not one for this client.", "RpcRefusal"),
-        "Refused": {"description": "Llama Stack refuses it."},
+        "Refused": {"description": "The server refuses it."},
     }
 
 

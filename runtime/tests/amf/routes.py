@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from runtime.amf.flavour import IS_OGX
+
 LEGACY = ("/v1/agents", "/v1alpha/agents")
 SESSION = "/{agent_id}/session/{session_id}"
 TURN = f"{SESSION}/turn/{{turn_id}}"
@@ -74,6 +76,19 @@ def _legacy(prefix: str) -> list[Route]:
         ),
         Route("GET", prefix + TURN),
         Route("GET", f"{prefix}{TURN}/step/{{step_id}}"),
+    ]
+
+
+def _ogx() -> list[Route]:
+    """What OGX alone has."""
+    return [
+        Route("GET", "/v1/models", wrong={"limit": ("x", "limit")}),
+        Route(
+            "POST",
+            "/v1/responses/compact",
+            {"model": "MODEL", "input": "?"},
+            {"model": (None, "model"), "prompt_cache_key": (5, "prompt_cache_key")},
+        ),
     ]
 
 
@@ -180,6 +195,7 @@ ROUTES = [
     Route("POST", "/a2a/{agent}", {"jsonrpc": "2.0", "id": 1, "method": "GetTask"}),
     Route("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     *(route for prefix in LEGACY for route in _legacy(prefix)),
+    *(_ogx() if IS_OGX else ()),
 ]
 UNKNOWN = {
     "response_id": "resp_" + "0" * 32,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.amf.flavour import IS_OGX
 from runtime.amf.queued import work_of
 from runtime.contract.dead_letter import DeadLetter
 from runtime.contract.messages import Call, Task
@@ -144,6 +146,29 @@ async def test_a_user_takes_all_of_his_away_and_nothing_of_others(
     for path in ("/responses", "/prompts", "/agents"):
         assert (await done(users.ann.get(path)))["data"] == []
         assert (await done(users.bob.get(path)))["data"] != []
+
+
+@pytest.mark.skipif(not IS_OGX, reason="Llama Stack has nothing before it")
+async def test_what_llama_stack_has_left_goes_as_well(users: Users) -> None:
+    """As it is kept there: items in a table that OGX copies, and prompts, which it does not."""
+    words, home = random_words(), users.server.folder
+    whose = f"user:{hashlib.sha256(b'ann').hexdigest()}:prompts:v1:pmpt_1"
+    with contextlib.closing(sqlite3.connect(home / "sql.db")) as database, database:
+        database.execute(
+            "CREATE TABLE conversation_items_v1 "
+            "(id TEXT, conversation_id TEXT, item_data TEXT, owner_principal TEXT)"
+        )
+        database.execute(
+            "INSERT INTO conversation_items_v1 VALUES ('msg_1', 'conv_1', ?, 'ann')", (words,)
+        )
+    with contextlib.closing(sqlite3.connect(home / "kv.db")) as database, database:
+        database.execute("INSERT INTO kvstore (key, value) VALUES (?, ?)", (whose, words))
+    before = stored(users.server)
+
+    await done(users.ann.delete(httpx.URL(users.server.url).join(ME)))
+
+    assert before.count(words.encode()) == 2
+    assert stored(users.server).count(words.encode()) == 0
 
 
 async def test_prompts_are_ones_own(users: Users) -> None:
