@@ -1,11 +1,11 @@
 """Whether an Agent can work, as whoever asks it is told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
-from controller.desired.health import GOOD, IN_TROUBLE
+from controller.api.tool import Tool
+from controller.desired.health import GOOD
 from controller.model import AgentView, Health, Problem, Reference
 
 
@@ -59,15 +59,18 @@ def _why_not(view: AgentView, workers: Health) -> str | None:
     """Why no worker can start; one that was ready once does without what it waited for then."""
     if workers.ready or workers.reason in GOOD:
         return None
-    if workers.reason in IN_TROUBLE:
+    if workers.is_stuck:
         return workers.message
-    return next(_in_trouble(view.stack, *view.tools), None)
+    return next(_in_trouble(view.tools), None)
 
 
-def _in_trouble(*references: Reference[Any]) -> Iterator[str]:
-    for reference in references:
+def _in_trouble(tools: Iterable[Reference[Tool]]) -> Iterator[str]:
+    """What a worker waits for in vain: Tools that were never known to have functions."""
+    for reference in tools:
         target = reference.usable
-        found = None if target is None else target.status.condition(ConditionType.READY)
+        if target is None or target.status.schema_digest is not None:
+            continue
+        found = target.status.condition(ConditionType.READY)
         is_starting = found is None or found.reason == ReadyReason.PROGRESSING
         if found is not None and found.status is ConditionStatus.FALSE and not is_starting:
             yield f"{reference.key} is not ready: {found.message}"
