@@ -46,7 +46,18 @@ def availability(
             reason=problems[0].reason,
             message="; ".join(problem.message for problem in problems),
         )
-    why_not = _why_not(view, workers)
+    return _availability(health, _why_not(workers, view.tools))
+
+
+def of_what_runs(workers: Health) -> Availability:
+    """How an Agent is whose spec has a problem by now, and whose workers are of an earlier one.
+
+    What the spec refers to by now is nothing to them.
+    """
+    return _availability(workers, _why_not(workers, ()))
+
+
+def _availability(health: Health, why_not: str | None) -> Availability:
     return Availability(
         is_ready=health.reason in GOOD,
         is_available=why_not is None,
@@ -55,13 +66,13 @@ def availability(
     )
 
 
-def _why_not(view: AgentView, workers: Health) -> str | None:
+def _why_not(workers: Health, tools: Iterable[Reference[Tool]]) -> str | None:
     """Why no worker can start; one that was ready once does without what it waited for then."""
     if workers.ready or workers.reason in GOOD:
         return None
     if workers.is_stuck:
         return workers.message
-    return next(_in_trouble(view.tools), None)
+    return next(_in_trouble(tools), None)
 
 
 def _in_trouble(tools: Iterable[Reference[Tool]]) -> Iterator[str]:

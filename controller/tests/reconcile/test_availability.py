@@ -216,6 +216,26 @@ async def test_a_spec_that_breaks_later_leaves_what_clients_are_told_as_it_was(
     assert entry_of(scene) == before
 
 
+async def test_workers_that_recover_while_their_spec_is_broken(scene: Scene) -> None:
+    *_, agent = await running(scene)
+    before = entry_of(scene)
+    await not_ready(scene, agent, "agent-math", waiting="CrashLoopBackOff")
+    broken = entry_of(scene)
+    scene.cluster.put(samples.agent(tools=[{"toolRef": {"name": "sub"}}]))
+    await scene.reconcile(agent)
+    assert broken.state is AgentState.UNAVAILABLE
+    assert entry_of(scene) == broken
+
+    await not_ready(scene, agent, "agent-math")
+    assert entry_of(scene).state is AgentState.NOT_READY
+    scene.cluster.settle()
+    await scene.reconcile(agent)
+
+    assert entry_of(scene) == before
+    assert told(scene, agent, "Ready")[1] == "RefNotFound"
+    assert told(scene, agent, "Programmed")[0] == "False"
+
+
 async def test_one_that_was_never_made_goes_without_a_trace(scene: Scene) -> None:
     stack = scene.cluster.put(samples.stack())
     agent = scene.cluster.put(samples.agent(**WITH_TOOL))
