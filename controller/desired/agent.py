@@ -234,5 +234,34 @@ def catalogue_entry(
         max_input_bytes=spec.execution.max_input_bytes,
         created=created.timestamp() if created else 0,
     )
+    return _written(entry, subjects)
+
+
+def told_before(view: AgentView, subjects: StackSubjects) -> AgentEntry | None:
+    """What the catalogue has of the Agent; None if it has nothing that can be read."""
+    if not isinstance(view.queue, QueueFacts):
+        return None
+    ref = EntryRef(subjects.bucket(Bucket.CATALOGUE), agent_entry(view.key.object_name))
+    value = view.queue.entries.get(ref)
+    if value is None:
+        return None
+    try:
+        return AgentEntry.decode(value)
+    except ValueError:
+        return None  # of a newer operator, or damaged: as it is written, it stays
+
+
+def retold(entry: AgentEntry, availability: Availability, subjects: StackSubjects) -> KvEntry:
+    """The same Agent with another word on how it is."""
+    news = {
+        "ready": availability.is_ready,
+        "available": availability.is_available,
+        "reason": availability.reason,
+        "message": availability.message,
+    }
+    return _written(entry.model_copy(update=news), subjects)
+
+
+def _written(entry: AgentEntry, subjects: StackSubjects) -> KvEntry:
     bucket = subjects.bucket(Bucket.CATALOGUE)
-    return KvEntry(bucket, agent_entry(view.key.object_name), entry.encode())
+    return KvEntry(bucket, agent_entry(entry.agent), entry.encode())

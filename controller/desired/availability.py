@@ -1,11 +1,11 @@
 """Whether an Agent can work, as whoever asks it is told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
-from controller.desired.health import GOOD, IN_TROUBLE
+from controller.api.tool import Tool
+from controller.desired.health import GOOD
 from controller.model import AgentView, Health, Problem, Reference
 
 
@@ -46,7 +46,18 @@ def availability(
             reason=problems[0].reason,
             message="; ".join(problem.message for problem in problems),
         )
-    why_not = _why_not(view, workers)
+    return _availability(health, _why_not(workers, view.tools))
+
+
+def of_what_runs(workers: Health) -> Availability:
+    """How an Agent is whose spec has a problem by now, and whose workers are of an earlier one.
+
+    What the spec refers to by now is nothing to them.
+    """
+    return _availability(workers, _why_not(workers, ()))
+
+
+def _availability(health: Health, why_not: str | None) -> Availability:
     return Availability(
         is_ready=health.reason in GOOD,
         is_available=why_not is None,
@@ -55,19 +66,22 @@ def availability(
     )
 
 
-def _why_not(view: AgentView, workers: Health) -> str | None:
+def _why_not(workers: Health, tools: Iterable[Reference[Tool]]) -> str | None:
     """Why no worker can start; one that was ready once does without what it waited for then."""
     if workers.ready or workers.reason in GOOD:
         return None
-    if workers.reason in IN_TROUBLE:
+    if workers.is_stuck:
         return workers.message
-    return next(_in_trouble(view.stack, *view.tools), None)
+    return next(_in_trouble(tools), None)
 
 
-def _in_trouble(*references: Reference[Any]) -> Iterator[str]:
-    for reference in references:
+def _in_trouble(tools: Iterable[Reference[Tool]]) -> Iterator[str]:
+    """What a worker waits for in vain: Tools that were never known to have functions."""
+    for reference in tools:
         target = reference.usable
-        found = None if target is None else target.status.condition(ConditionType.READY)
+        if target is None or target.status.schema_digest is not None:
+            continue
+        found = target.status.condition(ConditionType.READY)
         is_starting = found is None or found.reason == ReadyReason.PROGRESSING
         if found is not None and found.status is ConditionStatus.FALSE and not is_starting:
             yield f"{reference.key} is not ready: {found.message}"

@@ -1,7 +1,7 @@
 """How workloads are, from what Kubernetes says of them and of their pods."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from controller.api.conditions import ReadyReason
@@ -29,9 +29,6 @@ MANY_RESTARTS: Final = 2
 """A container that is not ready after so many restarts is in a loop, backing off or not."""
 
 GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
-IN_TROUBLE: Final = (ReadyReason.CRASH_LOOP, ReadyReason.DEPENDENCY_NOT_READY)
-"""What does not come right by waiting for what has just begun."""
-
 WORST_FIRST: Final = (
     ReadyReason.CRASH_LOOP,
     ReadyReason.DEPENDENCY_NOT_READY,
@@ -66,7 +63,9 @@ def workload_health(workload: Manifest | None, pods: Iterable[Pod], *, noun: str
         for pod in pods
         if (pod.component, pod.revision) == (component, revision) and not pod.deleting
     ]
-    return _trouble(own, counts) or counts.health
+    health = _trouble(own, counts) or counts.health
+    is_stuck = bool(own) and not counts.ready and all(_is_stuck(pod) for pod in own)
+    return replace(health, is_stuck=is_stuck)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +147,20 @@ def _is_crashing(container: Container) -> bool:
         return False
     is_looping = container.waiting == BACKING_OFF or container.restarts >= MANY_RESTARTS
     return is_looping or container.exit_code == BAD_CONFIGURATION
+
+
+def _is_stuck(pod: Pod) -> bool:
+    """Whether a container of it waits to be tried again, or for somebody to act.
+
+    One that runs may become ready, however often it ended before: restarts are never forgotten.
+    """
+    return any(
+        container.waiting == BACKING_OFF
+        or container.waiting in CANNOT_START
+        or (bool(container.waiting) and container.exit_code == BAD_CONFIGURATION)
+        for container in pod.containers
+        if not container.ready
+    )
 
 
 def _last_words(container: Container, pod: Pod) -> str:

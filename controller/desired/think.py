@@ -9,8 +9,15 @@ from controller.api.conditions import ConditionStatus, ConditionType, ReadyReaso
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
-from controller.desired.agent import catalogue_entry, desired_agent, model_name, proved
-from controller.desired.availability import Availability, availability
+from controller.desired.agent import (
+    catalogue_entry,
+    desired_agent,
+    model_name,
+    proved,
+    retold,
+    told_before,
+)
+from controller.desired.availability import Availability, availability, of_what_runs
 from controller.desired.health import GOOD, workload_health, worst
 from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
@@ -43,7 +50,7 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     waits = () if problems else _dependencies(view)
     health = replace(worst(workers, *waits), replicas=workers.replicas, ready=workers.ready)
     told = availability(view, workers, health, problems)
-    desired = _desired_agent(view, site, stage, told)
+    desired = _desired_agent(view, site, stage, told, workers)
     image = image_of(desired.children, "worker") if desired else ""
     return Thought(
         stage=stage,
@@ -57,7 +64,9 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     )
 
 
-def _desired_agent(view: AgentView, site: Site, stage: Stage, told: Availability) -> Desired | None:
+def _desired_agent(
+    view: AgentView, site: Site, stage: Stage, told: Availability, workers: Health
+) -> Desired | None:
     subjects = StackSubjects(view.stack.key.object_name)
     entry = catalogue_entry(view, subjects, stage=stage, availability=told)
     match stage, view.stack.target:
@@ -72,6 +81,10 @@ def _desired_agent(view: AgentView, site: Site, stage: Stage, told: Availability
             return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
         case Stage.STAYING, Stack() if view.stack.usable is not None and not view.children:
             # Nothing runs that could be asked; whoever asks for it is told why.
+            return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
+        case Stage.STAYING, Stack() if view.children and (old := told_before(view, subjects)):
+            # What runs is of an earlier spec, and so is all that is told but how it is.
+            entry = retold(old, of_what_runs(workers), subjects)
             return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
         case _:
             return None

@@ -158,6 +158,7 @@ class Health:
         reason     of the condition Ready. `unknown`: there is no workload to ask.
         replicas   that exist; `ready`: of these.
         stalled    only a person can change it.
+        is_stuck   none of its pods is ready or about to be, as far as they say.
     """
 
     reason: ReadyReason
@@ -166,6 +167,7 @@ class Health:
     ready: int = 0
     unknown: bool = False
     stalled: bool = False
+    is_stuck: bool = False
 
 
 class Stage(StrEnum):

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Final
 
 from runtime.contract.agent_config import AgentConfig, Framework, Module, Origin
-from runtime.tools.blame import file_of, place_of
+from runtime.tools.blame import entrypoint_file, file_of, place_of
 from runtime.tools.entrypoint import kind_of
 from runtime.tools.origins import install, said_of
 
 FIELD: Final = "spec.source.module"
 PACKAGES: Final[Mapping[Framework, tuple[str, ...]]] = {
-    Framework.LANGGRAPH: ("langgraph", "langchain"),
+    Framework.LANGGRAPH: ("langgraph",),
     Framework.CREWAI: ("crewai",),
     Framework.AG2: ("ag2", "autogen"),
     Framework.LLAMA_STACK: ("llama_stack_client",),
     Framework.BEEAI: ("beeai_framework",),
 }
 """What only code of a framework imports; the first one has the framework's own classes."""
+LIBRARIES: Final[Mapping[Framework, str]] = {Framework.LANGGRAPH: "langchain"}
+"""What comes with a framework, and code of others uses too: alone it tells nothing."""
 BEFORE_AG2_1: Final = "autogen"
+"""Of just this name: `autogen_core` and its like are of Microsoft's AutoGen, which is another."""
 
 
 def framework_field(config: AgentConfig) -> str:
@@ -38,16 +41,17 @@ def imports_another(error: ModuleNotFoundError, config: AgentConfig, module: Mod
     package = (error.name or "").partition(".")[0]
     place = place_of(error, module) or module.entrypoint.partition(":")[0]
     said = f"{said_of(module, FIELD)}: {place} imports {package}"
-    if _belongs(package, BEFORE_AG2_1) and config.framework is Framework.AG2:
+    if package == BEFORE_AG2_1 and config.framework is Framework.AG2:
         return f"{said}, which is AG2 before 1.0; write it for AG2 1.x, whose package is ag2"
-    theirs = framework_of_package(package)
-    file = file_of(error, module)
-    if theirs is None or theirs is config.framework or (file and _imports(file, config.framework)):
+    imported = _packages(entrypoint_file(error, module))
+    theirs = framework_of_package(package) or _with_library(package, imported)
+    is_ours = _is_of(config.framework, imported | _packages(file_of(error, module)))
+    if theirs is None or theirs is config.framework or is_ours:
         return None
-    beside = f"only used beside {config.framework}, {install(module, FIELD)}"
+    way_out = f"only used beside {config.framework}, {install(module, FIELD)}"
     return (
         f"{said}, which is of {theirs}, but {framework_field(config)} is {config.framework}; "
-        f"{_change_to(theirs, config, module)}; or, if it is {beside}"
+        f"{_change_to(theirs, config, module)}; or, if it is {way_out}"
     )
 
 
@@ -77,9 +81,21 @@ def lacks_framework(error: ModuleNotFoundError, config: AgentConfig) -> str:
 def framework_of_package(package: str) -> Framework | None:
     """Whose a top-level package is, by itself or as an extension: `crewai`, `crewai_tools`."""
     for framework, names in PACKAGES.items():
-        if any(_belongs(package, name) for name in names):
+        if package in names or _belongs(package, names[0]):
             return framework
     return None
+
+
+def _with_library(package: str, imported: frozenset[str]) -> Framework | None:
+    """Whose code uses the library `package`, if it imports the framework as well."""
+    for framework, name in LIBRARIES.items():
+        if _belongs(package, name) and _is_of(framework, imported):
+            return framework
+    return None
+
+
+def _is_of(framework: Framework, imported: frozenset[str]) -> bool:
+    return not imported.isdisjoint(PACKAGES[framework])
 
 
 def framework_of(found: object) -> Framework | None:
@@ -110,13 +126,17 @@ def _change_to(theirs: Framework, config: AgentConfig, module: Module) -> str:
     return change
 
 
-def _imports(file: Path, framework: Framework) -> bool:
-    """Whether a file of Python, if it can be read, imports a framework itself."""
-    return file.is_file() and any(one in PACKAGES[framework] for one in _packages(file))
+def _packages(file: Path | None) -> frozenset[str]:
+    """The top-level packages that a file imports; none if it is no file of Python."""
+    try:
+        tree = ast.parse(b"" if file is None else file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()  # compiled, or not there any more
+    return frozenset(_imported(tree))
 
 
-def _packages(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name.partition(".")[0] for alias in names)

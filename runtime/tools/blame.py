@@ -52,6 +52,15 @@ def file_of(error: BaseException, module: Module) -> Path | None:
     return Path(lines[-1][0]) if lines else None
 
 
+def entrypoint_file(error: BaseException, module: Module) -> Path | None:
+    """The file that the entrypoint names, if the error came through it."""
+    name = module.entrypoint.partition(":")[0]
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") == name:
+            return Path(frame.f_code.co_filename)
+    return None
+
+
 def _users_lines(error: BaseException, module: Module) -> list[tuple[str, int]]:
     return [
         (frame.f_code.co_filename, line)

@@ -27,10 +27,14 @@ class TestLlamaStack(ForeignContract):
     ("package", "framework"),
     [
         ("langgraph", Framework.LANGGRAPH),
-        ("langchain_openai", Framework.LANGGRAPH),
+        ("langgraph_supervisor", Framework.LANGGRAPH),
+        ("langchain", None),
+        ("langchain_openai", None),
         ("crewai_tools", Framework.CREWAI),
         ("ag2", Framework.AG2),
         ("autogen", Framework.AG2),
+        ("autogen_core", None),
+        ("autogen_agentchat", None),
         ("llama_stack_client", Framework.LLAMA_STACK),
         ("beeai_framework", Framework.BEEAI),
         ("langgraphs", None),
@@ -46,6 +50,20 @@ def test_an_object_of_no_framework_is_of_none() -> None:
     class Mine: ...
 
     assert [framework_of(one) for one in (5, None, Mine, Mine(), build, pytest)] == [None] * 6
+
+
+HELPER = """
+from pathlib import Path
+
+helper = Path(__file__).with_name("{name}")
+helper.write_bytes({text!r})
+exec(compile("import {missing}", helper, "exec"))
+"""
+"""A file beside the entrypoint's own that imports what is missing."""
+
+
+def beside(missing: str, name: str = "helper.py", text: bytes = b"") -> str:
+    return HELPER.format(missing=missing, name=name, text=text or f"import {missing}".encode())
 
 
 @pytest.mark.parametrize(
@@ -78,6 +96,42 @@ def test_an_object_of_no_framework_is_of_none() -> None:
             "py:1 imports autogen, which is AG2 before 1.0; write it for AG2 1.x, whose package "
             "is ag2",
             id="AG2 of old",
+        ),
+        pytest.param(
+            "from autogen_agentchat.agents import AssistantAgent",
+            Framework.AG2,
+            "py:1 ModuleNotFoundError: No module named 'autogen_agentchat'; if autogen_agentchat",
+            id="AutoGen, which is no AG2",
+        ),
+        pytest.param(
+            beside("langchain_nowhere"),
+            Framework.AG2,
+            "py:1 ModuleNotFoundError: No module named 'langchain_nowhere'; if langchain_nowhere",
+            id="a library for everybody",
+        ),
+        pytest.param(
+            f"import langgraph\n{beside('langchain_nowhere')}",
+            Framework.AG2,
+            "py:1 imports langchain_nowhere, which is of LangGraph, but spec.framework is AG2",
+            id="the same beside its framework",
+        ),
+        pytest.param(
+            f"import ag2\n{beside('crewai')}",
+            Framework.AG2,
+            "py:1 ModuleNotFoundError: No module named 'crewai'; if crewai is a file of yours",
+            id="used beside it by another file",
+        ),
+        pytest.param(
+            beside("crewai", "helper.so", b"\x7fELF\0"),
+            Framework.AG2,
+            "helper.so:1 imports crewai, which is of CrewAI, but spec.framework is AG2",
+            id="by a file that is no Python",
+        ),
+        pytest.param(
+            beside("crewai", "helper.py", b"import ag2\0"),
+            Framework.AG2,
+            "helper.py:1 imports crewai, which is of CrewAI, but spec.framework is AG2",
+            id="by a file that cannot be read",
         ),
         pytest.param(
             "from langchain.chains import LLMChain",
