@@ -105,6 +105,8 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
 async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> ClusterSite:
     """Where everything is in this cluster; the trust plane's keys are made if there are none.
 
+    From then on `cluster` has its key for digests of Secrets.
+
     Raises:
         ClusterUnavailable: Kubernetes does not answer.
         OSError, NoProof: there is no token of the operator.
@@ -114,6 +116,8 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
         TRUST_SECRET,
         lambda: {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()},
     )
+    # Other digests would roll every server out that is given a Secret.
+    cluster.digest_by(seeds[ACCOUNT_SEED])
     proof = await read_proof(settings.token_file)
     keys = TrustKeys(public_key(seeds[ACCOUNT_SEED]), public_key(seeds[USER_SEED]))
     # Whoever has issued our own token issues everybody's.

@@ -7,8 +7,10 @@ Source:
 import asyncio
 import base64
 import contextlib
+import hmac
 import logging
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
@@ -68,6 +70,11 @@ class KubernetesCluster:
     def __init__(self, api: ApiClient) -> None:
         self._api = api
         self._instance = os.environ.get("POD_NAME") or socket.gethostname()
+        self._digest_key = secrets.token_bytes()
+
+    def digest_by(self, seed: str) -> None:
+        """Make digests that are the same after a new start, with the same seed."""
+        self._digest_key = hmac.digest(seed.encode(), b"digests of Secrets", "sha256")
 
     async def read(self, key: Key) -> Manifest | None:
         """An object of ours as it is now."""
@@ -98,7 +105,7 @@ class KubernetesCluster:
     async def secret_digests(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """A digest of each value of a Secret; the values are dropped at once."""
         found = await self._get(ChildRef("v1", "Secret", namespace, name))
-        return None if found is None else digests(found)
+        return None if found is None else digests(found, self._digest_key)
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:
         """The labels of a namespace."""

@@ -94,15 +94,19 @@ def text_by_key(config_map: Manifest) -> dict[str, str]:
     return {**config_map.get("binaryData", {}), **config_map.get("data", {})}
 
 
-def digests(secret: Manifest) -> dict[str, str]:
-    """A digest of each value of a Secret.
+def digests(secret: Manifest, key: bytes) -> dict[str, str]:
+    """A digest of each value of a Secret, by a key that only the operator has.
 
-    Its key is the UID, which nobody knows who may not read the Secret: from a plain digest, which
-    would stand in a Deployment, a short value could be guessed.
+    From a plain digest, which would stand in a Deployment, a short value could be guessed. The same
+    value in another Secret has another one, so that nobody finds it by trying in one of his own.
     """
-    key = secret["metadata"]["uid"].encode()
+    metadata = secret["metadata"]
+    place = f"{metadata['namespace']}/{metadata['name']}"
     data = secret.get("data") or {}
-    return {name: hmac.digest(key, value.encode(), "sha256").hex() for name, value in data.items()}
+    return {
+        name: hmac.digest(key, f"{place}/{name}\0{value}".encode(), "sha256").hex()
+        for name, value in data.items()
+    }
 
 
 def decoded(secret: Manifest) -> dict[str, str]:

@@ -5,6 +5,7 @@ Source:
     reference, "Get a model response"; draft-ietf-httpapi-idempotency-key-header-07.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -20,6 +21,8 @@ from runtime.amf.json_body import flaw
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """Of one JSON body; what an agent takes is less, what a model with pictures takes may be more."""
+
+LARGE_BODY_BYTES: Final = 65536
 
 GUARDED = re.compile(
     r"/v1/(responses|chat/completions|conversations|toolgroups|tool-runtime|vector-dbs)(/.*)?"
@@ -135,9 +138,16 @@ def _checked(path: str, receive: Receive) -> Receive:
         nonlocal replaying
         if replaying is None:
             body = await read(receive, MAX_BODY_BYTES)
-            if refused := flaw(path, body):
+            if refused := await _flaw(path, body):
                 raise refused
             replaying = replayed(body, receive)
         return await replaying()
 
     return checked
+
+
+async def _flaw(path: str, body: bytes) -> ApiError | None:
+    """See `flaw`; others are served while it looks through a large body."""
+    if len(body) <= LARGE_BODY_BYTES:
+        return flaw(path, body)
+    return await asyncio.to_thread(flaw, path, body)

@@ -245,14 +245,15 @@ def test_the_operator_may_do_with_children_what_it_does(api_version: str, kind: 
 def test_a_secret_is_told_by_digests_that_cannot_be_guessed() -> None:
     """They stand in a Deployment, which people may read who may not read the Secret."""
 
-    def a_secret(uid: str, token: bytes) -> dict[str, Any]:
+    def a_secret(token: bytes, *, name: str = "k", uid: str = "uid-1") -> dict[str, Any]:
         data = {"token": base64.b64encode(token).decode()}
-        return {"metadata": {"name": "k", "uid": uid}, "data": data}
+        return {"metadata": {"namespace": "team", "name": name, "uid": uid}, "data": data}
 
-    told = digests(a_secret("uid-1", b"12345"))
+    told = digests(a_secret(b"12345"), b"a key")
 
     assert told.keys() == {"token"}
-    assert told == digests(a_secret("uid-1", b"12345"))
-    assert told != digests(a_secret("uid-1", b"12346"))
-    assert told != digests(a_secret("uid-2", b"12345"))
-    assert digests({"metadata": {"uid": "uid-1"}}) == {}
+    assert told == digests(a_secret(b"12345", uid="made again"), b"a key")
+    assert told != digests(a_secret(b"12346"), b"a key")
+    assert told != digests(a_secret(b"12345", name="another"), b"a key")
+    assert told != digests(a_secret(b"12345"), b"another key")
+    assert digests({"metadata": {"namespace": "team", "name": "k"}}, b"a key") == {}

@@ -1,11 +1,14 @@
 """What is turned away before it is read, and what stands beside the body."""
 
+import threading
 from typing import Any
 
 import pytest
 from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
-from runtime.amf.door import MAX_BODY_BYTES, refusal, resumption
+from runtime.amf import door
+from runtime.amf.door import LARGE_BODY_BYTES, MAX_BODY_BYTES, Door, refusal, resumption
 from runtime.amf.errors import BadRequest
 from runtime.amf.malformed import malformed
 
@@ -69,6 +72,37 @@ def test_which_bodies_are_read(
     refused = refusal(method, path, Headers(headers))
 
     assert (None if refused is None else refused.status_code) == status
+
+
+@pytest.mark.parametrize(
+    ("size", "is_apart"),
+    [
+        pytest.param(LARGE_BODY_BYTES, False, id="a small body"),
+        pytest.param(LARGE_BODY_BYTES + 1, True, id="a large one"),
+    ],
+)
+async def test_a_large_body_is_looked_through_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, size: int, is_apart: bool
+) -> None:
+    threads: list[threading.Thread] = []
+    heard: list[Message] = []
+    monkeypatch.setattr(door, "flaw", lambda *_: threads.append(threading.current_thread()))
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"a" * size}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        heard.append(await receive())
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % size)]
+    scope = {"type": "http", "method": "POST", "path": "/v1/responses", "headers": headers}
+    await Door(app)(scope, receive, send)
+
+    assert [one is not threading.main_thread() for one in threads] == [is_apart]
+    assert len(heard[0]["body"]) == size
 
 
 @pytest.mark.parametrize(
