@@ -20,7 +20,7 @@ from runtime.contract.messages import Call, CallResult, Message, Outcome, Role, 
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import ADVISORY, Bucket, Stream
 from runtime.contract.value import ObjectName
-from runtime.state.conversations import LARGE_BYTES
+from runtime.state.conversation_turns import LARGE_BYTES
 from runtime.state.runs import Runs
 from runtime.tests.amf.events import ADD, MATH
 from runtime.transport.memory import MemoryLink, MemoryQueue, MemoryReader

@@ -16,13 +16,8 @@ from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits, turn_of
-from runtime.state.conversations import (
-    INLINE_BYTES,
-    LARGE_BYTES,
-    PART_BYTES,
-    Conversations,
-    NoConversation,
-)
+from runtime.state.conversation_turns import INLINE_BYTES, LARGE_BYTES, PART_BYTES
+from runtime.state.conversations import Conversations, NoConversation
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.memory_store import MemoryStore
 from runtime.transport.port import Entry
