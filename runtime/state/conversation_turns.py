@@ -2,9 +2,11 @@
 
 A large turn is kept under its digest. When the turns in a head grow, they move to a chunk. Either
 is written before a head names it: whoever comes second finds it there, and a chunk can only hold
-turns that the head he wrote from held.
+turns that the head he wrote from held. So what is written after its head was erased would be found
+by nobody: whoever learns of that takes it away again.
 """
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -15,7 +17,7 @@ from runtime.contract.messages import Message
 from runtime.contract.value import Value
 from runtime.state.conversation_head import Blob, Head, Turn, forgetting
 from runtime.state.parts import PartMissing, joined, put_parts, split
-from runtime.transport.port import KeyExists, WatchableStore
+from runtime.transport.port import KeyExists, RevisionConflict, WatchableStore
 
 INLINE_BYTES = 64 * 1024
 LARGE_BYTES = 32 * 1024
@@ -69,6 +71,19 @@ class Turns:
             chunk = await self._chunk(head, head.chunks)
         return changed.spilled(len(chunk.turns))
 
+    async def withdraw(self, conversation: str, turn: Turn | None, chunk: int | None) -> None:
+        """Take away what was written for a head that was erased before it came to name it.
+
+        Shape:
+            turn   as `keep` gave it.
+            chunk  the number of the one that `spill` has made.
+        """
+        written = _blob_keys(conversation, turn.blob) if turn and turn.blob else []
+        if chunk is not None:
+            written.append(keys.conversation_chunk(conversation, chunk))
+        for key in written:
+            await self._store.purge(key)
+
     async def messages(self, head: Head, turn: Turn) -> tuple[Message, ...]:
         """What was said in a turn; nothing, if it was forgotten."""
         if not turn.blob:
@@ -110,11 +125,14 @@ class Turns:
                     await self._store.delete(key)
 
     async def _forget_in_chunk(self, head: Head, number: int, task: str) -> None:
-        chunk = await self._chunk(head, number)
-        turns = forgetting(chunk.turns, task)
-        if turns != chunk.turns:
-            key = keys.conversation_chunk(head.conversation, number)
-            await self._store.put(key, Chunk(turns=turns).encode())
+        key = keys.conversation_chunk(head.conversation, number)
+        while entry := await self._store.get(key):
+            chunk = Chunk.decode(entry.value)
+            turns = forgetting(chunk.turns, task)
+            if turns == chunk.turns:
+                return
+            with contextlib.suppress(RevisionConflict):  # erased, or forgotten in beside us
+                await self._store.update(key, Chunk(turns=turns).encode(), entry.revision)
 
     async def _chunk(self, head: Head, number: int) -> Chunk:
         entry = await self._store.get(keys.conversation_chunk(head.conversation, number))

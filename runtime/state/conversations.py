@@ -77,13 +77,13 @@ class Conversations:
         if found := await self._find(conversation):
             return _belonging(found[0], user)
         head = Head(conversation=conversation, user=user)
-        turn = await self._turns.keep(conversation, Turn(messages=items)) if items else None
-        head = head.imports(turn, after=None, cursor=cursor)
         try:
             await self._store.create(_head_key(conversation), head.encode())
         except KeyExists:
             return _belonging((await self._read(conversation))[0], user)
-        return head
+        if not items and cursor is None:
+            return head
+        return await self.import_items(conversation, user, items, after=None, cursor=cursor)
 
     async def get(self, conversation: str, user: str) -> Head:
         """The conversation as it stands.
@@ -100,7 +100,7 @@ class Conversations:
         items: tuple[Message, ...],
         *,
         after: str | None,
-        cursor: str,
+        cursor: str | None,
     ) -> Head:
         """Take in what the client itself put into the server's items `after` and up to `cursor`.
 
@@ -109,13 +109,14 @@ class Conversations:
         Raises:
             NoConversation: it was never opened, or it is another user's.
         """
+        await self.get(conversation, user)  # or what is written beside no head stays for ever
         turn = await self._turns.keep(conversation, Turn(messages=items)) if items else None
 
         def change(head: Head) -> tuple[Head, Head]:
             changed = _belonging(head, user).imports(turn, after=after, cursor=cursor)
             return changed, changed
 
-        return await self._change(conversation, change)
+        return await self._change(conversation, change, turn)
 
     async def admit(
         self,
@@ -163,6 +164,9 @@ class Conversations:
         conversation = record.task.conversation
         if conversation is None:
             return None
+        found = await self._find(conversation)
+        if found is None or found[0].place(record.task.id) is None:  # erased, or ended already
+            return found[0].running if found else None
         turn = turn_of(record)
         kept = await self._turns.keep(conversation, turn) if turn else None
         return await self._end(conversation, record.task.id, kept)
@@ -179,7 +183,8 @@ class Conversations:
         """
         if found := await self._find(conversation):
             _belonging(found[0], user)
-        for pattern in (*keys.conversation_rest(conversation), _head_key(conversation)):
+        rest = keys.conversation_rest(conversation)
+        for pattern in (*rest, _head_key(conversation), *rest):  # more may come until the head goes
             await self._store.purge(pattern)
 
     async def forget(self, conversation: str, task: str) -> None:
@@ -262,18 +267,29 @@ class Conversations:
             return ended, ended.running
 
         try:
-            return await self._change(conversation, change)
+            return await self._change(conversation, change, turn)
         except NoConversation:
             return None
 
-    async def _change[Result](self, conversation: str, change: Change[Result]) -> Result:
-        """Compare-and-set until it holds; each conflict means that somebody else got on."""
+    async def _change[Result](
+        self, conversation: str, change: Change[Result], kept: Turn | None = None
+    ) -> Result:
+        """Compare-and-set until it holds; each conflict means that somebody else got on.
+
+        `kept` is what `change` appends, which is beside the head already if it is large.
+        """
+        chunk: int | None = None
         while True:
-            head, revision = await self._read(conversation)
+            try:
+                head, revision = await self._read(conversation)
+            except NoConversation:
+                await self._turns.withdraw(conversation, kept, chunk)
+                raise
             changed, result = change(head)
             if changed == head:
                 return result
             changed = await self._turns.spill(head, changed)
+            chunk = head.chunks if changed.chunks > head.chunks else None
             try:
                 await self._store.update(_head_key(conversation), changed.encode(), revision)
             except RevisionConflict:
