@@ -29,7 +29,8 @@ PATH = "/v1alpha/k8gentai/users/me"
 END_SECONDS = 20.0  # the dispatcher ends a run whose worker is lost after 15
 LOOK_SECONDS = 0.1
 RETRY_SECONDS = 5
-PLACES = (Stream.TASKS, Stream.CALLS, Stream.DEAD, Stream.ADVISORIES)
+PLACES = (Stream.TASKS, Stream.CALLS, Stream.ADVISORIES, Stream.DEAD)  # as messages move
+PASSES = 5  # over them; one that moves while it is looked for is found by the next
 
 
 class Belongings(Protocol):
@@ -88,7 +89,7 @@ class Erasing:
         """Cancel his runs, and take away everything that they and he himself have left.
 
         Raises:
-            Conflict: a run has not ended in time.
+            Conflict: a run has not ended in time, or his messages come without end.
             OutOfReach: the queue does not answer.
         """
         try:
@@ -108,9 +109,23 @@ class Erasing:
             raise out_of_reach("the queue does not answer") from error
 
     async def _unqueue(self) -> None:
-        for stream in PLACES:
-            queued = Queued(stream, self._desk.reader(stream), Runs(self._records))
-            await queued.forget(self._user)
+        """Take his messages out of the queue, until there are none.
+
+        Raises:
+            Conflict: there are ever new ones.
+        """
+        for _ in range(PASSES):
+            if not sum([await self._forget_in(stream) for stream in PLACES]):
+                return
+        raise Conflict(
+            "Messages of your runs still move in the queue; ask again in a moment.",
+            retry_after=RETRY_SECONDS,
+        )
+
+    async def _forget_in(self, stream: Stream) -> int:
+        return await Queued(stream, self._desk.reader(stream), Runs(self._records)).forget(
+            self._user
+        )
 
     async def _end_runs(self) -> bool:
         """Have every run of his ended; whether one had not.
