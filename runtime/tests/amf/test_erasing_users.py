@@ -1,7 +1,6 @@
 """Nothing is left of a user who wants it so, wherever he is cut off, and all is left of others."""
 
 import itertools
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -16,7 +15,13 @@ from runtime.amf.legacy.kept import Shelf
 from runtime.amf.queued import work_of
 from runtime.contract.agent_config import Queue, StackConfig
 from runtime.contract.dead_letter import DeadLetter, LastWords
-from runtime.contract.keys import checkpoint_key, claim_key, effect_key, run_key, vectors_key
+from runtime.contract.keys import (
+    checkpoint_key,
+    claim_key,
+    effect_key,
+    run_key,
+    vectors_key,
+)
 from runtime.contract.messages import Call, CallResult, Message, Outcome, Role, Started, Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import ADVISORY, Bucket, Stream
@@ -26,7 +31,7 @@ from runtime.state.runs import Runs
 from runtime.tests.amf.events import ADD, MATH
 from runtime.transport.memory import MemoryLink, MemoryQueue, MemoryReader
 from runtime.transport.memory_store import MemoryStore
-from runtime.transport.port import Entry, Stored, Unavailable
+from runtime.transport.port import Entry, Unavailable
 
 STACK = ObjectName(namespace="team", name="default")
 BUCKETS = (Bucket.RUNS, Bucket.CONVERSATIONS, Bucket.CHECKPOINTS, Bucket.EFFECTS)
@@ -315,91 +320,6 @@ async def test_what_does_not_end_is_told_and_left(monkeypatch: pytest.MonkeyPatc
 
     assert refused.value.headers == {"Retry-After": "5"}
     assert sorted(await left(queue, "ann")) == sorted(before)
-
-
-@dataclass
-class Moves:
-    """A message of ann on its way through the queue; it moves on when a stream has been looked at.
-
-    Shape:
-        places  where it comes to in turn, and after a look at which stream.
-    """
-
-    queue: MemoryQueue
-    places: list[tuple[Stream, Stream]]
-
-    async def looked(self, at: Stream) -> None:
-        if not self.places or self.places[0][0] is not at:
-            return
-        _, to = self.places.pop(0)
-        data, outbox = task_of("ann", 5).encode(), self.queue.link().outbox
-        subjects = self.queue.subjects
-        if to is Stream.DEAD:
-            letter = DeadLetter(stream=Stream.TASKS, sequence=7, reason="no", deliveries=1)
-            dead = subjects.dead(Stream.TASKS, MATH)
-            await outbox.publish(dead, data, headers=letter.headers())
-        else:
-            reason = LastWords.about("no", "subject", data).spoken()
-            name = f"{ADVISORY}.MSG_TERMINATED.{subjects.stream(Stream.TASKS)}.d"
-            await outbox.publish(name, orjson.dumps({"stream": "s", "reason": reason}))
-
-
-class MovingReader(MemoryReader):
-    """A stream in which a message moves."""
-
-    def __init__(self, queue: MemoryQueue, stream: Stream, moves: Moves) -> None:
-        super().__init__(queue, queue.subjects.stream(stream))
-        self._place, self._moves = stream, moves
-
-    @override
-    async def scan(self, subject: str) -> AsyncGenerator[Stored]:
-        async for message in super().scan(subject):
-            yield message
-        await self._moves.looked(self._place)
-
-
-@dataclass(slots=True)
-class MovingLink(MemoryLink):
-    """A link to such streams."""
-
-    moves: Moves
-
-    @override
-    def reader(self, stream: Stream) -> MemoryReader:
-        return MovingReader(self.queue, stream, self.moves)
-
-
-@pytest.mark.parametrize(
-    "places",
-    [
-        pytest.param([(Stream.ADVISORIES, Stream.DEAD)], id="buried"),
-        pytest.param(
-            [(Stream.TASKS, Stream.ADVISORIES), (Stream.DEAD, Stream.DEAD)],
-            id="read by the dispatcher before, and buried after",
-        ),
-    ],
-)
-async def test_a_message_that_moves_meanwhile_goes_too(
-    places: list[tuple[Stream, Stream]],
-) -> None:
-    queue = MemoryQueue(STACK)
-    moves = Moves(queue, places)
-
-    await Erasing(Desk(CONFIG, MovingLink(queue, moves)), "ann").erase()
-
-    assert moves.places == []
-    assert await left(queue, "ann") == []
-
-
-async def test_messages_without_end_are_told() -> None:
-    queue = MemoryQueue(STACK)
-    moves = Moves(queue, [(Stream.DEAD, Stream.DEAD)] * 100)
-    await moves.looked(Stream.DEAD)
-
-    with pytest.raises(Conflict, match="still move") as refused:
-        await Erasing(Desk(CONFIG, MovingLink(queue, moves)), "ann").erase()
-
-    assert refused.value.headers == {"Retry-After": "5"}
 
 
 TASK = task_of("ann", 1)
