@@ -22,6 +22,7 @@ from runtime.contract.keys import RUN_RECORDS, all_below, legacy_key, vectors_ke
 from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
+from runtime.state.conversations import NoConversation
 from runtime.state.runs import Runs
 from runtime.transport.port import TransportError
 
@@ -193,10 +194,15 @@ async def forget_conversation(shared: SharedDesk, conversation: str) -> None:
     """Erase what the queue keeps of a conversation of whoever asks.
 
     Raises:
+        NotFound: the queue has it as somebody else's.
         OutOfReach: the queue does not answer.
     """
     desk = await shared.get()
     try:
         await desk.conversations.erase(conversation, sdk.user_name())
+    except NoConversation as error:
+        raise NotFound(
+            f"There is no conversation {conversation}.", param="conversation_id"
+        ) from error
     except (TransportError, TimeoutError) as error:
         raise out_of_reach("the queue does not answer") from error
