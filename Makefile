@@ -13,7 +13,7 @@ export CLUSTER
 unexport PYTHONDONTWRITEBYTECODE
 
 dev = python=$$(hack/env.sh dev)
-controller = python=$$(hack/env.sh controller controller) && PYTHONPATH=$(CURDIR) exec "$$python" -P
+controller = python=$$(hack/env.sh controller controller) && PYTHONPATH=$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH} exec "$$python" -P
 cli = $(controller) -m controller.cli
 cluster = hack/cluster/cluster.sh
 kube = export KUBECONFIG=$$($(cluster) kubeconfig) PATH="$$($(cluster) path):$$PATH"

@@ -218,7 +218,7 @@ class _Platform:
         if not self._said_where and stack is not None and self._screen.is_ready(stack):
             self._said_where = True
             self._screen.say(f"serving {self._site.server_url(stack.object_name)}")
-            self._screen.say(f"dead letters: k8gentai dead list --state {self._site.root}")
+            self._screen.say(f"dead letters: make dead STATE={self._site.root}")
             self._screen.say(f"what went on in detail: {self._site.root / 'logs'}, first up.log")
             self._screen.say("Ctrl-C stops everything")
         if self._said_where and not self._said_whom:

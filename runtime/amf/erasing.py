@@ -22,14 +22,18 @@ from runtime.contract.keys import RUN_RECORDS, all_below, legacy_key, vectors_ke
 from runtime.contract.runs import RunRecord
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
+from runtime.state.conversations import NoConversation
 from runtime.state.runs import Runs
 from runtime.transport.port import TransportError
 
 PATH = "/v1alpha/k8gentai/users/me"
+ERASE_SECONDS = 120.0
 END_SECONDS = 20.0  # the dispatcher ends a run whose worker is lost after 15
 LOOK_SECONDS = 0.1
 RETRY_SECONDS = 5
-PLACES = (Stream.TASKS, Stream.CALLS, Stream.DEAD, Stream.ADVISORIES)
+TURNS = 3  # of ending what has begun meanwhile
+PLACES = (Stream.TASKS, Stream.CALLS, Stream.ADVISORIES, Stream.DEAD)  # as messages move
+PASSES = 5  # over them; one that moves while it is looked for is found by the next
 
 
 class Belongings(Protocol):
@@ -67,10 +71,15 @@ def router(shared: SharedDesk, belongings: Belongings) -> APIRouter:
 
         Without authentication everybody is one user, and all that anybody has left goes.
         """
-        user = belongings.user
-        await Erasing(await shared.get(), user).erase()
-        await belongings.erase()
-        return Deleted(id=user)
+        erasing = Erasing(await shared.get(), belongings.user)
+        try:
+            async with asyncio.timeout(ERASE_SECONDS):
+                await erasing.erase()
+                await belongings.erase()
+                await erasing.check()
+        except TimeoutError as error:
+            raise _later(f"Not all could be erased in {ERASE_SECONDS:.0f} s") from error
+        return Deleted(id=belongings.user)
 
     return routes
 
@@ -88,13 +97,15 @@ class Erasing:
         """Cancel his runs, and take away everything that they and he himself have left.
 
         Raises:
-            Conflict: a run has not ended in time.
+            Conflict: a run has not ended in time, or his messages come without end.
             OutOfReach: the queue does not answer.
         """
         try:
             await self._end_runs()
             await self._unqueue()  # while records say whose a call is
-            while await self._end_runs():  # of what had been asked of other agents by then
+            for _ in range(TURNS):
+                if not await self._end_runs():  # of what had been asked of other agents by then
+                    break
                 await self._unqueue()
             async for record in self._runs():
                 if record.state.is_end:
@@ -107,10 +118,35 @@ class Erasing:
         except (TransportError, TimeoutError) as error:
             raise out_of_reach("the queue does not answer") from error
 
+    async def check(self) -> None:
+        """Make sure that no run of his has begun since its turn to be erased was over.
+
+        Raises:
+            Conflict: one has.
+            OutOfReach: the queue does not answer.
+        """
+        try:
+            async with contextlib.aclosing(self._runs()) as runs:
+                async for _ in runs:
+                    raise _later("Runs of yours have begun meanwhile")
+        except TransportError as error:
+            raise out_of_reach("the queue does not answer") from error
+
     async def _unqueue(self) -> None:
-        for stream in PLACES:
-            queued = Queued(stream, self._desk.reader(stream), Runs(self._records))
-            await queued.forget(self._user)
+        """Take his messages out of the queue, until there are none.
+
+        Raises:
+            Conflict: there are ever new ones.
+        """
+        for _ in range(PASSES):
+            if not sum([await self._forget_in(stream) for stream in PLACES]):
+                return
+        raise _later("Messages of your runs still move in the queue")
+
+    async def _forget_in(self, stream: Stream) -> int:
+        return await Queued(stream, self._desk.reader(stream), Runs(self._records)).forget(
+            self._user
+        )
 
     async def _end_runs(self) -> bool:
         """Have every run of his ended; whether one had not.
@@ -134,10 +170,7 @@ class Erasing:
             id_: agent for id_, agent in left.items() if await self._runs_on(agent, id_)
         }:
             if time.monotonic() > until:
-                raise Conflict(
-                    f"{len(left)} runs were cancelled and have not ended; ask again in a moment.",
-                    retry_after=RETRY_SECONDS,
-                )
+                raise _later(f"{len(left)} runs were cancelled and have not ended")
             await asyncio.sleep(LOOK_SECONDS)
         return True
 
@@ -153,14 +186,23 @@ class Erasing:
                 yield record
 
 
+def _later(why: str) -> Conflict:
+    return Conflict(f"{why}; ask again in a moment.", retry_after=RETRY_SECONDS)
+
+
 async def forget_conversation(shared: SharedDesk, conversation: str) -> None:
     """Erase what the queue keeps of a conversation of whoever asks.
 
     Raises:
+        NotFound: the queue has it as somebody else's.
         OutOfReach: the queue does not answer.
     """
     desk = await shared.get()
     try:
         await desk.conversations.erase(conversation, sdk.user_name())
+    except NoConversation as error:
+        raise NotFound(
+            f"There is no conversation {conversation}.", param="conversation_id"
+        ) from error
     except (TransportError, TimeoutError) as error:
         raise out_of_reach("the queue does not answer") from error

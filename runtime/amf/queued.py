@@ -49,15 +49,18 @@ class Queued:
         self._reader = reader
         self._runs = runs
 
-    async def forget(self, user: str) -> None:
-        """Take out of the stream what is about runs of `user`.
+    async def forget(self, user: str) -> int:
+        """Take out of the stream what is about runs of `user`, and say how many messages it was.
 
         Raises:
             TransportError: the queue does not answer; doing it again goes on from there.
         """
+        removed = 0
         async for message in self._reader.scan(EVERYTHING):
             if await self._user_of(work_of(self._stream, message.data)) == user:
                 await self._reader.remove(message.sequence)
+                removed += 1
+        return removed
 
     async def _user_of(self, work: Task | Call | None) -> str | None:
         match work:

@@ -1,52 +1,29 @@
 """Conversations: one run at a time, in order, and the history that each run sees.
 
 The head (`conversation_head`) is the only truth and changes by compare-and-set, so the server and
-the dispatcher may do the same thing at the same time. It carries the newest turns itself; when they
-grow, they move to a chunk that never changes again. A chunk is created before the head counts it:
-whoever comes second finds it there, and it can only hold turns that the head he wrote from held.
+the dispatcher may do the same thing at the same time. It carries the newest turns itself; what is
+too large for it is beside it (`conversation_turns`), and counts once the head names it.
 """
 
-import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
-
-from pydantic import TypeAdapter
 
 from runtime.contract import keys
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Message
 from runtime.contract.runs import RunRecord
-from runtime.contract.value import ObjectName, Value
-from runtime.state.conversation_head import (
-    Admission,
-    Admitted,
-    Blob,
-    Head,
-    Place,
-    Turn,
-    forgetting,
-    turn_of,
-)
-from runtime.state.parts import PartMissing, joined, put_parts, split
+from runtime.contract.value import ObjectName
+from runtime.state.conversation_head import Admission, Admitted, Head, Place, Turn, turn_of
+from runtime.state.conversation_turns import Turns
 from runtime.transport.port import KeyExists, RevisionConflict, WatchableStore
 
-INLINE_BYTES = 64 * 1024
-LARGE_BYTES = 32 * 1024
-PART_BYTES = 256 * 1024
 HISTORY_BYTES = 448 * 1024
-_MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
 
 type Change[Result] = Callable[[Head], tuple[Head, Result]]
 
 
 class NoConversation(LookupError):
     """There is no conversation with this id, or it is not this user's."""
-
-
-class Chunk(Value):
-    """Turns that follow each other, oldest first; once written, they may only be forgotten."""
-
-    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +43,7 @@ class Conversations:
     """The conversations of one Stack, in its bucket `conversations`.
 
     Shape:
-        Keys are `keys.conversation_head`, `_chunk` and `_blob`. No value is larger than a few
+        Keys are `keys.conversation_head` and those of `Turns`. No value is larger than a few
         hundred kilobytes, and a turn rewrites no more than `INLINE_BYTES` of the ones before.
 
     Raises:
@@ -75,6 +52,7 @@ class Conversations:
 
     def __init__(self, store: WatchableStore) -> None:
         self._store = store
+        self._turns = Turns(store)
 
     async def of(self, user: str) -> AsyncGenerator[str]:
         """The conversations of a user, by their ids."""
@@ -99,13 +77,13 @@ class Conversations:
         if found := await self._find(conversation):
             return _belonging(found[0], user)
         head = Head(conversation=conversation, user=user)
-        turn = await self._kept(conversation, Turn(messages=items)) if items else None
-        head = head.imports(turn, after=None, cursor=cursor)
         try:
             await self._store.create(_head_key(conversation), head.encode())
         except KeyExists:
             return _belonging((await self._read(conversation))[0], user)
-        return head
+        if not items and cursor is None:
+            return head
+        return await self.import_items(conversation, user, items, after=None, cursor=cursor)
 
     async def get(self, conversation: str, user: str) -> Head:
         """The conversation as it stands.
@@ -122,7 +100,7 @@ class Conversations:
         items: tuple[Message, ...],
         *,
         after: str | None,
-        cursor: str,
+        cursor: str | None,
     ) -> Head:
         """Take in what the client itself put into the server's items `after` and up to `cursor`.
 
@@ -131,13 +109,14 @@ class Conversations:
         Raises:
             NoConversation: it was never opened, or it is another user's.
         """
-        turn = await self._kept(conversation, Turn(messages=items)) if items else None
+        await self.get(conversation, user)  # or what is written beside no head stays for ever
+        turn = await self._turns.keep(conversation, Turn(messages=items)) if items else None
 
         def change(head: Head) -> tuple[Head, Head]:
             changed = _belonging(head, user).imports(turn, after=after, cursor=cursor)
             return changed, changed
 
-        return await self._change(conversation, change)
+        return await self._change(conversation, change, turn)
 
     async def admit(
         self,
@@ -169,7 +148,7 @@ class Conversations:
 
         head, admission = await self._change(conversation, change)
         if isinstance(admission, Admitted):
-            return replace(admission, history=await self._newest(head, history_bytes))
+            return replace(admission, history=await self._turns.newest(head, history_bytes))
         return admission
 
     async def finish(self, record: RunRecord) -> Place | None:
@@ -185,8 +164,11 @@ class Conversations:
         conversation = record.task.conversation
         if conversation is None:
             return None
+        found = await self._find(conversation)
+        if found is None or found[0].place(record.task.id) is None:  # erased, or ended already
+            return found[0].running if found else None
         turn = turn_of(record)
-        kept = await self._kept(conversation, turn) if turn else None
+        kept = await self._turns.keep(conversation, turn) if turn else None
         return await self._end(conversation, record.task.id, kept)
 
     async def abandon(self, conversation: str, task: str) -> Place | None:
@@ -201,32 +183,20 @@ class Conversations:
         """
         if found := await self._find(conversation):
             _belonging(found[0], user)
-        for pattern in (*keys.conversation_rest(conversation), _head_key(conversation)):
+        rest = keys.conversation_rest(conversation)
+        for pattern in (*rest, _head_key(conversation), *rest):  # more may come until the head goes
             await self._store.purge(pattern)
 
     async def forget(self, conversation: str, task: str) -> None:
         """Erase what was said in the turn of `task`; the other turns keep their places."""
         try:
             head, _ = await self._read(conversation)
-            blobs = [turn async for turn in self._backwards(head) if turn.blob]
+            blobs = [turn async for turn in self._turns.backwards(head) if turn.blob]
             await self._change(conversation, lambda head: (head.forgets(task), None))
             head, _ = await self._read(conversation)
         except NoConversation:
             return
-        for number in range(head.chunks):
-            await self._forget_in_chunk(head, number, task)
-        kept = {turn.blob.digest for turn in blobs if turn.blob and turn.task != task}
-        for turn in blobs:
-            if turn.task == task and turn.blob and turn.blob.digest not in kept:
-                for key in _blob_keys(conversation, turn.blob):
-                    await self._store.delete(key)
-
-    async def _forget_in_chunk(self, head: Head, number: int, task: str) -> None:
-        chunk = await self._chunk(head, number)
-        turns = forgetting(chunk.turns, task)
-        if turns != chunk.turns:
-            key = keys.conversation_chunk(head.conversation, number)
-            await self._store.put(key, Chunk(turns=turns).encode())
+        await self._turns.forget(head, task, blobs)
 
     async def released(self, conversation: str, task: str) -> None:
         """The task whose turn it is has been published.
@@ -258,7 +228,7 @@ class Conversations:
             NoConversation: it was never opened.
         """
         head, _ = await self._read(conversation)
-        return await self._newest(head, history_bytes)
+        return await self._turns.newest(head, history_bytes)
 
     async def unsynced(self, conversation: str, user: str) -> Unsynced:
         """What the server's own items have to be told.
@@ -269,12 +239,14 @@ class Conversations:
         head = await self.get(conversation, user)
         turns: list[Turn] = []
         position = head.length
-        async for turn in self._backwards(head):
+        async for turn in self._turns.backwards(head):
             if position <= head.synced:
                 break
             position -= 1
             if turn.task is not None:
-                turns.insert(0, Turn(task=turn.task, messages=await self._messages(head, turn)))
+                turns.insert(
+                    0, Turn(task=turn.task, messages=await self._turns.messages(head, turn))
+                )
         return Unsynced(tuple(turns), head.length)
 
     async def mark_synced(
@@ -295,81 +267,34 @@ class Conversations:
             return ended, ended.running
 
         try:
-            return await self._change(conversation, change)
+            return await self._change(conversation, change, turn)
         except NoConversation:
             return None
 
-    async def _change[Result](self, conversation: str, change: Change[Result]) -> Result:
-        """Compare-and-set until it holds; each conflict means that somebody else got on."""
+    async def _change[Result](
+        self, conversation: str, change: Change[Result], kept: Turn | None = None
+    ) -> Result:
+        """Compare-and-set until it holds; each conflict means that somebody else got on.
+
+        `kept` is what `change` appends, which is beside the head already if it is large.
+        """
+        chunk: int | None = None
         while True:
-            head, revision = await self._read(conversation)
+            try:
+                head, revision = await self._read(conversation)
+            except NoConversation:
+                await self._turns.withdraw(conversation, kept, chunk)
+                raise
             changed, result = change(head)
             if changed == head:
                 return result
-            changed = await self._spill(head, changed)
+            changed = await self._turns.spill(head, changed)
+            chunk = head.chunks if changed.chunks > head.chunks else None
             try:
                 await self._store.update(_head_key(conversation), changed.encode(), revision)
             except RevisionConflict:
                 continue
             return result
-
-    async def _spill(self, head: Head, changed: Head) -> Head:
-        """`changed` with the turns of `head` in a chunk, if they have become too large for it.
-
-        Only turns that a head held already are moved: so a chunk that a crash left behind begins
-        with them too, and stands for them.
-        """
-        if not head.turns or sum(turn.size for turn in changed.turns) <= INLINE_BYTES:
-            return changed
-        chunk = Chunk(turns=head.turns)
-        key = keys.conversation_chunk(head.conversation, head.chunks)
-        try:
-            await self._store.create(key, chunk.encode())
-        except KeyExists:
-            chunk = await self._chunk(head, head.chunks)
-        return changed.spilled(len(chunk.turns))
-
-    async def _kept(self, conversation: str, turn: Turn) -> Turn:
-        """`turn` in the form the head keeps: a large one is stored beside it, under its digest."""
-        if turn.size <= LARGE_BYTES:
-            return turn
-        data = _MESSAGES.dump_json(turn.messages, by_alias=True)
-        digest = hashlib.sha256(data).hexdigest()[:32]
-        parts = split(data, PART_BYTES)
-        blob = Blob(digest=digest, parts=len(parts))
-        await put_parts(self._store, _blob_keys(conversation, blob), parts)
-        return Turn(task=turn.task, blob=blob)
-
-    async def _messages(self, head: Head, turn: Turn) -> tuple[Message, ...]:
-        if not turn.blob:
-            return turn.messages
-        keys = _blob_keys(head.conversation, turn.blob)
-        try:
-            return _MESSAGES.validate_json(await joined(self._store, keys))
-        except PartMissing:
-            return ()
-
-    async def _newest(self, head: Head, room: int) -> tuple[Message, ...]:
-        newest: list[Message] = []
-        async for turn in self._backwards(head):
-            for message in reversed(await self._messages(head, turn)):
-                room -= len(message.encode())
-                if room < 0:
-                    return tuple(reversed(newest))
-                newest.append(message)
-        return tuple(reversed(newest))
-
-    async def _backwards(self, head: Head) -> AsyncIterator[Turn]:
-        """The turns, newest first, as far back as they are kept."""
-        for turn in reversed(head.turns):
-            yield turn
-        for number in reversed(range(head.chunks)):
-            for turn in reversed((await self._chunk(head, number)).turns):
-                yield turn
-
-    async def _chunk(self, head: Head, number: int) -> Chunk:
-        entry = await self._store.get(keys.conversation_chunk(head.conversation, number))
-        return Chunk.decode(entry.value) if entry else Chunk(turns=())
 
     async def _find(self, conversation: str) -> tuple[Head, int] | None:
         entry = await self._store.get(_head_key(conversation))
@@ -380,11 +305,6 @@ class Conversations:
         if not found:
             raise NoConversation(f"there is no conversation {conversation}")
         return found
-
-
-def _blob_keys(conversation: str, blob: Blob) -> list[str]:
-    names = (conversation, blob.digest)
-    return [keys.conversation_blob(*names, part) for part in range(blob.parts)]
 
 
 def _belonging(head: Head, user: str) -> Head:

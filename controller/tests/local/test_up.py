@@ -446,7 +446,7 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
     up.until_said("✓ Agent poison  Ready")
     said = f"/dev/null {random.randint(1000, 9999)}"
     assert client.responses.create(model="poison", input=said).status == "failed"
-    state = up.until_said(r"k8gentai dead list --state \S+").split()[-1]
+    state = up.until_said(r"make dead STATE=\S+").partition("=")[2]
 
     def dead(*words: str) -> list[str]:
         command = [sys.executable, "-m", "controller.cli", "dead", *words, "--state", state]

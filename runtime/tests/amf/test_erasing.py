@@ -24,7 +24,7 @@ from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
 from runtime.state.checkpoints import Checkpoints
-from runtime.state.conversations import LARGE_BYTES
+from runtime.state.conversation_turns import LARGE_BYTES
 from runtime.state.ledger import Ledger
 from runtime.state.runs import Runs
 from runtime.tests.amf.clients import agent, http_client, openai_client

@@ -1,6 +1,8 @@
 """Nothing is left of a user who wants it so, wherever he is cut off, and all is left of others."""
 
+import contextlib
 import itertools
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -10,17 +12,24 @@ import pytest
 from runtime.amf import erasing
 from runtime.amf.desk import Desk
 from runtime.amf.erasing import Erasing
-from runtime.amf.errors import Conflict, OutOfReach
+from runtime.amf.errors import Conflict, NotFound, OutOfReach
 from runtime.amf.legacy.kept import Shelf
 from runtime.amf.queued import work_of
+from runtime.amf.shared import SharedDesk
 from runtime.contract.agent_config import Queue, StackConfig
 from runtime.contract.dead_letter import DeadLetter, LastWords
-from runtime.contract.keys import checkpoint_key, claim_key, effect_key, run_key, vectors_key
+from runtime.contract.keys import (
+    checkpoint_key,
+    claim_key,
+    effect_key,
+    run_key,
+    vectors_key,
+)
 from runtime.contract.messages import Call, CallResult, Message, Outcome, Role, Started, Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import ADVISORY, Bucket, Stream
 from runtime.contract.value import ObjectName
-from runtime.state.conversations import LARGE_BYTES
+from runtime.state.conversation_turns import LARGE_BYTES
 from runtime.state.runs import Runs
 from runtime.tests.amf.events import ADD, MATH
 from runtime.transport.memory import MemoryLink, MemoryQueue, MemoryReader
@@ -314,6 +323,23 @@ async def test_what_does_not_end_is_told_and_left(monkeypatch: pytest.MonkeyPatc
 
     assert refused.value.headers == {"Retry-After": "5"}
     assert sorted(await left(queue, "ann")) == sorted(before)
+
+
+async def test_a_conversation_that_is_somebody_elses_on_the_queue_is_not_there() -> None:
+    queue = MemoryQueue(STACK)
+    await live(queue, "bob")
+    before = await left(queue, "bob")
+
+    @contextlib.asynccontextmanager
+    async def connect(_: StackConfig) -> AsyncIterator[MemoryLink]:
+        yield queue.link()
+
+    shared = SharedDesk(CONFIG, connect)
+    with pytest.raises(NotFound, match=r"There is no conversation conv_bob\."):
+        await erasing.forget_conversation(shared, "conv_bob")
+    await shared.close()
+
+    assert await left(queue, "bob") == before
 
 
 TASK = task_of("ann", 1)

@@ -16,13 +16,8 @@ from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.state.conversation_head import Admission, Admitted, Head, Turn, Waits, turn_of
-from runtime.state.conversations import (
-    INLINE_BYTES,
-    LARGE_BYTES,
-    PART_BYTES,
-    Conversations,
-    NoConversation,
-)
+from runtime.state.conversation_turns import INLINE_BYTES, LARGE_BYTES, PART_BYTES
+from runtime.state.conversations import Conversations, NoConversation
 from runtime.transport.memory import MemoryQueue
 from runtime.transport.memory_store import MemoryStore
 from runtime.transport.port import Entry
@@ -320,16 +315,126 @@ async def test_of_what_is_erased_nothing_is_left(store: MemoryStore) -> None:
     assert [entry.key async for entry in _entries(store) if not entry.deleted] == []
 
 
+@pytest.mark.parametrize("size", [10, LARGE_BYTES])
 async def test_a_run_that_ends_after_its_conversation_was_erased_leaves_nothing(
-    store: MemoryStore,
+    store: MemoryStore, size: int
 ) -> None:
     talk = Conversations(store)
     await talk.open("c", "ann")
     await admit(talk, "t1")
     await talk.erase("c", "ann")
 
-    assert await talk.finish(record("t1")) is None
-    assert [entry.key async for entry in _entries(store) if not entry.deleted] == []
+    assert await talk.finish(record("t1", words(size))) is None
+    with pytest.raises(NoConversation):
+        await talk.import_items("c", "ann", (user(words(size)),), after=None, cursor="1")
+    assert [entry.key async for entry in _entries(store)] == []
+
+
+async def test_an_end_that_is_told_again_writes_nothing(store: MemoryStore) -> None:
+    talk = Conversations(store)
+    await talk.open("c", "ann")
+    await say(talk, "t1", words(LARGE_BYTES))
+    await talk.forget("c", "t1")
+
+    await talk.finish(record("t1", words(LARGE_BYTES)))
+
+    assert await store.keys("blobs.>") == []
+
+
+class Erased(MemoryStore):
+    """A bucket in which somebody erases the conversation.
+
+    Shape:
+        after  what is read or written before he does: the beginnings of keys, in order.
+    """
+
+    after: tuple[str, ...] = ()
+
+    @override
+    async def get(self, key: str) -> Entry | None:
+        entry = await super().get(key)
+        await self._seen(key)
+        return entry
+
+    @override
+    async def put(self, key: str, value: bytes) -> int:
+        revision = await super().put(key, value)
+        await self._seen(key)
+        return revision
+
+    async def _seen(self, key: str) -> None:
+        if self.after and key.startswith(self.after[0]):
+            self.after = self.after[1:]
+            if not self.after:
+                await Conversations(self).erase("c", "ann")
+
+
+@pytest.fixture
+def erased() -> Erased:
+    queue = MemoryQueue(STACK)
+    return Erased(queue.buckets, queue.subjects.bucket(Bucket.CONVERSATIONS))
+
+
+@pytest.mark.parametrize(
+    ("after", "size"),
+    [
+        pytest.param(("heads",), LARGE_BYTES, id="before a large turn is written"),
+        pytest.param(("blobs",), 3 * PART_BYTES, id="between its parts"),
+        pytest.param(("blobs", "heads"), LARGE_BYTES, id="before the head names it"),
+        pytest.param(("chunks",), LARGE_BYTES // 2, id="before the head counts a chunk"),
+    ],
+)
+async def test_what_is_written_while_it_is_erased_goes(
+    erased: Erased, after: tuple[str, ...], size: int
+) -> None:
+    talk = Conversations(erased)
+    await talk.open("c", "ann")
+    for number in range(3):
+        await say(talk, f"t{number}", words(LARGE_BYTES // 2))
+    await admit(talk, "t4")
+    erased.after = after
+
+    assert await talk.finish(record("t4", words(size))) is None
+
+    assert erased.after == ()
+    assert [entry.key async for entry in _entries(erased)] == []
+
+
+async def test_who_forgets_in_what_is_erased_brings_nothing_back(erased: Erased) -> None:
+    talk = Conversations(erased)
+    await talk.open("c", "ann")
+    for number in range(20):
+        await say(talk, f"t{number}", words(LARGE_BYTES // 4))
+    assert (await talk.get("c", "ann")).chunks > 0
+    chunks = ("chunks",) * (await talk.get("c", "ann")).chunks
+    erased.after = (*chunks, "heads", "chunks")
+
+    await talk.forget("c", "t0")
+
+    assert erased.after == ()
+    assert [entry.key async for entry in _entries(erased)] == []
+
+
+async def test_a_run_that_ends_while_its_conversation_is_erased_leaves_nothing() -> None:
+    class Late(MemoryStore):
+        """A run comes to its end right before the head goes."""
+
+        @override
+        async def purge(self, pattern: str) -> None:
+            if pattern == conversation_head("c"):
+                await Conversations(self).finish(record("t1", words(LARGE_BYTES)))
+                assert await self.keys("blobs.>") != []
+            await super().purge(pattern)
+
+    queue = MemoryQueue(STACK)
+    late = Late(queue.buckets, queue.subjects.bucket(Bucket.CONVERSATIONS))
+    talk = Conversations(late)
+    await talk.open("c", "ann")
+    await admit(talk, "t1")
+
+    await talk.erase("c", "ann")
+
+    assert [entry.key async for entry in _entries(late)] == []
 
 
 async def _entries(store: MemoryStore) -> AsyncIterator[Entry]:
