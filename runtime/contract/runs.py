@@ -155,6 +155,13 @@ class RunRecord(Versioned):
         asked = self.handovers[part - 1].response if part else None
         return self.task.response if asked is None else asked
 
+    def may_be_asked_again(self, part: int) -> bool:
+        """Whether the same request gets the response number `part` again: by its claim or outputs.
+
+        Who goes away from such a response may come back for it.
+        """
+        return part > 0 or self.task.response.claim is not None
+
     def began(self, part: int) -> float:
         """When the response number `part` was asked for, in seconds since the epoch."""
         given = self.handovers[part - 1].given if part else None
