@@ -250,7 +250,7 @@ class Answering:
             return json_response(await whole(self._record, following, self._at_end))
 
     async def streamed(self, joining: Joining) -> EventStream:
-        """The response as it comes; who goes away wants it no more if he cannot come back for it."""
+        """The response as it comes; who goes away and cannot come back wants it no more."""
         return await self._stream(joining, self._left, after=-1)
 
     async def rejoined(self, after: int) -> EventStream:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, override
 
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.client_calls import ClientCall
@@ -18,8 +18,8 @@ from runtime.contract.messages import (
     ResponseOptions,
     Task,
     TokenUsage,
-    Versioned,
 )
+from runtime.contract.value import Growing
 
 REVISION = "K8gentai-Run-Revision"
 """Header of a task on the queue: the revision at which its run was accepted.
@@ -66,7 +66,7 @@ class RunState(StrEnum):
         return self in {RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}
 
 
-class RunRecord(Versioned):
+class RunRecord(Growing):
     """Everything a client may ask about a task, and what fences a stale attempt.
 
     Shape:
@@ -112,6 +112,11 @@ class RunRecord(Versioned):
     usage: TokenUsage = TokenUsage()
     reason: FailureReason | None = None
     message: str | None = None
+
+    @property
+    @override
+    def calls_client(self) -> bool:
+        return self.task.calls_client or bool(self.handovers)
 
     @property
     def spent(self) -> int:
