@@ -10,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import cast
+from weakref import WeakValueDictionary
 
 from runtime.adapters.made import said_of, takes_context
 from runtime.adapters.port import Adapter, AgentFailure, BadAgent, Build, Run, Step
@@ -33,7 +34,7 @@ class WithClientFunctions:
         self._config = config
         self._specs = specs
         self._made: OrderedDict[str, Adapter] = OrderedDict()
-        self._making = asyncio.Lock()
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def run(self, run: Run) -> AsyncIterator[Step]:
         """Run the agent, with the functions of its client if there are any.
@@ -44,8 +45,7 @@ class WithClientFunctions:
         return self._with(run) if run.options.functions else self._plain.run(run)
 
     async def _with(self, run: Run) -> AsyncGenerator[Step]:
-        async with self._making:
-            adapter = await self._adapter(specs_of(run.options.functions))
+        adapter = await self._adapter(specs_of(run.options.functions))
         running = cast("AsyncGenerator[Step]", adapter.run(run))
         async with contextlib.aclosing(running) as steps:
             async for step in steps:
@@ -53,18 +53,22 @@ class WithClientFunctions:
 
     async def _adapter(self, functions: tuple[FunctionSpec, ...]) -> Adapter:
         key = hashlib.sha256(b"\0".join(one.encode() for one in functions)).hexdigest()
-        if key not in self._made:
-            self._check(functions)
-            try:
-                self._made[key] = await self._make(self._config, (*self._specs, *functions))
-            except (BadAgent, BadSpec) as error:
-                raise AgentFailure(
-                    f"the functions of the client cannot be used: {error}"
-                ) from error
+        if (made := self._made.get(key)) is None:
+            # Whose code makes one may take long over it: only who needs the same one waits.
+            async with self._making.setdefault(key, asyncio.Lock()):
+                made = self._made.get(key) or await self._new(functions)
+                self._made[key] = made
         self._made.move_to_end(key)
         if len(self._made) > MOST_KEPT:
             self._made.popitem(last=False)
-        return self._made[key]
+        return made
+
+    async def _new(self, functions: tuple[FunctionSpec, ...]) -> Adapter:
+        self._check(functions)
+        try:
+            return await self._make(self._config, (*self._specs, *functions))
+        except (BadAgent, BadSpec) as error:
+            raise AgentFailure(f"the functions of the client cannot be used: {error}") from error
 
     def _check(self, functions: tuple[FunctionSpec, ...]) -> None:
         clash = {one.name for one in functions} & {one.name for one in self._specs}

@@ -18,7 +18,8 @@ from pydantic_core import to_json
 from runtime.adapters.port import Run
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.messages import TokenUsage, Versioned
+from runtime.contract.messages import TokenUsage
+from runtime.contract.value import Versioned
 from runtime.state.checkpoints import BadCheckpoint
 from runtime.tools.numbering import Numbered
 

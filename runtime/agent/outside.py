@@ -37,8 +37,13 @@ class Outside:
         )
 
     def tell(self, on_asked: Callable[[], object]) -> None:
-        """Call `on_asked` when something is needed for the first time; more may follow at once."""
-        self.approvals.on_asked = self.calls.on_asked = on_asked
+        """Call `on_asked` once, when the first thing is needed; more may follow at once."""
+
+        def on_first() -> None:  # each side tells of its own first
+            if len(self.approvals.needed) + len(self.calls.needed) == 1:
+                on_asked()
+
+        self.approvals.on_asked = self.calls.on_asked = on_first
 
     @property
     def is_needed(self) -> bool:

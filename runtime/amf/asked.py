@@ -83,8 +83,7 @@ def asked(request: Any) -> Asked:
             "previous_response_id and conversation exclude each other; name one of them.",
             param="conversation",
         )
-    if request.background and request.store is False:
-        raise BadRequest("A background response has to be stored; leave store out.", param="store")
+    check_background(request)
     if request.previous_response_id or request.conversation:
         _refuse_outputs_beside(request.input)
     return Asked(
@@ -96,6 +95,16 @@ def asked(request: Any) -> Asked:
         store=request.store is not False,
         metadata=request.metadata or {},
     )
+
+
+def check_background(request: Any) -> None:
+    """Refuse a response that nobody waits for and nobody could retrieve.
+
+    Raises:
+        BadRequest: `param` names the field.
+    """
+    if request.background and request.store is False:
+        raise BadRequest("A background response has to be stored; leave store out.", param="store")
 
 
 def options(request: Any) -> Options:

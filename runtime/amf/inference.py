@@ -222,8 +222,7 @@ async def _streamed(desk: Desk, joined: Joined, *, with_usage: bool) -> AsyncIte
             ended = True
         finally:
             desk.beside(kept.aclose())
-            # Who has given a key may ask again, and waits for the same run.
-            if not ended and record.task.response.claim is None:
+            if not ended and not record.may_be_asked_again(joined.part):
                 desk.beside(desk.cancel(record.task.agent, record.task.id))
 
     return pieces()

@@ -17,6 +17,7 @@ from runtime.amf.asked import (
     OUTPUT,
     RESPONSES_FIELDS,
     ROLES,
+    check_background,
     check_metadata,
     options,
     options_in_chat,
@@ -81,6 +82,7 @@ def outputs(request: Any) -> Outputs:
     """
     refuse_unusual(request)
     check_metadata(request.metadata or {})
+    check_background(request)
     told = [
         (f"input[{place}]", item.call_id, item.output)
         for place, item in _newest(request.input, _is_output)

@@ -253,7 +253,7 @@ class Answering:
             return json_response(await whole(self._record, following, self._at_end))
 
     async def streamed(self, joining: Joining) -> EventStream:
-        """The response as it comes; who goes away does not want it any more."""
+        """The response as it comes; who goes away and cannot come back wants it no more."""
         return await self._stream(joining, self._left, after=-1)
 
     async def rejoined(self, after: int) -> EventStream:
@@ -273,8 +273,7 @@ class Answering:
 
     async def _left(self) -> None:
         asked, task = self._record.response_of(self._part), self._record.task
-        # Who has given a key may ask again, and waits for the same run.
-        if not asked.background and asked.claim is None:
+        if not asked.background and not self._record.may_be_asked_again(self._part):
             self._desk.beside(self._desk.cancel(task.agent, task.id))
 
 

@@ -4,8 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from runtime.contract.agent_config import Framework, SideEffects
-from runtime.contract.messages import Versioned
-from runtime.contract.value import ObjectName, Value
+from runtime.contract.value import ObjectName, Value, Versioned
 
 
 class WhenBusy(StrEnum):

@@ -1,27 +1,17 @@
 """What travels on the queue: tasks, calls, their results, and the events of a run.
 
 Each carries the version of its schema; golden files in the tests keep every
-released version readable. Version 1 is not released yet and may still change.
+released version readable. Versions 1 and 2 are not released yet and may still change.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, override
 
 from pydantic import Field, TypeAdapter
 
 from runtime.contract.client_calls import ClientFunction
 from runtime.contract.output_format import OutputFormat
-from runtime.contract.value import SCHEMA_VERSION, ObjectName, Value
-
-
-class Versioned(Value):
-    """A message that says by which version of the schema it was written.
-
-    Raises:
-        ValueError: on decoding, when the version is newer than this program knows.
-    """
-
-    schema_version: Annotated[int, Field(ge=1, le=SCHEMA_VERSION, alias="schema")] = SCHEMA_VERSION
+from runtime.contract.value import Growing, ObjectName, Value, Versioned
 
 
 class Role(StrEnum):
@@ -105,7 +95,7 @@ chain; a longer one is a mistake in who may ask whom.
 """
 
 
-class Task(Versioned):
+class Task(Growing):
     """One unit of work for an Agent.
 
     Shape:
@@ -138,6 +128,11 @@ class Task(Versioned):
     deadline: float
     grant: str | None = None
     traceparent: str | None = None
+
+    @property
+    @override
+    def calls_client(self) -> bool:
+        return bool(self.options.functions)
 
 
 class Call(Versioned):

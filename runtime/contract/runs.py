@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, override
 
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.client_calls import ClientCall
@@ -18,8 +18,8 @@ from runtime.contract.messages import (
     ResponseOptions,
     Task,
     TokenUsage,
-    Versioned,
 )
+from runtime.contract.value import Growing
 
 REVISION = "K8gentai-Run-Revision"
 """Header of a task on the queue: the revision at which its run was accepted.
@@ -66,7 +66,7 @@ class RunState(StrEnum):
         return self in {RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED}
 
 
-class RunRecord(Versioned):
+class RunRecord(Growing):
     """Everything a client may ask about a task, and what fences a stale attempt.
 
     Shape:
@@ -114,6 +114,11 @@ class RunRecord(Versioned):
     message: str | None = None
 
     @property
+    @override
+    def calls_client(self) -> bool:
+        return self.task.calls_client or bool(self.handovers)
+
+    @property
     def spent(self) -> int:
         """Started attempts that count towards `retryPolicy.maxAttempts`."""
         return self.attempt - self.returned
@@ -154,6 +159,13 @@ class RunRecord(Versioned):
         """What the client asked of the response number `part`."""
         asked = self.handovers[part - 1].response if part else None
         return self.task.response if asked is None else asked
+
+    def may_be_asked_again(self, part: int) -> bool:
+        """Whether the same request gets the response number `part` again: by its claim or outputs.
+
+        Who goes away from such a response may come back for it.
+        """
+        return part > 0 or self.task.response.claim is not None
 
     def began(self, part: int) -> float:
         """When the response number `part` was asked for, in seconds since the epoch."""

@@ -3,8 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from runtime.contract.messages import Versioned
-from runtime.contract.value import ObjectName, Value
+from runtime.contract.value import ObjectName, Value, Versioned
 
 
 class Role(StrEnum):

@@ -17,8 +17,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from runtime.contract.keys import checkpoint_key, checkpoint_part
-from runtime.contract.messages import Versioned
-from runtime.contract.value import ObjectName
+from runtime.contract.value import ObjectName, Versioned
 from runtime.state.parts import PART_BYTES, PartMissing, joined, put_parts, split
 from runtime.transport.port import (
     Entry,

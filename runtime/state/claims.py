@@ -4,7 +4,7 @@ Source:
     draft-ietf-httpapi-idempotency-key-header-07.
 """
 
-from runtime.contract.messages import Versioned
+from runtime.contract.value import Versioned
 from runtime.transport.port import KeyExists, Store
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from runtime.contract.catalogue import WhenBusy
-from runtime.contract.messages import Message, Role, Versioned
+from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.value import ObjectName, Value
+from runtime.contract.value import ObjectName, Value, Versioned
 
 LAPSE_SECONDS = 60.0
 MAX_WAITING = 1000

@@ -22,7 +22,7 @@ from runtime.amf.legacy.values import (
     without_child,
 )
 from runtime.contract.keys import legacy_key
-from runtime.contract.messages import Versioned
+from runtime.contract.value import Versioned
 from runtime.transport.port import Store
 
 WHAT: Final = ("agent", "session", "turn")

@@ -60,7 +60,7 @@ async def run_of(desk: Desk, intake: Intake) -> Told:
         following = stack.enter_context(desk.follow(record.task, whole=whole))
         await desk.accept(record)
         kept = stack.pop_all()
-    return _told(desk, record, following, kept.close)
+    return _told(desk, record, 0, following, kept.close)
 
 
 async def going_on(desk: Desk, record: RunRecord, part: int, *, whole: bool) -> Told:
@@ -72,14 +72,17 @@ async def going_on(desk: Desk, record: RunRecord, part: int, *, whole: bool) -> 
     async with contextlib.AsyncExitStack() as stack:
         following = await stack.enter_async_context(desk.rejoin(record, whole=whole, part=part))
         kept = stack.pop_all()
-    return _told(desk, record, following, lambda: desk.beside(kept.aclose()))
+    return _told(desk, record, part, following, lambda: desk.beside(kept.aclose()))
 
 
-def _told(desk: Desk, record: RunRecord, following: Following, close: Callable[[], None]) -> Told:
+def _told(
+    desk: Desk, record: RunRecord, part: int, following: Following, close: Callable[[], None]
+) -> Told:
     async def at_end() -> None:
         await Conversing(desk, NoItems()).leave(record)
 
     async def left() -> None:
-        desk.beside(desk.cancel(record.task.agent, record.task.id))
+        if not record.may_be_asked_again(part):
+            desk.beside(desk.cancel(record.task.agent, record.task.id))
 
     return Told(frames(record, following, at_end), left, close)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.contract.keys import legacy_part
-from runtime.contract.messages import Versioned
-from runtime.contract.value import Value
+from runtime.contract.value import Value, Versioned
 from runtime.state.parts import joined, put_parts, split
 from runtime.transport.port import KeyExists, RevisionConflict, Store
 

@@ -29,7 +29,7 @@ from runtime.amf.legacy.values import (
     without_child,
 )
 from runtime.contract.keys import vectors_key
-from runtime.contract.messages import Versioned
+from runtime.contract.value import Versioned
 from runtime.transport.port import KeyExists, Store
 
 MOST_PIECES: Final = 5_000

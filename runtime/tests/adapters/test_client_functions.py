@@ -1,5 +1,6 @@
 """Agents that are made anew with the functions of their clients."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -39,12 +40,16 @@ class Maker:
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.slow_begins, self.slow_may_end = asyncio.Event(), asyncio.Event()
 
     async def __call__(self, _config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter:
         named = Named(specs)
         self.made.append(named.names)
         if "bad" in named.names:
             raise BadAgent("spec.source.module made no agent")
+        if "slow" in named.names:
+            self.slow_begins.set()
+            await self.slow_may_end.wait()
         return named
 
 
@@ -79,6 +84,21 @@ async def test_of_the_agents_that_were_made_some_are_kept(maker: Maker, adapter:
     for one in (*each, each[-1], each[0]):
         await named(adapter, one)
     assert maker.made == [f"add {one.name}" for one in (*each, each[0])]
+
+
+async def test_one_that_is_slow_to_make_holds_up_no_other_and_is_made_once(
+    maker: Maker, adapter: Adapter
+) -> None:
+    await named(adapter, MINUS)
+    slow = MINUS.model_copy(update={"name": "slow"})
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        same = [group.create_task(named(adapter, slow)) for _ in range(2)]
+        await maker.slow_begins.wait()
+        assert await named(adapter, MINUS) == "add minus"
+        assert await named(adapter, MINUS.model_copy(update={"name": "other"})) == "add other"
+        maker.slow_may_end.set()
+    assert [one.result() for one in same] == ["add slow"] * 2
+    assert maker.made == ["add minus", "add slow", "add other"]
 
 
 async def test_an_agent_that_cannot_be_made_fails_the_run_alone(adapter: Adapter) -> None:

@@ -24,7 +24,7 @@ from runtime.contract.value import ObjectName
 from runtime.tests.agents import model_url
 from runtime.tests.amf.a2a.clients import a2a_client, answered, read
 from runtime.tests.amf.clients import agent, http_client, openai_client
-from runtime.tests.amf.handing_over import hands_over
+from runtime.tests.amf.handing_over import goes_on_at, hands_over
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
 from runtime.tests.dispatch.processes import start
@@ -233,6 +233,58 @@ async def test_the_same_outputs_again_get_the_same_response_and_others_none(
             )
 
     assert (two.id, two.output) == (one.id, one.output)
+
+
+async def cut_and_again(http: Any, go_on: asyncio.Event, path: str, body: Any) -> str:
+    """Lose a stream when its text begins, and ask for the same again: what that gets."""
+    async with asyncio.timeout(20), http.stream("POST", path, json=body) as answer:
+        async for line in answer.aiter_lines():
+            if "It " in line:
+                break
+    again = asyncio.create_task(http.post(path, json=body))
+    await asyncio.sleep(0.3)  # for a cancellation that would come, wrongly
+    go_on.set()
+    told: str = (await again).text
+    return told
+
+
+async def test_who_loses_a_stream_of_outputs_gives_them_again(people: Server) -> None:
+    go_on = asyncio.Event()
+    async with (
+        agent(people, goes_on_at(go_on)) as (name, _),
+        client_of(people) as client,
+        http_client(people) as http,
+    ):
+        first = await client.responses.create(model=name, input=ONE, tools=[ADD])
+        output = {
+            "type": "function_call_output",
+            "call_id": calls(first)[0].call_id,
+            "output": "42",
+        }
+        body = {"model": name, "input": [output], "stream": True}
+        told = await cut_and_again(http, go_on, "/responses", body)
+        found = await client.responses.retrieve(f"{first.id}_1")
+
+    assert "event: response.completed" in told
+    assert (found.status, found.output_text) == ("completed", "It is")
+
+
+async def test_who_loses_a_streamed_chat_of_outputs_gives_them_again(people: Server) -> None:
+    go_on = asyncio.Event()
+    async with (
+        agent(people, goes_on_at(go_on)) as (name, _),
+        client_of(people) as client,
+        http_client(people) as http,
+    ):
+        said: list[Any] = [{"role": "user", "content": ONE}]
+        chat = {"model": f"agents/{name}", "messages": said, "tools": [CHAT_ADD]}
+        (choice,) = (await client.chat.completions.create(**chat)).choices
+        (call,) = choice.message.tool_calls
+        said.append(choice.message.model_dump(exclude_none=True))
+        said.append({"role": "tool", "tool_call_id": call.id, "content": "42"})
+        told = await cut_and_again(http, go_on, "/chat/completions", chat | {"stream": True})
+
+    assert '"finish_reason":"stop"' in told
 
 
 async def test_who_says_something_new_instead_is_told_of_the_open_call(

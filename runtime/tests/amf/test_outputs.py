@@ -213,6 +213,7 @@ def test_what_cannot_be_given_is_refused_by_its_name(
         pytest.param([item(task=OTHER), item()], {}, "input[0].call_id", id="two runs"),
         pytest.param([item(), item(0, "6")], {}, "input[1].call_id", id="two outputs of a call"),
         pytest.param([item()], {"tool_choice": "none"}, "tool_choice", id="no more calls"),
+        pytest.param([item()], {"background": True, "store": False}, "store", id="for nobody"),
         pytest.param(
             [item(0, [{"type": "input_image", "image_url": "x"}])],
             {},

@@ -26,14 +26,13 @@ from runtime.contract.messages import (
     TokenUsage,
     ToolCalled,
     ToolReturned,
-    Versioned,
     decode_event,
 )
 from runtime.contract.output_format import OutputFormat
 from runtime.contract.runs import RunRecord, RunState
-from runtime.contract.value import ObjectName
+from runtime.contract.value import ObjectName, Versioned
 
-GOLDEN = Path(__file__).parent / "golden" / "v1"
+GOLDEN = Path(__file__).parent / "golden"
 STACK = ObjectName(namespace="ns", name="stack")
 AGENT = ObjectName(namespace="ns", name="math")
 TASK = Task(
@@ -50,16 +49,20 @@ TASK = Task(
         stream=True,
         temperature=0.5,
         output=OutputFormat(name="sum", json_schema={"enum": [5, None]}, strict=True),
-        functions=(ClientFunction(name="add", parameters={"type": "object"}),),
     ),
     response=ResponseOptions(metadata={"a": "b"}),
     created=1.5,
     deadline=1700000000.5,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 )
+FUNCTION = ClientFunction(name="add", parameters={"type": "object"})
+OF_CLIENT = TASK.model_copy(
+    update={"options": TASK.options.model_copy(update={"functions": (FUNCTION,)})}
+)
 PLACE = {"task": "t1", "attempt": 2, "seq": 7}
 EXAMPLES: dict[str, Versioned] = {
     "task": TASK,
+    "task_with_functions": OF_CLIENT,
     "call": Call(
         id="ns.add.ns.math.t1.1.0",
         task="t1",
@@ -106,7 +109,7 @@ EXAMPLES: dict[str, Versioned] = {
         parked=3.0,
     ),
     "run_record_handed_over": RunRecord(
-        task=TASK,
+        task=OF_CLIENT,
         state=RunState.PARKED,
         attempt=2,
         returned=1,
@@ -158,15 +161,41 @@ EXAMPLES: dict[str, Versioned] = {
 }
 
 
+OF_CLIENTS = {name: EXAMPLES[name] for name in ("task_with_functions", "run_record_handed_over")}
+
+
+def golden(name: str) -> bytes:
+    version = "v2" if name in OF_CLIENTS else "v1"
+    return (GOLDEN / version / f"{name}.json").read_bytes().rstrip(b"\n")
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_message_is_written_as_it_always_was(name: str) -> None:
-    assert EXAMPLES[name].encode() == (GOLDEN / f"{name}.json").read_bytes().rstrip(b"\n")
+    assert EXAMPLES[name].encode() == golden(name)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_message_of_the_past_is_read(name: str) -> None:
     example = EXAMPLES[name]
-    assert type(example).decode((GOLDEN / f"{name}.json").read_bytes()) == example
+    assert type(example).decode(golden(name)) == example
+
+
+@pytest.mark.parametrize("name", OF_CLIENTS)
+def test_a_reader_that_knows_no_functions_of_clients_refuses_what_has_some(name: str) -> None:
+    with pytest.raises(ValueError, match="schema"):
+        Versioned.decode(golden(name))
+
+
+@pytest.mark.parametrize("name", OF_CLIENTS)
+def test_what_has_functions_of_clients_is_read_from_before_it_had_a_schema(name: str) -> None:
+    example = OF_CLIENTS[name]
+    assert type(example).decode(golden(name).replace(b'"schema":2', b'"schema":1')) == example
+
+
+def test_a_record_of_handovers_alone_is_refused_by_such_a_reader_too() -> None:
+    handed = OF_CLIENTS["run_record_handed_over"].model_copy(update={"task": TASK})
+    with pytest.raises(ValueError, match="schema"):
+        Versioned.decode(handed.encode())
 
 
 def test_an_event_is_told_from_the_others_by_its_kind() -> None:

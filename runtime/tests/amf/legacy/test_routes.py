@@ -18,6 +18,7 @@ from runtime.contract.messages import Message, Role
 from runtime.contract.subjects import Bucket, Stream
 from runtime.tests.amf.clients import agent, random_words
 from runtime.tests.amf.events import called, completed, failed, needed, returned, said, started
+from runtime.tests.amf.handing_over import goes_on_at
 from runtime.tests.amf.plays import Play, echo
 from runtime.tests.amf.server import Server, running_server
 from runtime.tests.nats import OPERATOR_WORKLOAD
@@ -492,6 +493,29 @@ async def test_a_turn_that_waits_for_nothing_is_not_resumed(server: Server) -> N
         )
     assert refused.status_code == 400
     assert "waits for no answers of tools" in refused.json()["error"]["message"]
+
+
+async def test_who_loses_a_turn_that_he_resumed_resumes_it_again(people: Server) -> None:
+    legacy, go_on = Legacy(people), asyncio.Event()
+    add = {"name": "add", "description": "Add.", "parameters": {}}
+    async with agent(people, goes_on_at(go_on)) as (model, _), legacy.http:
+        session = await legacy.session(await legacy.agent(model, client_tools=[add]))
+        turn = (await legacy.turn(session)).json()
+        (call,) = turn["output_message"]["tool_calls"]
+        given = {"call_id": call["call_id"], "tool_name": "add", "content": "5"}
+        path = f"{session}/turn/{turn['turn_id']}/resume"
+        body = {"tool_responses": [given], "stream": True}
+        async with legacy.http.stream("POST", legacy.prefix + path, json=body) as answer:
+            async for line in answer.aiter_lines():
+                if "It " in line:
+                    break
+        again = asyncio.create_task(legacy.ask("POST", path, body))
+        await asyncio.sleep(0.3)  # for a cancellation that would come, wrongly
+        go_on.set()
+        told = (await again).text
+
+    assert '"turn_complete"' in told
+    assert "It is" in told
 
 
 async def test_a_turn_that_finds_the_queue_full_was_never_there(server: Server, idle: str) -> None:
