@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from runtime.amf.directory import Directory
+from runtime.amf.query import ONLY_KNOWN
 from runtime.contract.catalogue import AgentEntry, FunctionSpec, ToolEntry
 from runtime.contract.value import ObjectName
 from runtime.tools.port import INPUT
@@ -91,7 +92,7 @@ class ToolList(BaseModel):
 
 def router(directory: Directory) -> APIRouter:
     """The routes; a `namespace` in the query leaves out all others."""
-    routes = APIRouter(prefix=PREFIX, tags=["k8gentai"])
+    routes = APIRouter(prefix=PREFIX, tags=["k8gentai"], dependencies=[ONLY_KNOWN])
 
     @routes.get("/agents", operation_id="k8gentai_list_agents")
     async def agents(namespace: str | None = None) -> AgentList:

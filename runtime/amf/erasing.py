@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from runtime.amf import sdk
 from runtime.amf.desk import Desk, out_of_reach
 from runtime.amf.errors import Conflict, NotFound
+from runtime.amf.query import ONLY_KNOWN
 from runtime.amf.queued import Queued
 from runtime.amf.shared import SharedDesk
 from runtime.contract.keys import RUN_RECORDS, all_below, legacy_key, vectors_key
@@ -63,7 +64,7 @@ class Deleted(BaseModel):
 
 def router(shared: SharedDesk, belongings: Belongings) -> APIRouter:
     """The route."""
-    routes = APIRouter(tags=["k8gentai"])
+    routes = APIRouter(tags=["k8gentai"], dependencies=[ONLY_KNOWN])
 
     @routes.delete(PATH, operation_id="k8gentai_erase_user")
     async def erase() -> Deleted:

@@ -24,6 +24,7 @@ from runtime.amf.legacy.answers import (
     answers,
 )
 from runtime.amf.legacy.bodies import CreateAgent, CreateSession, CreateTurn, ResumeTurn
+from runtime.amf.query import ONLY_KNOWN
 from runtime.amf.responses import json_response
 
 PREFIXES = ("/v1/agents", "/v1alpha/agents")
@@ -44,7 +45,11 @@ type Limit = Annotated[int | None, Query(ge=1)]
 
 def agents_router(agents: LegacyAgents) -> APIRouter:
     """Every route of agents, sessions, turns and steps."""
-    router = APIRouter(tags=["Agents (legacy)"], responses=dict(sdk.STANDARD_RESPONSES))
+    router = APIRouter(
+        tags=["Agents (legacy)"],
+        responses=dict(sdk.STANDARD_RESPONSES),
+        dependencies=[ONLY_KNOWN],
+    )
     for prefix in PREFIXES:
         _add_agents(router, agents, prefix)
         _add_sessions(router, agents, prefix)

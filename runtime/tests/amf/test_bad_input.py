@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runtime.amf import discovery
 from runtime.amf.door import MAX_BODY_BYTES
 from runtime.amf.flavour import IS_OGX
 from runtime.tests.amf.clients import agent, http_client
@@ -251,3 +252,21 @@ async def test_what_is_not_there_is_said_in_the_same_shape(
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        pytest.param("/v1alpha/agents", "limit, start_index", id="legacy agents"),
+        pytest.param("/v1/tools", "toolgroup_id", id="legacy tools"),
+        pytest.param(f"{discovery.PREFIX}/agents", "namespace", id="agents"),
+    ],
+)
+async def test_a_parameter_that_a_list_has_not(server: Server, path: str, known: str) -> None:
+    async with http_client(server) as client:
+        answer = await client.get(f"{server.url}{path}", params={"name_space": "team"})
+
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["param"] == "name_space"
+    assert error["message"] == f"name_space is no parameter here; there is {known}. Leave it out."
