@@ -112,6 +112,8 @@ class McpTool:
                 self._problem = self._why_not(error)
                 log.warning(self._problem)
                 await self._say(self.functions, self._problem)
+            if _is_cancelled():
+                return
             delay = FIRST_DELAY_SECONDS * 2.0 ** min(self._failures, 10)
             self._failures += 1
             await asyncio.sleep(min(delay, LONGEST_DELAY_SECONDS))
@@ -193,6 +195,12 @@ class McpTool:
 
     def _why_not(self, error: BaseException) -> str:
         return f"the MCP server at {self._server.url} {self._met.why_not(error)}"
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was told to stop: the SDK may take that for the end of its connection."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Session:

@@ -164,3 +164,23 @@ async def test_who_takes_no_connection_is_told_from_who_gives_no_answer() -> Non
         "cannot be reached: no connection came about in time; see whether a network policy "
         "forbids it"
     )
+
+
+async def test_a_cancellation_that_the_sdk_takes_for_its_own_ends_the_tool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trying = asyncio.Event()
+
+    async def swallowing(_: McpTool) -> None:
+        trying.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError("cut off") from None
+
+    async def say(_: tuple[FunctionSpec, ...], __: str | None) -> None: ...
+
+    monkeypatch.setattr(McpTool, "_one_session", swallowing)
+    async with asyncio.timeout(5):
+        async with McpTool(McpServer(url="http://127.0.0.1:9/mcp"), say).running():
+            await trying.wait()
