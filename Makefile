@@ -60,7 +60,7 @@ check: ## format, lint, types, import rules, drift, pure tests
 
 .PHONY: test
 test: check ## check, and the tests with real servers
-	@$(dev) && $$python -m pytest -n 4 --dist loadscope -m integration
+	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 
 .PHONY: test-apart
 test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, and the API on OGX

@@ -1,12 +1,9 @@
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from controller.clients.jetstream import JetStream
-from controller.errors import QueueUnavailable
-from controller.model import QueueQuery
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR, RunningStack, running_stack
 
@@ -28,17 +25,7 @@ def token_file(queue: RunningStack, tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def streams(queue: RunningStack, token_file: Path) -> AsyncIterator[JetStream]:
-    """The operator's hands on that queue, once it is let in: a busy machine may take its time."""
+    """The operator's hands on that queue."""
+    del queue
     async with JetStream(OPERATOR, token_file).running() as jetstream:
-        async with asyncio.timeout(60):
-            while not await _is_let_in(jetstream, queue.url):
-                pass
         yield jetstream
-
-
-async def _is_let_in(jetstream: JetStream, url: str) -> bool:
-    try:
-        await jetstream.observe(url, QueueQuery(streams=("any",)))
-    except QueueUnavailable:
-        return False
-    return True
