@@ -162,6 +162,8 @@ class TaskHandler:
             if failure.retryable and held.record.spent < self.config.retry.max_attempts:
                 await self.runs.hand_back(held, counts=True)
                 return Again(held.record.spent)
+            seen = {"task": task.id, "error": str(failure)}
+            log.warning("failed", extra=seen, exc_info=failure.__cause__)
             end = self._failed(held.record, emitter, failure.reason, str(failure))
         await self._end(held, emitter, end)
         if checkpoint is not None:
