@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Self
 
-from controller.model import TOKEN_DIR, ClusterSite, TrustKeys
+from controller.model import TOKEN_DIR, ClusterSite, Network, TrustKeys
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -30,6 +31,7 @@ class Settings:
         image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
+        network       for NetworkPolicies; None if there are to be none.
         version       of this distribution.
 
     Units:
@@ -44,6 +46,7 @@ class Settings:
     health_port: int
     metrics_port: int
     jwks_url: str
+    network: Network | None
     resync_seconds: float
     version: str
     log_level: str
@@ -67,6 +70,7 @@ class Settings:
             health_port=_port(environment, "K8GENTAI_HEALTH_PORT", "8081"),
             metrics_port=_port(environment, "K8GENTAI_METRICS_PORT", "8080"),
             jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
+            network=_network(environment),
             resync_seconds=_seconds(environment, "K8GENTAI_RESYNC_SECONDS", RESYNC_SECONDS),
             version=version("k8gentai"),
             log_level=_level(environment),
@@ -88,6 +92,7 @@ class Settings:
             ),
             image_prefix=self.image_prefix,
             image_tag=self.image_tag,
+            network=self.network,
         )
 
 
@@ -114,6 +119,21 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     if not seconds > 0:
         raise ValueError(f"{name} is {value!r}; it has to be a number of seconds above 0")
     return seconds
+
+
+def _network(environment: Mapping[str, str]) -> Network | None:
+    wanted = environment.get("K8GENTAI_NETWORK_POLICIES", "true")
+    if wanted not in ("true", "false"):
+        raise ValueError(f"K8GENTAI_NETWORK_POLICIES is {wanted!r}; it has to be true or false")
+    ranges = environment.get("K8GENTAI_CLUSTER_CIDRS", "")
+    try:
+        inside = tuple(str(ip_network(one.strip())) for one in ranges.split(",") if one.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"K8GENTAI_CLUSTER_CIDRS is {ranges!r}; it has to be ranges of addresses such as "
+            f"10.244.0.0/16, separated by commas: {error}"
+        ) from error
+    return Network(inside) if wanted == "true" else None
 
 
 def _level(environment: Mapping[str, str]) -> str:

@@ -51,10 +51,14 @@ LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 # Ours: which object a child belongs to. Cluster-scoped children have no owner but these.
-LABEL_STACK: Final = f"{GROUP}/stack"
 LABEL_OWNER_KIND: Final = f"{GROUP}/owner-kind"
 LABEL_OWNER_NAME: Final = f"{GROUP}/owner-name"
 LABEL_OWNER_NAMESPACE: Final = f"{GROUP}/owner-namespace"
+# Which Stack the pods of a worker belong to: NetworkPolicies know them by it.
+LABEL_STACK: Final = f"{GROUP}/stack"
+LABEL_STACK_NAMESPACE: Final = f"{GROUP}/stack-namespace"
+LABEL_NAMESPACE: Final = "kubernetes.io/metadata.name"
+"""On every namespace, put there by Kubernetes: its name."""
 
 ANNOTATION_REVISION: Final = f"{GROUP}/revision"
 """On pod templates alone: a change of it is a rollout, and nothing else of ours is."""

@@ -127,7 +127,8 @@ class Http(Fields):
     base_url: HttpUrl | None = Field(
         None,
         description="Address of the API, to which the paths of the document are added; when "
-        "absent what the document says, or the place where the document is.",
+        "absent what the document says, or the place where the document is. Workers may connect "
+        "to what is named here and to the document's address alone, see docs/network.md.",
     )
 
 

@@ -9,6 +9,7 @@ from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
+from controller.desired.network import agent_traffic
 from controller.desired.parts import image_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
@@ -76,13 +77,15 @@ def desired_agent(
     worker = Worker(
         role=Role.AGENT,
         owner=view.owner,
+        stack=stack,
         image=agent_image(view.owner, site),
         config=text,
         source=view.source,
         replicas=worker_replicas(view, stage),
+        traffic=agent_traffic(stack, view.key.namespace, site),
     )
     deployment, revision = worker_pods(worker, site)
-    children = worker_children(worker, deployment, config=text, revision=revision)
+    children = worker_children(worker, deployment, site, config=text, revision=revision)
     return Desired(
         children=children,
         bound=(children[-1].ref,),

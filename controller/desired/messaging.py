@@ -11,6 +11,7 @@ from controller.desired.nats import (
     NatsServer,
     nats_conf,
 )
+from controller.desired.network import dispatcher_traffic, nats_traffic, network_policy
 from controller.desired.parts import (
     AUDIENCE,
     HEALTH_PORT,
@@ -38,7 +39,7 @@ def nats_children(stack: Stack, site: Site) -> tuple[Child, ...]:
         config_map(name, stack, Component.MESSAGING, {"nats.conf": _conf(stack, managed, site)}),
         _service(stack, site, name, headless=False),
         _service(stack, site, _peers(stack), headless=True),
-        _policy(stack, site, name),
+        *network_policy(name, stack, Component.MESSAGING, nats_traffic(stack, site), site),
         _servers(stack, managed, site),
     )
 
@@ -66,6 +67,9 @@ def dispatcher_children(stack: Stack, site: Site) -> tuple[Child, ...]:
     return (
         service_account(name.name, stack, Component.DISPATCHER),
         config_map(name.name, stack, Component.DISPATCHER, {"stack.json": config}),
+        *network_policy(
+            name.name, stack, Component.DISPATCHER, dispatcher_traffic(stack, site), site
+        ),
         with_revision(deployment, revision),
     )
 
@@ -118,21 +122,6 @@ def _servers(stack: Stack, managed: ManagedMessaging, site: Site) -> Child:
     )
     template = yaml_quoted(rendered["spec"]["template"])
     return with_revision(rendered, digest(_conf(stack, managed, site), template))
-
-
-def _policy(stack: Stack, site: Site, name: str) -> Child:
-    """Routes ask nobody who they are: what reaches their port is a server like the others."""
-    key = key_of(stack)
-    listen = site.queue_listen(key.object_name)
-    return Child(
-        manifest(
-            "network_policy.yaml.j2",
-            metadata=metadata(name, stack, Component.MESSAGING),
-            selector=selector_labels(key.kind, key.name, Component.MESSAGING),
-            route_port=ROUTE_PORT,
-            open_ports=[port for port in (listen.port, listen.monitor_port) if port],
-        )
-    )
 
 
 def _service(stack: Stack, site: Site, name: str, *, headless: bool) -> Child:

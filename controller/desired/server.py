@@ -8,6 +8,7 @@ from controller.api.names import Component, selector_labels
 from controller.api.stack import Flavour, Model, Stack
 from controller.desired.identity import queue_access
 from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
+from controller.desired.network import network_policy, server_traffic
 from controller.desired.parts import (
     AUDIENCE,
     HEALTH_PORT,
@@ -68,6 +69,7 @@ def server_children(
         service_account(name, stack, Component.SERVER),
         config_map(name, stack, Component.SERVER, {"run.yaml": config}),
         *_volume(stack, name),
+        *network_policy(name, stack, Component.SERVER, server_traffic(stack, site), site),
         _service(stack, site),
         with_revision(deployment, revision),
     ), revision

@@ -6,6 +6,7 @@ from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
+from controller.desired.network import tool_traffic
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
@@ -41,15 +42,17 @@ def desired_tool(
     worker = Worker(
         role=Role.TOOL,
         owner=view.owner,
+        stack=stack,
         image=tool_image(view.owner, site),
         config=_text(config),
         source=view.source,
         sidecar=mcp.workload if mcp is not None else None,
         replicas=worker_replicas(view, stage),
+        traffic=tool_traffic(stack, view.key.namespace, site, addresses(view.owner)),
     )
     deployment, revision = worker_pods(worker, site)
     final = _text(config.model_copy(update={"revision": revision}))
-    children = worker_children(worker, deployment, config=final, revision=revision)
+    children = worker_children(worker, deployment, site, config=final, revision=revision)
     catalogue = subjects.bucket(Bucket.CATALOGUE)
     return Desired(
         children=children,
@@ -115,6 +118,17 @@ def http_api(tool: Tool, site: Site) -> HttpApi | None:
         base_url=base_url and site.reachable(base_url, namespace),
         operations=http.operations or None,
     )
+
+
+def addresses(tool: Tool) -> tuple[str, ...]:
+    """What its worker asks over the network, as the spec names it: an MCP server or an API."""
+    mcp, http = tool.spec.mcp, tool.spec.http
+    named = (
+        mcp.url if mcp else None,
+        http.openapi.url if http else None,
+        http.base_url if http else None,
+    )
+    return tuple(url for url in named if url is not None)
 
 
 def tool_workload(view: ToolView) -> Workload:

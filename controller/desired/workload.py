@@ -8,6 +8,7 @@ from typing import Any, Final
 from controller.api.agent import Agent
 from controller.api.fields import ExecutionSpec, PythonModule
 from controller.api.names import Component, selector_labels
+from controller.api.stack import Stack
 from controller.api.tool import McpWorkload, Tool
 from controller.desired.metadata import (
     Role,
@@ -17,6 +18,7 @@ from controller.desired.metadata import (
     metadata,
     workload_name,
 )
+from controller.desired.network import Traffic, network_policy, stack_labels
 from controller.desired.parts import (
     AUDIENCE,
     HEALTH_PORT,
@@ -52,17 +54,21 @@ class Worker:
     """What the worker of one Agent or Tool is made from.
 
     Shape:
+        stack    it belongs to.
         config   text of its configuration, without the revision.
+        traffic  with whom it may speak.
         source   what the user's ConfigMap holds. `sidecar`: the MCP server that runs beside it.
     """
 
     role: Role
     owner: Agent | Tool
+    stack: Stack
     image: str
     config: str
     source: Mapping[str, str] | None = None
     sidecar: McpWorkload | None = None
     replicas: int
+    traffic: Traffic
 
     @property
     def name(self) -> ObjectName:
@@ -166,14 +172,15 @@ def worker_pods(worker: Worker, site: Site) -> tuple[Manifest, str]:
 
 
 def worker_children(
-    worker: Worker, deployment: Manifest, *, config: str, revision: str
-) -> tuple[Child, Child, Child]:
-    """ServiceAccount, ConfigMap with `config`, and Deployment of a worker."""
+    worker: Worker, deployment: Manifest, site: Site, *, config: str, revision: str
+) -> tuple[Child, ...]:
+    """ServiceAccount, ConfigMap with `config`, NetworkPolicy and, last, Deployment of a worker."""
     name, owner, component = worker.name.name, worker.owner, worker.component
     data = {CONFIG_FILE_BY_ROLE[worker.role]: config}
     return (
         service_account(name, owner, component),
         config_map(name, owner, component, data),
+        *network_policy(name, owner, component, worker.traffic, site),
         with_revision(deployment, revision),
     )
 
@@ -188,7 +195,7 @@ def _deployment(worker: Worker, site: Site) -> dict[str, Any]:
         metadata=meta,
         replicas=worker.replicas,
         selector=selector_labels(key.kind, key.name, worker.component),
-        labels=meta["labels"],
+        labels={**meta["labels"], **stack_labels(key_of(worker.stack))},
         account=name.name,
         grace_seconds=min(spec.execution.timeout_seconds, spec.drain_seconds) + STOP_SECONDS,
         image=worker.image,

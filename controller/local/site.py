@@ -79,6 +79,7 @@ class EmbeddedSite:
     model: ModelEndpoint
     ports: Ports = field(default_factory=Ports)
     namespace: str = NAMESPACE
+    network: None = None  # processes of one machine speak over its loopback address
 
     @property
     def operator(self) -> ObjectName:

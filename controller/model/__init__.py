@@ -66,6 +66,7 @@ from controller.model.site import (
     ClusterSite,
     Image,
     Listen,
+    Network,
     Site,
     TrustKeys,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "Manifest",
     "Member",
     "NamedSecret",
+    "Network",
     "Origin",
     "Outcome",
     "Pod",

@@ -44,6 +44,17 @@ class Listen:
     monitor_port: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What NetworkPolicies have to know of a cluster.
+
+    Shape:
+        inside  CIDRs of its pods, Services and nodes: no address outside is among them.
+    """
+
+    inside: tuple[str, ...] = ()
+
+
 class Site(Protocol):
     """What differs between a cluster and the embedded mode; everything else is the same.
 
@@ -73,6 +84,11 @@ class Site(Protocol):
     @property
     def seeds_dir(self) -> str:
         """Folder with `account.seed` and `user.seed`, as the trust plane sees it."""
+        ...
+
+    @property
+    def network(self) -> Network | None:
+        """For the NetworkPolicies of what runs here; None if there are to be none."""
         ...
 
     def image(self, image: Image) -> str:
@@ -156,6 +172,7 @@ class ClusterSite:
     image_prefix: str
     image_tag: str
     seeds_dir: str = SEEDS_DIR
+    network: Network | None = Network()
 
     def image(self, image: Image) -> str:
         """The image reference of a program of ours."""

@@ -1,6 +1,6 @@
 import pytest
 
-from controller.model import TrustKeys
+from controller.model import Network, TrustKeys
 from controller.settings import Settings
 from runtime.contract.value import ObjectName
 
@@ -27,6 +27,8 @@ def test_what_has_no_default_is_asked_for_by_name(name: str) -> None:
         ("K8GENTAI_RESYNC_SECONDS", "0"),
         ("K8GENTAI_RESYNC_SECONDS", "nan"),
         ("K8GENTAI_LOG_LEVEL", "LOUD"),
+        ("K8GENTAI_NETWORK_POLICIES", "no"),
+        ("K8GENTAI_CLUSTER_CIDRS", "10.244.0.0/16,10.96.0.1/12"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
@@ -41,8 +43,15 @@ def test_a_site_follows_from_the_settings() -> None:
 
     assert site.operator == ObjectName(namespace="k8gentai-system", name="k8gentai-operator")
     assert site.namespace == "k8gentai-system"
+    assert site.network == Network()
     (issuer,) = site.issuers
     assert (issuer.issuer, issuer.jwks_url) == (
         "https://issuer.example",
         "https://issuer.example/jwks",
     )
+
+
+def test_policies_may_be_left_out_or_told_what_is_of_the_cluster() -> None:
+    assert Settings.of({**LEAST, "K8GENTAI_NETWORK_POLICIES": "false"}).network is None
+    told = Settings.of({**LEAST, "K8GENTAI_CLUSTER_CIDRS": "10.244.0.0/16, fd00:10::/56"})
+    assert told.network == Network(("10.244.0.0/16", "fd00:10::/56"))

@@ -73,7 +73,11 @@ async def test_a_worker_is_not_started_before_its_queue_is_there(scene: Scene) -
 
     progress = await scene.reconcile(agent)
 
-    assert {ref.kind for ref in scene.cluster.owned} == {"ServiceAccount", "ConfigMap"}
+    assert {ref.kind for ref in scene.cluster.owned} == {
+        "ServiceAccount",
+        "ConfigMap",
+        "NetworkPolicy",
+    }
     status, reason, message = told(scene, agent, "Programmed")
     assert (status, reason) == ("False", "Pending")
     assert message == "the Stack has not made its stream team_default_TASKS yet"

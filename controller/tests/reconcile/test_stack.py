@@ -33,10 +33,12 @@ async def test_from_apply_to_ready(scene: Scene) -> None:
         ("ServiceAccount", "server-default"),
         ("ConfigMap", "server-default"),
         ("PersistentVolumeClaim", "server-default"),
+        ("NetworkPolicy", "server-default"),
         ("Service", "stack-default"),
         ("Deployment", "server-default"),
         ("ServiceAccount", "dispatcher-default"),
         ("ConfigMap", "dispatcher-default"),
+        ("NetworkPolicy", "dispatcher-default"),
         ("Deployment", "dispatcher-default"),
     }
     assert set(scene.queue.streams) == {f"team_default_{stream}" for stream in Stream}
