@@ -39,6 +39,10 @@ class ClusterUnavailable(ReconcileError):
     retry_after = 2.0
 
 
+class NotPermitted(ClusterUnavailable):
+    """Kubernetes does not let the operator look at an object."""
+
+
 class NotOurs(ReconcileError):
     """An object of that name exists and somebody else manages it."""
 

@@ -63,6 +63,9 @@ class Cluster(Protocol):
         """A digest of each value of a user's Secret, by its key; None if there is none.
 
         Another value has another one, and it tells nothing to who may not read the Secret.
+
+        Raises:
+            NotPermitted: nobody has let the operator read the Secrets of this namespace.
         """
         ...
 

@@ -154,7 +154,11 @@ TRUST_ACCOUNT = f"system:serviceaccount:{SYSTEM}:k8gentai-trust"
 @pytest.mark.parametrize(
     ("account", "may", "words"),
     [
-        pytest.param(OPERATOR_ACCOUNT, True, "get secrets -n default", id="look for a named key"),
+        pytest.param(OPERATOR_ACCOUNT, False, "get secrets -n default", id="look for a key"),
+        pytest.param(
+            OPERATOR_ACCOUNT, True, f"get secrets/k8gentai-trust-keys -n {SYSTEM}", id="its own"
+        ),
+        pytest.param(OPERATOR_ACCOUNT, False, f"get secrets/x -n {SYSTEM}", id="its own alone"),
         pytest.param(OPERATOR_ACCOUNT, False, "list secrets -A", id="look around in Secrets"),
         pytest.param(OPERATOR_ACCOUNT, False, "watch secrets -A", id="follow Secrets"),
         pytest.param(OPERATOR_ACCOUNT, False, "create secrets -n default", id="make Secrets"),

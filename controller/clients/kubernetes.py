@@ -42,7 +42,13 @@ from controller.clients.kubernetes_json import (
     read_pod,
     text_by_key,
 )
-from controller.errors import ChildRefused, ClusterUnavailable, NotOurs, ReconcileError
+from controller.errors import (
+    ChildRefused,
+    ClusterUnavailable,
+    NotOurs,
+    NotPermitted,
+    ReconcileError,
+)
 from controller.model import CHILD_KINDS, Child, ChildRef, Key, KubeEvent, Manifest, Pod
 
 log = logging.getLogger(__name__)
@@ -240,6 +246,8 @@ class KubernetesCluster:
         except _Refusal as refusal:
             if refusal.status == HTTPStatus.NOT_FOUND:
                 return None
+            if refusal.status == HTTPStatus.FORBIDDEN:
+                raise NotPermitted(f"{method} {path}: {refusal}") from refusal
             raise ClusterUnavailable(f"{method} {path}: {refusal}") from refusal
 
     async def _apply(self, path: str, body: Json, *, force: bool) -> None:

@@ -147,7 +147,7 @@ class StackView:
 
     Shape:
         url       the address of its queue.
-        secrets   what the spec names, in its order.
+        secrets   what the spec names, in its order; none where the operator may not look at them.
         server    what the server says of itself, None when it does not answer.
         members   every Agent and Tool there is, read after `queue`: what the queue has of others
                   is of nobody any more.

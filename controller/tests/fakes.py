@@ -15,6 +15,7 @@ from controller.errors import (
     ChildRefused,
     ClusterUnavailable,
     NotOurs,
+    NotPermitted,
     QueueRefused,
     QueueUnavailable,
 )
@@ -96,6 +97,7 @@ class FakeCluster:
     foreign: set[ChildRef] = field(default_factory=set)
     config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     secrets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    sealed: set[str] = field(default_factory=set)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     running: dict[Key, tuple[Pod, ...]] = field(default_factory=dict)
     events: list[KubeEvent] = field(default_factory=list)
@@ -183,6 +185,8 @@ class FakeCluster:
 
     async def secret_digests(self, namespace: str, name: str) -> Mapping[str, str] | None:
         self._answer(f"read Secret {namespace}/{name}")
+        if namespace in self.sealed:
+            raise NotPermitted(f"the Secrets of {namespace} are not for the operator")
         return self.secrets.get((namespace, name))
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:

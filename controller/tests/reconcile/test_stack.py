@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from controller.api.names import ANNOTATION_REVISION
-from controller.model import Provider, Retention, ServerFacts
+from controller.model import Container, Pod, Provider, Retention, ServerFacts
 from controller.tests import samples
 from controller.tests.reconcile.scene import Scene, is_true, running, told
 from runtime.contract.subjects import Bucket, Stream
@@ -232,6 +232,26 @@ async def test_a_changed_secret_starts_the_server_anew_and_nothing_else(scene: S
     assert after["spec"] == server["spec"]
     revisions = [one["metadata"]["annotations"][ANNOTATION_REVISION] for one in (server, after)]
     assert revisions[0] != revisions[1]
+
+
+async def test_where_it_may_not_look_at_secrets_its_pods_tell_what_is_missing(scene: Scene) -> None:
+    scene.cluster.sealed.add("team")
+    stack = scene.cluster.put(samples.stack(storage={"postgres": POSTGRES}))
+    await scene.rest(stack)
+    assert is_true(scene, stack, "ResolvedRefs")
+
+    revision = scene.cluster.objects[stack]["status"]["revision"]
+    why, word = 'secret "db" not found', "CreateContainerConfigError"
+    server = Container(name="server", ready=False, waiting=word, message=why)
+    pod = Pod(name="s", component="server", revision=revision, containers=(server,))
+    scene.cluster.running[stack] = (pod,)
+    scene.cluster.settle(ready=False)
+    await scene.reconcile(stack)
+    assert told(scene, stack, "Ready")[2] == f"server cannot start: {why}"
+
+    scene.cluster.sealed.clear()
+    await scene.reconcile(stack)
+    assert "no key url in a Secret db" in told(scene, stack, "ResolvedRefs")[2]
 
 
 async def test_a_stack_that_moves_to_postgres_leaves_its_volume_and_may_grow(scene: Scene) -> None:
