@@ -19,7 +19,13 @@ from prometheus_client import start_http_server
 
 from controller.clients.jetstream import JetStream
 from controller.clients.kubernetes import KubernetesCluster, NoCluster, connected
-from controller.clients.nkeys import account_seed, public_key, user_seed
+from controller.clients.nkeys import (
+    account_seed,
+    public_key,
+    public_xkey,
+    user_seed,
+    xkey_seed,
+)
 from controller.clients.servers import HttpServers
 from controller.clients.token_file import read_proof
 from controller.errors import ReconcileError
@@ -36,6 +42,7 @@ log = logging.getLogger("controller")
 TRUST_SECRET: Final = "k8gentai-trust-keys"  # noqa: S105 - its name
 ACCOUNT_SEED: Final = "account.seed"
 USER_SEED: Final = "user.seed"
+XKEY_SEED: Final = "xkey.seed"
 AGAIN_SECONDS: Final = 2.0
 BAD_CONFIGURATION: Final = 78
 
@@ -114,12 +121,16 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
     seeds = await cluster.secret(
         settings.operator.namespace,
         TRUST_SECRET,
-        lambda: {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()},
+        {ACCOUNT_SEED: account_seed, USER_SEED: user_seed, XKEY_SEED: xkey_seed},
     )
     # Other digests would roll every server out that is given a Secret.
     cluster.digest_by(seeds[ACCOUNT_SEED])
     proof = await read_proof(settings.token_file)
-    keys = TrustKeys(public_key(seeds[ACCOUNT_SEED]), public_key(seeds[USER_SEED]))
+    keys = TrustKeys(
+        public_key(seeds[ACCOUNT_SEED]),
+        public_key(seeds[USER_SEED]),
+        public_xkey(seeds[XKEY_SEED]),
+    )
     # Whoever has issued our own token issues everybody's.
     return settings.site(keys, proof.issuer)
 

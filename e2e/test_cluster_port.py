@@ -309,10 +309,13 @@ async def test_what_users_made_is_read_and_absence_is_told_apart(
 async def test_a_secret_of_the_installation_is_made_once(
     cluster: KubernetesCluster, namespace: Namespace
 ) -> None:
-    first = await cluster.secret(namespace.name, "seeds", lambda: {"account.seed": "one"})
-    second = await cluster.secret(namespace.name, "seeds", lambda: {"account.seed": "two"})
+    first = await cluster.secret(namespace.name, "seeds", {"account.seed": lambda: "one"})
+    second = await cluster.secret(namespace.name, "seeds", {"account.seed": lambda: "two"})
+    more = {"account.seed": lambda: "three", "xkey.seed": lambda: "four"}
+    third = await cluster.secret(namespace.name, "seeds", more)
 
     assert first == second == {"account.seed": "one"}
+    assert third == {"account.seed": "one", "xkey.seed": "four"}
 
 
 async def test_a_cluster_that_does_not_answer_is_unavailable() -> None:

@@ -40,6 +40,7 @@ from controller.clients.kubernetes_json import (
     owner_selector,
     plain,
     read_pod,
+    secret_body,
     text_by_key,
 )
 from controller.errors import (
@@ -198,31 +199,32 @@ class KubernetesCluster:
                 raise ClusterUnavailable(f"the cluster has no {plural}.{GROUP}; apply the CRDs")
 
     async def secret(
-        self, namespace: str, name: str, make: Callable[[], Mapping[str, str]]
+        self, namespace: str, name: str, makers: Mapping[str, Callable[[], str]]
     ) -> Mapping[str, str]:
-        """What a Secret of the installation holds; it is made, once, if it is not there.
+        """What a Secret of the installation holds; whatever of it is missing is made, once.
 
         Raises:
             ClusterUnavailable: Kubernetes did not answer, or refused.
         """
         ref = ChildRef("v1", "Secret", namespace, name)
         found = await self._get(ref)
-        if found is not None:
-            return decoded(found)
-        data = {key: base64.b64encode(text.encode()).decode() for key, text in make().items()}
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"namespace": namespace, "name": name},
-            "type": "Opaque",
-            "data": data,
-        }
+        there = decoded(found) if found is not None else {}
+        missing = [key for key in makers if key not in there]
+        if not missing:
+            return there
+        made = {key: base64.b64encode(makers[key]().encode()).decode() for key in missing}
         try:
+            if found is not None:
+                # With the version that was read, so that nobody's seed is written over.
+                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                body = {"metadata": version, "data": made}
+                path = object_path(ref)
+                return decoded(await self._ask("PATCH", path, body=body, content_type=_MERGE))
             collection = collection_path("v1", "Secret", namespace)
-            return decoded(await self._ask("POST", collection, body=body))
+            return decoded(await self._ask("POST", collection, body=secret_body(ref, made)))
         except _Refusal as refusal:
             if refusal.status == HTTPStatus.CONFLICT:  # somebody was faster
-                return await self.secret(namespace, name, make)
+                return await self.secret(namespace, name, makers)
             raise ClusterUnavailable(f"{ref}: {refusal}") from refusal
 
     async def _get(self, ref: ChildRef) -> Json | None:

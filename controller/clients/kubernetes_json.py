@@ -109,6 +109,17 @@ def digests(secret: Manifest, key: bytes) -> dict[str, str]:
     }
 
 
+def secret_body(ref: ChildRef, data: Mapping[str, str]) -> Json:
+    """A new Secret; `data` in base64."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": ref.namespace, "name": ref.name},
+        "type": "Opaque",
+        "data": dict(data),
+    }
+
+
 def decoded(secret: Manifest) -> dict[str, str]:
     """What a Secret of ours holds, as text."""
     data = secret.get("data") or {}

@@ -1,15 +1,22 @@
-"""Seeds of nkeys: what NATS knows accounts and users by.
+"""Seeds of nkeys: what NATS knows accounts and users by, and for whom it seals.
 
 Source:
-    NATS documentation, "NKeys"; https://github.com/nats-io/nkeys.
+    NATS documentation, "NKeys"; https://github.com/nats-io/nkeys, `strkey.go`, `xkeys.go`.
 """
 
+import base64
+import binascii
 import secrets
 from typing import Final
 
 import nkeys
+from nacl.public import PrivateKey
 
 _RAW_SEED_BYTES: Final = 32
+_XKEY: Final = 23 << 3
+"""The first letter of a public xkey, `X`, in base32; the library knows no xkeys."""
+_XKEY_SEED: Final = bytes([18 << 3 | _XKEY >> 5, (_XKEY & 31) << 3])
+"""The first letters of its seed, `SX`."""
 
 
 def account_seed() -> str:
@@ -20,6 +27,28 @@ def account_seed() -> str:
 def user_seed() -> str:
     """A new seed of a user: `SU…`. It proves who connects, so it is a secret."""
     return _seed(nkeys.PREFIX_BYTE_USER)
+
+
+def xkey_seed() -> str:
+    """A new seed of an xkey: `SX…`. It opens what is sealed for it, so it is a secret."""
+    return _encoded(_XKEY_SEED + secrets.token_bytes(_RAW_SEED_BYTES))
+
+
+def public_xkey(seed: str) -> str:
+    """The public xkey that belongs to `seed`: `X…`; no secret.
+
+    Raises:
+        ValueError: this is no seed of an xkey; the message does not repeat it.
+    """
+    seed = seed.strip()
+    try:
+        raw = base64.b32decode(seed + "=" * (-len(seed) % 8))[:-2]
+        private = PrivateKey(raw.removeprefix(_XKEY_SEED))
+    except (ValueError, TypeError) as error:
+        raise ValueError("this is no seed of an xkey") from error
+    if _encoded(raw) != seed:
+        raise ValueError("this is no seed of an xkey")
+    return _encoded(bytes([_XKEY]) + bytes(private.public_key))
 
 
 def public_key(seed: str) -> str:
@@ -38,3 +67,8 @@ def public_key(seed: str) -> str:
 def _seed(prefix: int) -> str:
     seed: bytes = nkeys.encode_seed(secrets.token_bytes(_RAW_SEED_BYTES), prefix)
     return seed.decode()
+
+
+def _encoded(raw: bytes) -> str:
+    checksum = binascii.crc_hqx(raw, 0).to_bytes(2, "little")
+    return base64.b32encode(raw + checksum).decode().rstrip("=")

@@ -92,6 +92,7 @@ def _conf(stack: Stack, managed: ManagedMessaging, site: Site) -> str:
             stack=key.object_name,
             issuer=site.trust_keys.account,
             trust_user=site.trust_keys.user,
+            xkey=site.trust_keys.xkey,
             store_dir=site.data_dir(name),
             name=f"{name.name}-0" if replicas == 1 else None,
             host=listen.host,

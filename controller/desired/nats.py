@@ -63,6 +63,7 @@ class NatsServer:
     Shape:
         issuer         public nkey of the account key that signs whom the trust plane admits.
         trust_user     public nkey of the trust plane's own user, the only one configured.
+        xkey           public xkey of the trust plane: what it is asked is sealed for it.
         name           of the server, or None for the one in the environment variable `POD_NAME`.
         host           address to listen at, or None for every address.
         sync_interval  `always`, or a duration such as `2m`, after which writes reach the disk.
@@ -73,6 +74,7 @@ class NatsServer:
     stack: ObjectName
     issuer: str
     trust_user: str
+    xkey: str
     store_dir: str
     name: str | None = None
     host: str | None = None

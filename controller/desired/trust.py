@@ -35,6 +35,7 @@ def trust_config(claims: Sequence[Claim], told: Mapping[Key, str], site: Site) -
         operator=site.operator,
         account_seed_file=f"{site.seeds_dir}/account.seed",
         user_seed_file=f"{site.seeds_dir}/user.seed",
+        xkey_seed_file=f"{site.seeds_dir}/xkey.seed",
         stacks=tuple(TrustedStack(stack=key.object_name, url=url) for key, url in trusted),
     )
 

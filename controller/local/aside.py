@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.api.names import Component
-from controller.clients.nkeys import account_seed, public_key, user_seed
+from controller.clients.nkeys import (
+    account_seed,
+    public_key,
+    public_xkey,
+    user_seed,
+    xkey_seed,
+)
 from controller.desired.trust import TRUST_FILE, TRUST_NAME
 from controller.local.environments import ROOT
 from controller.local.site import HOST, EmbeddedSite
@@ -14,19 +20,19 @@ from controller.model import Image, Manifest, TrustKeys
 from runtime.contract.value import ObjectName
 
 STAND_IN: Final = ROOT / "hack" / "model" / "server.py"
-SEEDS: Final = ("account.seed", "user.seed")
+SEEDS: Final = {"account.seed": account_seed, "user.seed": user_seed, "xkey.seed": xkey_seed}
 
 
 def trust_keys(folder: Path) -> TrustKeys:
     """The public halves of the seeds in `folder`, which are made if they are not there."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, make in zip(SEEDS, (account_seed, user_seed), strict=True):
+    for name, make in SEEDS.items():
         file = folder / name
         if not file.exists():
             file.touch(mode=0o600)
             file.write_text(make())
-    account, user = (public_key((folder / name).read_text()) for name in SEEDS)
-    return TrustKeys(account=account, user=user)
+    account, user, xkey = ((folder / name).read_text() for name in SEEDS)
+    return TrustKeys(public_key(account), public_key(user), public_xkey(xkey))
 
 
 def trust_plane(site: EmbeddedSite) -> Manifest:

@@ -29,10 +29,12 @@ class TrustKeys:
     Shape:
         account  public key of the account that signs the users it admits ("A…").
         user     public key of the trust plane's own user ("U…").
+        xkey     public key for which a NATS server seals what it asks ("X…").
     """
 
     account: str
     user: str
+    xkey: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Site(Protocol):
 
     @property
     def seeds_dir(self) -> str:
-        """Folder with `account.seed` and `user.seed`, as the trust plane sees it."""
+        """Folder of the trust plane's account.seed, user.seed and xkey.seed, as it sees it."""
         ...
 
     @property

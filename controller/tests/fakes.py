@@ -48,7 +48,7 @@ from runtime.contract.value import ObjectName
 SITE = ClusterSite(
     namespace="k8gentai-system",
     operator=ObjectName(namespace="k8gentai-system", name="k8gentai-operator"),
-    trust_keys=TrustKeys("AACCOUNT", "UUSER"),
+    trust_keys=TrustKeys("AACCOUNT", "UUSER", "XTRUST"),
     issuers=(Issuer(issuer="https://kubernetes.default.svc"),),
     image_prefix="localhost/k8gentai",
     image_tag="dev",

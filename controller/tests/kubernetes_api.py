@@ -16,6 +16,8 @@ from aiohttp.test_utils import TestServer
 
 from controller.api.names import FIELD_MANAGER
 
+MERGE = "application/merge-patch+json"
+
 type Body = dict[str, Any]
 
 
@@ -79,7 +81,8 @@ class KubernetesApi:
             case "POST":
                 return self._create(place, await request.json())
             case "PATCH":
-                return self._patch(place, part, yaml.safe_load(await request.text()))
+                body = yaml.safe_load(await request.text())
+                return self._patch(place, part, body, request.content_type)
             case _:
                 self._note("delete", place)
                 return _found(self.objects.pop(place, None))
@@ -111,7 +114,7 @@ class KubernetesApi:
             return _refused(HTTPStatus.CONFLICT)
         return _found(self._keep(place, body))
 
-    def _patch(self, place: _Place, part: str, body: Body) -> web.Response:
+    def _patch(self, place: _Place, part: str, body: Body, how: str) -> web.Response:
         self._note("patch", place, part)
         if place not in self.objects:
             self._note("create", place._replace(name=""))  # which has no name yet
@@ -122,7 +125,10 @@ class KubernetesApi:
             owned = _Place(group, kind, place.namespace, owner["name"])
             if owner["blockOwnerDeletion"]:
                 self._note("update", owned, "finalizers")
-        return _found(self._keep(place, {**self.objects.get(place, {}), **body}))
+        before = self.objects.get(place, {})
+        if how == MERGE and "data" in body:
+            body = {**body, "data": {**before["data"], **body["data"]}}
+        return _found(self._keep(place, {**before, **body}))
 
     def _keep(self, place: _Place, body: Body) -> Body:
         self._born += 1

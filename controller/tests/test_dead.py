@@ -30,6 +30,7 @@ NOWHERE = TrustConfig(
     operator=OPERATOR,
     account_seed_file="",
     user_seed_file="",
+    xkey_seed_file="",
     stacks=(TrustedStack(stack=STACK, url="nats://127.0.0.1:1"),),
 )
 POD = {

@@ -39,7 +39,7 @@ def test_what_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
 def test_a_site_follows_from_the_settings() -> None:
     settings = Settings.of({**LEAST, "K8GENTAI_JWKS_URL": "https://issuer.example/jwks"})
 
-    site = settings.site(TrustKeys("A", "U"), "https://issuer.example")
+    site = settings.site(TrustKeys("A", "U", "X"), "https://issuer.example")
 
     assert site.operator == ObjectName(namespace="k8gentai-system", name="k8gentai-operator")
     assert site.namespace == "k8gentai-system"

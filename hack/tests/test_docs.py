@@ -87,12 +87,14 @@ def example() -> str:
 def test_the_configuration_is_what_the_operator_would_write() -> None:
     shown = example()
     (issuer,) = re.findall(r'issuer: "(\w+)"', shown)
-    (user,) = re.findall(r'nkey: "(\w+)"', shown)
+    (user,) = re.findall(r' nkey: "(\w+)"', shown)
+    (xkey,) = re.findall(r'xkey: "(\w+)"', shown)
     written = nats_conf(
         NatsServer(
             stack=ObjectName(namespace="team", name="default"),
             issuer=issuer,
             trust_user=user,
+            xkey=xkey,
             name="nats-0",
             store_dir="/data/jetstream",
         )

@@ -65,6 +65,7 @@ class TrustConfig(Versioned):
         operator           ServiceAccount of the operator, which may do everything in `WORK`.
         account_seed_file  nkey seed of the account that signs the users it admits.
         user_seed_file     nkey seed of the trust plane's own user in the account `AUTH`.
+        xkey_seed_file     seed of the xkey for which NATS seals what it asks.
     """
 
     audience: str = "k8gentai"
@@ -72,6 +73,7 @@ class TrustConfig(Versioned):
     operator: ObjectName
     account_seed_file: str
     user_seed_file: str
+    xkey_seed_file: str
     stacks: tuple[TrustedStack, ...] = ()
 
 

@@ -25,12 +25,12 @@ from nats.aio.client import Client
 
 from controller.api.stack import Stack
 from controller.clients.jetstream import JetStream
-from controller.clients.nkeys import account_seed, public_key, user_seed
 from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumers
 from controller.desired.workload import ASKED_PENDING
 from controller.errors import QueueUnavailable
+from controller.local.aside import trust_keys
 from controller.local.issuer import LocalIssuer
-from controller.model import ClusterSite, Consumer, QueueThing, TrustKeys
+from controller.model import ClusterSite, Consumer, QueueThing
 from runtime.contract.agent_config import Queue
 from runtime.contract.keys import workload_entry
 from runtime.contract.subjects import Bucket, StackSubjects, Stream, asked_durable, durable, inbox
@@ -270,12 +270,10 @@ class RunningStack:
 
     @property
     def _site(self) -> ClusterSite:
-        seeds = (self.folder / "account.seed", self.folder / "user.seed")
-        account, user = (public_key(seed.read_text()) for seed in seeds)
         return ClusterSite(
             namespace=SYSTEM.namespace,
             operator=OPERATOR,
-            trust_keys=TrustKeys(account, user),
+            trust_keys=trust_keys(self.folder),
             issuers=(self.issuer.trusted(),),
             image_prefix="localhost",
             image_tag="none",
@@ -288,10 +286,7 @@ async def running_stack(
     stack: ObjectName, folder: Path, *, replicas: int = 1
 ) -> AsyncIterator[RunningStack]:
     """A Stack's queue, with its streams and buckets, for as long as the body runs."""
-    account, user = account_seed(), user_seed()
-    (folder / "account.seed").write_text(account)
-    (folder / "user.seed").write_text(user)
-    servers = nats_servers(stack, folder, public_key(account), public_key(user), replicas)
+    servers = nats_servers(stack, folder, trust_keys(folder), replicas)
     running = RunningStack(stack, folder, servers, LocalIssuer(AUDIENCE), folder / "trust.json")
     try:
         await asyncio.gather(*(server.start() for server in servers))
@@ -336,6 +331,7 @@ def trust_config(running: RunningStack) -> TrustConfig:
         operator=OPERATOR,
         account_seed_file=str(running.folder / "account.seed"),
         user_seed_file=str(running.folder / "user.seed"),
+        xkey_seed_file=str(running.folder / "xkey.seed"),
         stacks=(TrustedStack(stack=running.stack, url=running.url),),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.desired.nats import Cluster, NatsServer, nats_conf
+from controller.model import TrustKeys
 from runtime.contract.value import ObjectName
 
 NATS_SERVER = Path(sys.prefix) / "bin" / "nats-server"
@@ -65,9 +66,9 @@ class NatsProcess:
 
 
 def nats_servers(
-    stack: ObjectName, folder: Path, account: str, user: str, replicas: int
+    stack: ObjectName, folder: Path, keys: TrustKeys, replicas: int
 ) -> tuple[NatsProcess, ...]:
-    """The servers of a Stack, not started yet; `account` and `user` are public nkeys."""
+    """The servers of a Stack, not started yet."""
     ports = [_free_port() for _ in range(replicas)]
     routes = tuple(f"nats://127.0.0.1:{port}" for port in ports)
     servers = []
@@ -76,8 +77,9 @@ def nats_servers(
         place.mkdir()
         conf = NatsServer(
             stack=stack,
-            issuer=account,
-            trust_user=user,
+            issuer=keys.account,
+            trust_user=keys.user,
+            xkey=keys.xkey,
             store_dir=str(place / "jetstream"),
             name=f"nats-{stack.name}-{number}",
             host="127.0.0.1",

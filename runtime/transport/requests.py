@@ -7,7 +7,7 @@ proves everybody else is what it answers.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 import nats.errors
@@ -26,7 +26,8 @@ LEAVE_SECONDS: Final = 0.5
 MAX_AT_ONCE: Final = 256
 """Requests under way; more wait their turn, and the server gives up on what waits too long."""
 
-type Answer = Callable[[bytes], Awaitable[bytes | None]]
+type Answer = Callable[[bytes, Mapping[str, str]], Awaitable[bytes | None]]
+"""What a request and its headers are answered with."""
 
 
 class Requests:
@@ -116,7 +117,7 @@ class Requests:
 
         async def respond(message: Msg) -> None:
             try:
-                reply = await answer(message.data)
+                reply = await answer(message.data, message.headers or {})
                 if reply is not None:
                     await message.respond(reply)
             except (OSError, nats.errors.Error) as error:

@@ -1,13 +1,13 @@
 """The auth callout: whom a Stack's NATS server lets in, and with which permissions.
 
 Source:
-    NATS documentation, "Auth Callout"; nats-server 2.15.1, `server/auth_callout.go`.
+    NATS documentation, "Auth Callout"; ADR-26; nats-server 2.15.1, `server/auth_callout.go`.
 """
 
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,12 +18,15 @@ from runtime.contract.value import ObjectName
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions, permissions
 from runtime.trust.tokens import Identity, Reason, Refused, Verifier
+from runtime.trust.xkeys import NotSealed, Xkey
 
 audit = logging.getLogger("k8gentai.audit")
 
 SUBJECT: Final = "$SYS.REQ.USER.AUTH"
 GROUP: Final = "k8gentai-trust"
 REQUEST_AUDIENCE: Final = "nats-authorization-request"
+XKEY_HEADER: Final = "Nats-Server-Xkey"
+"""The key that the server made for its answer when it started."""
 REQUEST_SECONDS: Final = 60
 """How far the clock of a NATS server may be off ours."""
 JITTER: Final = 0.1
@@ -40,12 +43,14 @@ class Request:
     Shape:
         user    public nkey that the server made for this one connection.
         server  id (public nkey) of the server, to which the answer is addressed.
+        xkey    of the server, for which the answer is sealed.
         token   what the client brought, "" if nothing. Never logged.
         client  `<host> <name it gave itself>`, for the audit line.
     """
 
     user: str
     server: str
+    xkey: str
     token: str
     client: str
 
@@ -70,11 +75,23 @@ def read_request(data: bytes, now: float) -> Request:
         return Request(
             user=str(body["user_nkey"]),
             server=str(server),
+            xkey=str(body["server_id"]["xkey"]),
             token=str(options.get("auth_token", "")),
             client=_printable(f"{info.get('host', '')} {options.get('name', '')}".strip()),
         )
     except (NotSigned, KeyError, TypeError, AttributeError, ValueError) as error:
         raise Refused(Reason.MALFORMED_REQUEST) from error
+
+
+def _opened(data: bytes, sender: str, xkey: Xkey, now: float) -> Request:
+    """The request that a server has sealed with the key that it names in the request itself."""
+    try:
+        request = read_request(xkey.open(data, sender), now)
+    except NotSealed as error:
+        raise Refused(Reason.NOT_SEALED) from error
+    if request.xkey != sender:
+        raise Refused(Reason.MALFORMED_REQUEST)
+    return request
 
 
 def _printable(text: str) -> str:
@@ -144,6 +161,11 @@ class Rules(Protocol):
         ...
 
     @property
+    def xkey(self) -> Xkey:
+        """The key for which servers seal."""
+        ...
+
+    @property
     def operator(self) -> ObjectName:
         """The ServiceAccount that may do everything in `WORK`."""
         ...
@@ -162,11 +184,16 @@ class Callout:
         self._rules = rules
         self._newest = newest
 
-    async def answer(self, data: bytes) -> bytes | None:
-        """The admission; None for a refusal, since a silent timeout slows down guessing."""
+    async def answer(self, data: bytes, headers: Mapping[str, str]) -> bytes | None:
+        """The admission, sealed; None for a refusal: a silent timeout slows down guessing.
+
+        Args:
+            data: the request, sealed.
+            headers: `XKEY_HEADER` names the key that has sealed it.
+        """
         now, rules, request = time.time(), self._rules(), None
         try:
-            request = read_request(data, now)
+            request = _opened(data, headers.get(XKEY_HEADER, ""), rules.xkey, now)
             identity = await rules.verifier.identity(request.token, now)
             workload = await self._workload(identity.service_account, rules)
             allowed = self._permissions(workload, identity.service_account)
@@ -174,7 +201,8 @@ class Callout:
             self._audit("refused", request, who=refused.who, reason=refused.reason)
             return None
         self._audit("admitted", request, who=str(identity.service_account), reason=workload.role)
-        return admission(request, identity, allowed, rules.signer, now)
+        answer = admission(request, identity, allowed, rules.signer, now)
+        return rules.xkey.seal(answer, request.xkey)
 
     async def _workload(self, service_account: ObjectName, rules: Rules) -> Workload:
         if service_account == rules.operator:

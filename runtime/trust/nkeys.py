@@ -25,6 +25,7 @@ class Prefix(IntEnum):
     ACCOUNT = 0
     SERVER = 13 << 3
     USER = 20 << 3
+    CURVE = 23 << 3
 
 
 class NotSigned(ValueError):
@@ -66,7 +67,7 @@ def signed_claims(jwt: str, prefix: Prefix) -> dict[str, Any]:
         claims = json.loads(_unbase64(body))
         if json.loads(_unbase64(header)) != _HEADER:
             raise NotSigned("the header is not that of an nkey's JWT")
-        verifier = Ed25519PublicKey.from_public_bytes(_raw_key(claims["iss"], prefix))
+        verifier = Ed25519PublicKey.from_public_bytes(raw_key(claims["iss"], prefix))
         verifier.verify(_unbase64(signature), signed.encode())
     except (InvalidSignature, KeyError, TypeError, AttributeError, ValueError) as error:
         raise NotSigned(f"no JWT signed by the nkey it names: {type(error).__name__}") from error
@@ -75,7 +76,13 @@ def signed_claims(jwt: str, prefix: Prefix) -> dict[str, Any]:
     return claims
 
 
-def _raw_key(public: str, prefix: Prefix) -> bytes:
+def raw_key(public: str, prefix: Prefix) -> bytes:
+    """The 32 bytes of a public nkey of kind `prefix`.
+
+    Raises:
+        NotSigned: this is none.
+        ValueError: this is no base32.
+    """
     raw = base64.b32decode(public + "=" * (-len(public) % 8))
     checksum = int.from_bytes(raw[-2:], "little")
     if len(raw) != _PUBLIC_BYTES or raw[0] != prefix or binascii.crc_hqx(raw[:-2], 0) != checksum:

@@ -17,6 +17,7 @@ from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Signer
 from runtime.trust.sources import Source, Unreadable
 from runtime.trust.tokens import Verifier
+from runtime.trust.xkeys import Xkey
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class _Rules:
     user_seed: str
     verifier: Verifier
     signer: Signer
+    xkey: Xkey
 
 
 class _Plane:
@@ -139,6 +141,7 @@ def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
         user_seed=user_seed,
         verifier=verifier,
         signer=Signer(Path(config.account_seed_file).read_text()),
+        xkey=Xkey(Path(config.xkey_seed_file).read_text()),
     )
 
 

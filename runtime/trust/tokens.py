@@ -21,6 +21,7 @@ _SUBJECT: Final = "system:serviceaccount:"
 class Reason(StrEnum):
     """Why a connection was refused; for the audit line, never for the client."""
 
+    NOT_SEALED = "not sealed"
     MALFORMED_REQUEST = "malformed request"
     NO_TOKEN = "no token"  # noqa: S105 - a sentence, no secret
     MALFORMED_TOKEN = "malformed token"  # noqa: S105 - a sentence, no secret

@@ -1,4 +1,4 @@
-"""The `Cluster` port on an API server that has nothing but Secrets."""
+"""The `Cluster` port on API servers that have nothing but Secrets."""
 
 import base64
 import dataclasses
@@ -12,10 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from controller.__main__ import ACCOUNT_SEED, TRUST_SECRET, USER_SEED, cluster_site
+from controller.__main__ import ACCOUNT_SEED, TRUST_SECRET, USER_SEED, XKEY_SEED, cluster_site
 from controller.clients.kubernetes import KubernetesCluster
-from controller.clients.nkeys import account_seed, user_seed
+from controller.clients.nkeys import account_seed, user_seed, xkey_seed
 from controller.settings import Settings
+from controller.tests.kubernetes_api import KubernetesApi
 
 SETTINGS = Settings.of(
     {
@@ -64,11 +65,33 @@ def tokens(tmp_path: Path) -> Path:
 
 
 async def test_a_secret_made_again_has_the_same_digests_after_a_new_start(tokens: Path) -> None:
-    seeds = {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()}
-    others = {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()}
+    seeds, others = (
+        {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed(), XKEY_SEED: xkey_seed()}
+        for _ in range(2)
+    )
     database = {"password": "12345"}
 
     first = await told({TRUST_SECRET: seeds, "database": database}, tokens)
 
     assert first == await told({TRUST_SECRET: seeds, "database": database}, tokens)
     assert first != await told({TRUST_SECRET: others, "database": database}, tokens)
+
+
+async def test_a_seed_that_an_older_version_lacked_is_added_to_those_there_are(
+    tokens: Path,
+) -> None:
+    settings = dataclasses.replace(SETTINGS, token_file=tokens)
+    async with (
+        KubernetesApi().serving() as api,
+        ApiClient(Configuration(host=api.url)) as client,
+    ):
+        cluster = KubernetesCluster(client)
+        first = (await cluster_site(settings, cluster)).trust_keys
+        (secret,) = api.objects.values()
+        del secret["data"][XKEY_SEED]
+        second = (await cluster_site(settings, cluster)).trust_keys
+        third = (await cluster_site(settings, cluster)).trust_keys
+
+    assert second == third
+    assert (second.account, second.user) == (first.account, first.user)
+    assert second.xkey != first.xkey

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.clients.nkeys import account_seed, public_key, user_seed
+from controller.clients.nkeys import (
+    account_seed,
+    public_key,
+    public_xkey,
+    user_seed,
+    xkey_seed,
+)
 from controller.desired.nats import Cluster, NatsServer, nats_conf, work_exports
 from controller.desired.render import nats_quoted
 from runtime.contract.subjects import Account, StackSubjects
@@ -22,6 +28,7 @@ SERVER = NatsServer(
     stack=STACK,
     issuer=public_key(account_seed()),
     trust_user=public_key(user_seed()),
+    xkey=public_xkey(xkey_seed()),
     store_dir="/data/jetstream",
 )
 

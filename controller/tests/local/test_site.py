@@ -10,7 +10,7 @@ from controller.model import TrustKeys
 SITE = EmbeddedSite(
     root=Path("/state"),
     issuers=(),
-    trust_keys=TrustKeys("A", "U"),
+    trust_keys=TrustKeys("A", "U", "X"),
     model=ModelEndpoint("http://127.0.0.1:1/v1"),
     ports=Ports({"server team/default": 1001, "server other/default": 1002}),
 )

@@ -30,7 +30,7 @@ async def test_every_token_is_written_anew_before_it_ends(
     site = EmbeddedSite(
         root=tmp_path,
         issuers=(issuer.trusted(),),
-        trust_keys=TrustKeys("a", "u"),
+        trust_keys=TrustKeys("a", "u", "x"),
         model=ModelEndpoint("http://127.0.0.1:1/v1"),
     )
     local = LocalCluster(site, Environments(ignore), issuer, on_change=ignore, on_report=ignore)

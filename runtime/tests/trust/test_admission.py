@@ -21,6 +21,8 @@ from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import AUDIENCE, RunningStack, prove, service_account
 from runtime.transport.jetstream import connect
+from runtime.trust.callout import SUBJECT
+from runtime.trust.xkeys import Xkey
 
 pytestmark = pytest.mark.integration
 
@@ -110,6 +112,26 @@ async def test_whoever_proves_nothing_stays_out_and_learns_nothing(
     assert reasons == sorted(name.strip() for name in attempts)
     assert len(audited) == len(attempts) + 1
     assert not TOKEN.search(caplog.text + repr([vars(one) for one in caplog.records]))
+
+
+async def test_what_the_server_asks_is_sealed(nats_stack: RunningStack) -> None:
+    """Whoever hears the requests, or carries them, reads no token in them."""
+    seed = (nats_stack.folder / "user.seed").read_text()
+    heard = await nats_stack.connect(nkeys_seed_str=seed)
+    requests = await heard.subscribe(SUBJECT)
+    await heard.flush()
+    token = nats_stack.issuer.token(service_account(await nats_stack.agent("a")), 600)
+    client = await nats_stack.connect(token=token, inbox_prefix="_INBOX_a.x")
+    await client.close()
+
+    request = await requests.next_msg(timeout=5)
+    await heard.close()
+
+    assert request.data.startswith(b"xkv1")
+    assert not TOKEN.search(repr(request.data))
+    xkey = (request.headers or {})["Nats-Server-Xkey"]
+    opened = Xkey((nats_stack.folder / "xkey.seed").read_text()).open(request.data, xkey)
+    assert TOKEN.search(opened.decode())
 
 
 async def test_a_new_connection_is_let_in_while_the_old_one_is_held(

@@ -1,53 +1,43 @@
 """Reading the server's request and writing the answer, without a server."""
 
 import json
-import random
-import time
 from typing import Any
 
-import nkeys
 import pytest
 
-from controller.clients.nkeys import account_seed, user_seed
-from controller.local.issuer import LocalIssuer
-from runtime.contract.subjects import Account, Bucket
+from controller.clients.nkeys import account_seed
+from runtime.contract.subjects import Account
 from runtime.contract.trust_config import USER_SECONDS
-from runtime.contract.value import ObjectName
-from runtime.transport.port import Unavailable
-from runtime.trust.callout import Callout, Request, admission, read_request
-from runtime.trust.keys import IssuerKeys
+from runtime.tests.trust.callouts import (
+    MATH,
+    NOW,
+    SERVER_XKEY,
+    USER,
+    Stack,
+    a_server,
+    request,
+)
+from runtime.trust.callout import Request, admission, read_request
 from runtime.trust.nkeys import Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions
-from runtime.trust.tokens import Identity, Reason, Refused, Verifier
+from runtime.trust.tokens import Identity, Reason, Refused
 
-NOW = 1_800_000_000.0
-USER = Signer(user_seed()).public_key
-MATH = ObjectName(namespace="team", name="agent-math")
 ALLOWED = Permissions(Account.AGENTS, publish=("a.>",), subscribe=("b.>",))
 
 
 @pytest.fixture
 def server() -> Signer:
-    """The key pair of a NATS server; the nkeys library makes seeds of servers as well."""
-
-    seed = nkeys.encode_seed(random.randbytes(32), nkeys.PREFIX_BYTE_SERVER)
-    return Signer(seed.decode())
-
-
-def request(server: Signer, **other: Any) -> dict[str, Any]:
-    body = {
-        "server_id": {"id": server.public_key, "name": "nats-default-0"},
-        "user_nkey": USER,
-        "client_info": {"host": "10.0.0.7"},
-        "connect_opts": {"auth_token": "the token", "name": "agent-math"},
-    }
-    return {"aud": "nats-authorization-request", "iat": NOW, "nats": body} | other
+    return a_server()
 
 
 def test_a_request_says_who_asks_for_whom(server: Signer) -> None:
     data = server.sign(request(server)).encode()
     assert read_request(data, NOW) == Request(
-        user=USER, server=server.public_key, token="the token", client="10.0.0.7 agent-math"
+        user=USER,
+        server=server.public_key,
+        xkey=SERVER_XKEY,
+        token="the token",
+        client="10.0.0.7 agent-math",
     )
 
 
@@ -96,7 +86,7 @@ def test_only_the_server_that_is_named_may_have_signed(server: Signer) -> None:
 
 def admitted(expires: float) -> tuple[dict[str, Any], dict[str, Any], Signer]:
     signer = Signer(account_seed())
-    asked = Request(user=USER, server="NSERVER", token="", client="")
+    asked = Request(user=USER, server="NSERVER", xkey="", token="", client="")
     answer = admission(asked, Identity(MATH, expires), ALLOWED, signer, NOW)
     response = signed_claims(answer.decode(), Prefix.ACCOUNT)
     return response, signed_claims(response["nats"]["jwt"], Prefix.ACCOUNT), signer
@@ -126,40 +116,14 @@ def test_a_connection_ends_with_its_token_or_after_ten_minutes_with_jitter() -> 
 
 
 def test_an_empty_list_is_never_signed() -> None:
-    signer, asked = Signer(account_seed()), Request(user=USER, server="N", token="", client="")
+    signer = Signer(account_seed())
+    asked = Request(user=USER, server="N", xkey="", token="", client="")
     for allowed in (
         Permissions(Account.AGENTS, publish=(), subscribe=("b",)),
         Permissions(Account.AGENTS, publish=("a",), subscribe=()),
     ):
         with pytest.raises(ValueError, match="would allow them all"):
             admission(asked, Identity(MATH, NOW + 60), allowed, signer, NOW)
-
-
-class Stack:
-    """A Stack whose `policy` bucket holds what the test says; its issuer and server are real."""
-
-    def __init__(self, server: Signer) -> None:
-        self.server = server
-        self.issuer = LocalIssuer("k8gentai")
-        self.policy: dict[str, bytes] = {}
-        self.is_down = False
-        keys = IssuerKeys((self.issuer.trusted(),))
-        self.verifier = Verifier(keys, "k8gentai")
-        self.signer = Signer(account_seed())
-        self.operator = ObjectName(namespace="system", name="operator")
-        self.callout = Callout(
-            ObjectName(namespace="team", name="default"), lambda: self, self.newest
-        )
-
-    async def newest(self, bucket: Bucket, key: str) -> bytes | None:
-        if self.is_down:
-            raise Unavailable("the server is away")
-        return self.policy.get(f"{bucket}/{key}")
-
-    async def answer(self, service_account: ObjectName) -> bytes | None:
-        claims = request(self.server, iat=time.time())
-        claims["nats"]["connect_opts"]["auth_token"] = self.issuer.token(service_account, 600)
-        return await self.callout.answer(self.server.sign(claims).encode())
 
 
 ENTRY = "policy/workloads.team.agent-math"

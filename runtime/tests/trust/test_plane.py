@@ -105,8 +105,12 @@ async def test_nothing_is_ready_before_the_first_reading(tmp_path: Path) -> None
         assert "trust.json cannot be read" in sentence
 
 
-@pytest.mark.parametrize("name", ["account.seed", "user.seed"])
-async def test_a_seed_that_is_missing_is_waited_for(unattended: RunningStack, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("account.seed", "nkey"), ("user.seed", "nkey"), ("xkey.seed", "xkey")]
+)
+async def test_a_seed_that_is_missing_is_waited_for(
+    unattended: RunningStack, name: str, kind: str
+) -> None:
     seed_file = unattended.folder / name
     seed = seed_file.read_text()
     seed_file.unlink()
@@ -115,7 +119,7 @@ async def test_a_seed_that_is_missing_is_waited_for(unattended: RunningStack, na
         assert not said[0][0]
         assert name in said[0][1]
         seed_file.write_text("garbage")
-        await until(lambda: said[-1] == (False, "this is no seed of an nkey"))
+        await until(lambda: said[-1] == (False, f"this is no seed of an {kind}"))
         seed_file.write_text(seed)
         await until(lambda: said[-1] == (True, "answering for 1 of 1 stacks"))
         assert await is_let_in(unattended)

@@ -12,6 +12,7 @@ CONFIG = TrustConfig(
     operator=ObjectName(namespace="k8gentai-system", name="k8gentai-operator"),
     account_seed_file="/keys/account.seed",
     user_seed_file="/keys/user.seed",
+    xkey_seed_file="/keys/xkey.seed",
 )
 PATH = "/api/v1/namespaces/k8gentai-system/configmaps/k8gentai-trust"
 

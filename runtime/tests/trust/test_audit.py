@@ -1,0 +1,121 @@
+"""The audit log: one record for each answer of the callout, who, what and why; never a token."""
+
+import json
+import logging
+import re
+import time
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from controller.clients.nkeys import xkey_seed
+from runtime.contract.trust_config import Issuer, Role
+from runtime.tests.trust.callouts import MATH, SERVER_XKEY, Stack, a_server
+from runtime.tests.trust.test_tokens import CLAIMS, ISSUER, JWKS, flipped, raw, signed
+from runtime.trust.callout import XKEY_HEADER
+from runtime.trust.keys import IssuerKeys
+from runtime.trust.tokens import Reason, Verifier
+
+AWAY = Issuer(issuer="https://away.example", jwks_url="http://127.0.0.1:1/jwks")
+ENTRY = "policy/workloads.team.agent-math"
+AGENT = {"schema": 1, "role": "Agent", "name": {"namespace": "team", "name": "math"}}
+OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+TOKEN = re.compile(r"eyJ[\w-]+|the token")
+
+
+def good(**other: Any) -> str:
+    now = time.time()
+    times = {"iat": now - 10, "nbf": now - 10, "exp": now + 600}
+    return signed(times | other)
+
+
+def stack_of(*issuers: Issuer) -> Stack:
+    stack = Stack(a_server())
+    stack.verifier = Verifier(IssuerKeys((Issuer(issuer=ISSUER, jwks=JWKS), *issuers)), "k8gentai")
+    return stack
+
+
+BY_TOKEN = {
+    Reason.NO_TOKEN: "",
+    Reason.MALFORMED_TOKEN: "no JWT",
+    Reason.ALGORITHM: raw({"alg": "none", "kid": "ec"}, CLAIMS),
+    Reason.UNKNOWN_ISSUER: good(iss="https://stranger.example"),
+    Reason.UNKNOWN_KEY: signed(kid="another"),
+    Reason.KEYS_UNREACHABLE: good(iss=AWAY.issuer),
+    Reason.SIGNATURE: flipped(good()),
+    Reason.AUDIENCE: good(aud="another"),
+    Reason.NO_SERVICE_ACCOUNT: good(sub="alice"),
+    Reason.EXPIRED: good(exp=time.time() - 1),
+    Reason.CLOCK: good(nbf=time.time() + 300),
+    Reason.UNKNOWN_WORKLOAD: good(),
+}
+"""Refusals by what the client brings; the first nine prove nobody."""
+PROVED = {Reason.EXPIRED, Reason.CLOCK, Reason.UNKNOWN_WORKLOAD, Reason.POLICY_UNREADABLE}
+
+
+async def refused(reason: Reason) -> None:
+    """One attempt that is refused for that reason."""
+    stack = stack_of(AWAY)
+    match reason:
+        case Reason.NOT_SEALED:
+            plain = stack.server.sign({"nats": {"connect_opts": {"auth_token": good()}}})
+            assert await stack.callout.answer(plain.encode(), {XKEY_HEADER: SERVER_XKEY}) is None
+        case Reason.MALFORMED_REQUEST:
+            assert await stack.sent(good(), aud="another") is None
+        case Reason.POLICY_UNREADABLE:
+            stack.is_down = True
+            assert await stack.sent(good()) is None
+        case _:
+            assert await stack.sent(BY_TOKEN[reason]) is None
+
+
+def the_record(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The one line of the audit log; no line of any log has a token in it."""
+    assert not TOKEN.search(caplog.text + repr([vars(one) for one in caplog.records]))
+    (record,) = [vars(one) for one in caplog.records if one.name == "k8gentai.audit"]
+    return record
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize("reason", Reason)
+async def test_each_refusal_is_one_record(reason: Reason, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    await refused(reason)
+
+    record = the_record(caplog)
+    unread = reason in (Reason.NOT_SEALED, Reason.MALFORMED_REQUEST)
+    assert (record["what"], record["reason"]) == ("refused", str(reason))
+    assert record["stack"] == "team/default"
+    assert record["who"] == (str(MATH) if reason in PROVED else None)
+    assert record["client"] == (None if unread else "10.0.0.7 agent-math")
+    assert record["levelno"] == logging.WARNING
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.TOOL, Role.SERVER, Role.DISPATCHER])
+async def test_each_admission_is_one_record(role: Role, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    stack = stack_of()
+    entry = AGENT | {"role": role, "durable": "math-1"}
+    if role in (Role.SERVER, Role.DISPATCHER):
+        entry = AGENT | {"role": role, "name": {"namespace": "team", "name": "default"}}
+    stack.policy[ENTRY] = json.dumps(entry).encode()
+
+    assert await stack.sent(good()) is not None
+
+    record = the_record(caplog)
+    assert (record["what"], record["reason"], record["who"]) == ("admitted", role, str(MATH))
+    assert record["levelno"] == logging.INFO
+
+
+async def test_an_answer_is_for_the_key_that_the_server_names(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody who has seen a request seals it anew, and reads the answer."""
+    stack = stack_of()
+    stack.policy[ENTRY] = json.dumps(AGENT | {"durable": "math-1"}).encode()
+
+    assert await stack.sent(good(), seed=xkey_seed()) is None
+
+    assert the_record(caplog)["reason"] == Reason.MALFORMED_REQUEST
