@@ -454,7 +454,8 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
 
     up.until(lambda: any("default/poison" in line for line in dead("list")))
     (row,) = [line for line in dead("list") if "default/poison" in line]
-    assert row.endswith("  2          gave up after 1 attempt (spec.retryPolicy.maxAttempts)")
+    why = "gave up after 1 attempt (spec.retryPolicy.maxAttempts): 1 worker was lost over it; "
+    assert f"  2          {why}" in row
     assert f"input      user: {said}" in dead("show", row.split()[0])
     up.remove("poison")
 
