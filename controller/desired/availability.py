@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
+from controller.api.conditions import (
+    GOOD_REASONS,
+    ConditionStatus,
+    ConditionType,
+    ReadyReason,
+)
 from controller.api.tool import Tool
-from controller.desired.health import GOOD
 from controller.desired.waiting import unmet
 from controller.model import AgentView, Health, Key, Problem, Reference
 
@@ -60,7 +64,7 @@ def of_what_runs(view: AgentView, workers: Health) -> Availability:
 
 def _availability(view: AgentView, health: Health, why_not: Health | None) -> Availability:
     return Availability(
-        is_ready=health.reason in GOOD,
+        is_ready=health.reason in GOOD_REASONS,
         is_available=why_not is None,
         reason=health.reason,
         message=told_to_clients(view.key, why_not or health),
@@ -76,7 +80,7 @@ def told_to_clients(key: Key, health: Health) -> str:
 
 def _why_not(workers: Health, tools: Iterable[Reference[Tool]]) -> Health | None:
     """Why no worker can start; one that was ready once does without what it waited for then."""
-    if workers.ready or workers.reason in GOOD:
+    if workers.ready or workers.reason in GOOD_REASONS:
         return None
     if workers.is_stuck:
         return workers

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from controller.api.conditions import ReadyReason
+from controller.api.conditions import GOOD_REASONS, ReadyReason
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.availability import told_to_clients
-from controller.desired.health import GOOD
 from controller.desired.identity import policy_entry, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
@@ -177,7 +176,7 @@ def catalogue_entry(
     entry = ToolEntry(
         tool=view.key.object_name,
         side_effects=SideEffects(view.owner.spec.side_effects),
-        ready=told.reason in GOOD,
+        ready=told.reason in GOOD_REASONS,
         reason=told.reason,
         message=told_to_clients(view.key, told),
         functions=found.functions if found else (),
