@@ -24,6 +24,7 @@ class ModelInfo(BaseModel):
 
     Shape:
         identifier       how clients name it, `<provider>/<model>`; in OpenAI's words the `id`.
+        owned_by         the server's word for itself; Llama Stack has it in lists alone.
         metadata         of an agent: what it is, and how.
         custom_metadata  the same for clients of Llama Stack since 0.7, with the type and provider.
 
@@ -56,8 +57,12 @@ class ModelInfo(BaseModel):
     @property
     def custom_metadata(self) -> Wire:
         """The metadata with the type and the provider."""
-        provided = self.model_dump(include={"model_type", "provider_id", "provider_resource_id"})
-        return provided | self.metadata
+        return {
+            "model_type": self.model_type,
+            "provider_id": self.provider_id,
+            "provider_resource_id": self.provider_resource_id,
+            **self.metadata,
+        }
 
 
 class ModelList(BaseModel):
