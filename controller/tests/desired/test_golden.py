@@ -1,8 +1,10 @@
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from controller.api.conditions import ReadyReason
 from controller.desired.agent import desired_agent
@@ -18,6 +20,7 @@ from controller.tests.desired.views import agent_view, an_agent, the_stack, the_
 from controller.tests.fakes import SITE
 from runtime.contract.agent_config import AgentConfig, Module, Origin
 
+CONFIG = Path(__file__).parents[3] / "config"
 READY = Availability(is_ready=True, reason="Ready", message="1 of 1 worker ready")
 WELL = Health(ReadyReason.READY, "1 of 1 worker ready")
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
@@ -127,14 +130,24 @@ def pods() -> Iterator[tuple[str, Manifest]]:
                 yield child.ref.name, child.manifest["spec"]["template"]["spec"]
 
 
+def installed() -> Iterator[tuple[str, Manifest]]:
+    for file in ("base/operator.yaml", "base/trust.yaml"):
+        for body in yaml.safe_load_all((CONFIG / file).read_text()):
+            if body["kind"] == "Deployment":
+                yield body["metadata"]["name"], body["spec"]["template"]["spec"]
+
+
+EVERY = [*pods(), *installed()]
+
+
 @pytest.mark.fault(36)
-@pytest.mark.parametrize("pod", [pod for _, pod in pods()], ids=[name for name, _ in pods()])
+@pytest.mark.parametrize("pod", [pod for _, pod in EVERY], ids=[name for name, _ in EVERY])
 def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
     """Source: Kubernetes documentation, "Pod Security Standards", Restricted."""
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    allowed = {"configMap", "projected", "emptyDir", "persistentVolumeClaim"}
+    allowed = {"configMap", "projected", "emptyDir", "persistentVolumeClaim", "secret"}
     for volume in pod["volumes"]:
         assert volume.keys() - {"name"} <= allowed
     for container in pod["containers"]:
@@ -142,6 +155,30 @@ def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
         assert security["allowPrivilegeEscalation"] is False
         assert security["capabilities"] == {"drop": ["ALL"]}
         assert not any("hostPort" in port for port in container["ports"])
+        assert not {"privileged", "procMount", "seLinuxOptions"} & security.keys()
+    assert not pod.keys() & {"initContainers", "ephemeralContainers"}
+
+
+@pytest.mark.fault(36)
+def test_only_the_trust_plane_is_given_a_secret_and_only_two_may_speak_to_kubernetes() -> None:
+    given = [name for name, pod in EVERY for one in pod["volumes"] if "secret" in one]
+    speaking = [name for name, pod in EVERY if pod.get("automountServiceAccountToken", True)]
+
+    assert given == ["k8gentai-trust"]
+    assert speaking == ["k8gentai-operator", "k8gentai-trust"]
+
+
+@pytest.mark.fault(36)
+def test_the_key_of_a_model_is_told_to_the_server_alone() -> None:
+    told = {
+        name
+        for name, pod in EVERY
+        for container in pod["containers"]
+        for one in container.get("env", ())
+        if "secretKeyRef" in one.get("valueFrom", {})
+    }
+
+    assert told == {"server-default"}
 
 
 @pytest.mark.fault(36)
