@@ -188,6 +188,18 @@ def test_accounts_may_do_what_they_need_and_no_more(
     assert answer.stdout.strip() == ("yes" if may else "no"), answer.stderr
 
 
+def test_the_owner_of_a_namespace_lets_the_operator_look_at_its_secrets(
+    namespace: Namespace,
+) -> None:
+    asked = ("auth", "can-i", "get", "secrets", "-n", namespace.name, f"--as={OPERATOR_ACCOUNT}")
+    assert run(*asked).stdout.strip() == "no"
+    whom = f"--serviceaccount={SYSTEM}:{OPERATOR.name}"
+
+    namespace.kubectl("create", "rolebinding", "look", "--clusterrole=k8gentai-secrets", whom)
+
+    until(lambda: run(*asked).stdout.strip() == "yes", "the permission")
+
+
 def test_what_it_logs_is_a_json_object_a_line() -> None:
     lines = kubectl("-n", SYSTEM, "logs", f"deployment/{OPERATOR.name}").splitlines()
 

@@ -78,7 +78,7 @@ def network_policy(
 
 
 def server_traffic(stack: Stack, site: Site) -> Traffic:
-    """Of the server: whoever asks it has to prove who they are, so it is open to clients."""
+    """Of the server: its clients may be anywhere, in the cluster and outside of it."""
     namespace = stack.metadata.namespace
     models = (
         rule
