@@ -7,7 +7,6 @@ Source:
 
 import base64
 import binascii
-import secrets
 from typing import Final
 
 from nacl.exceptions import CryptoError
@@ -56,7 +55,7 @@ class Xkey:
         Raises:
             NotSigned: this is no public xkey.
         """
-        return VERSION + self._box(recipient).encrypt(data, secrets.token_bytes(Box.NONCE_SIZE))
+        return VERSION + self._box(recipient).encrypt(data)
 
     def _box(self, other: str) -> Box:
         return Box(self._private, PublicKey(raw_key(other, Prefix.CURVE)))
