@@ -50,7 +50,18 @@ def test_nothing_is_sealed_for_nobody() -> None:
 CHANGED = OURS[:9] + ("B" if OURS[9] == "A" else "A") + OURS[10:]
 
 
-@pytest.mark.parametrize("seed", ["", "SX", CHANGED, OURS[:-2], account_seed(), user_seed(), "ü"])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("SX", id="its beginning"),
+        pytest.param(CHANGED, id="changed"),
+        pytest.param(OURS[:-2], id="cut off"),
+        pytest.param(account_seed(), id="of an account"),
+        pytest.param(user_seed(), id="of a user"),
+        pytest.param("ü", id="no base32"),
+    ],
+)
 def test_what_is_no_seed_is_not_repeated(seed: str) -> None:
     for read in (Xkey, public_xkey):
         with pytest.raises(ValueError, match=r"^this is no seed of an xkey$"):
