@@ -40,6 +40,7 @@ RETIRE_SECONDS = 25.0  # a little longer than a pull may stay outstanding
 
 
 type OnMessage = Callable[[Msg], Awaitable[None]]
+type OnHeard = Callable[[Msg], None]
 
 
 class Generation:
@@ -85,7 +86,7 @@ class Generation:
                 if not self.client.is_connected:
                     # A server that has not decided yet sends a ping; nats.py takes it for a yes.
                     raise nats.errors.NoServersError
-                await self.client.subscribe(f"{self.prefix}.r.*", cb=self._on_reply)
+                await self.hear(f"{self.prefix}.r.*", self._on_reply)
         except (OSError, nats.errors.Error, TimeoutError) as error:
             await self.close()
             raise Unavailable(
@@ -149,6 +150,17 @@ class Generation:
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
+    async def hear(self, subject: str, on_heard: OnHeard) -> Subscription:
+        """Call `on_heard` for each message on `subject` as it is read: nothing may be awaited.
+
+        Raises:
+            Unavailable: the connection is down.
+        """
+        try:
+            return await self.client.subscribe(subject, future=_Heard(on_heard))  # type: ignore[arg-type]  # it is used like a future of one message
+        except (OSError, nats.errors.Error) as error:
+            raise Unavailable(f"the connection to {self._queue.url} is down") from error
+
     async def close(self) -> None:
         """End this generation; who still waits on it gets `Unavailable`."""
         with contextlib.suppress(OSError, nats.errors.Error, TimeoutError):
@@ -160,7 +172,7 @@ class Generation:
         """Whether nobody waits for a reply."""
         return not self._waiting
 
-    async def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Msg) -> None:
         waiting = self._waiting.get(message.subject)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
@@ -174,6 +186,29 @@ class Generation:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unavailable(f"the connection to {self._queue.url} broke"))
+
+
+class _Heard:
+    """What stands where nats.py has a future for the only message of a subscription.
+
+    To a callback it brings each message by a queue and a task of its own, which costs more than all
+    that is done with a reply.
+    """
+
+    def __init__(self, on_heard: OnHeard) -> None:
+        self._on_heard = on_heard
+
+    def cancelled(self) -> bool:
+        """Whether messages are dropped: never."""
+        return False
+
+    def set_result(self, message: Msg) -> None:
+        """One more message."""
+        try:
+            self._on_heard(message)
+        except Exception:
+            # A fault of ours in one message must not end the reading of all others.
+            log.exception("a message was not taken", extra={"subject": message.subject})
 
 
 def _header_bytes(headers: Headers) -> int:

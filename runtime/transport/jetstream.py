@@ -122,7 +122,7 @@ class Listening:
     async def attach(self, generation: Generation) -> None:
         """Listen on `generation` and no longer on the others, so that nothing is heard twice."""
         old = self._subscriptions
-        subscription = await generation.subscribe(self._subject, self._on_message)
+        subscription = await generation.hear(self._subject, self._on_message)
         self._subscriptions = {generation: subscription}
         for previous, one in old.items():
             if not previous.closed.is_set():
@@ -140,8 +140,8 @@ class Listening:
                 await subscription.unsubscribe()
         self._subscriptions = {}
 
-    async def _on_message(self, message: Msg) -> None:
-        await self._on_signal(message.subject, message.data)
+    def _on_message(self, message: Msg) -> None:
+        self._on_signal(message.subject, message.data)
 
 
 class JetStreamReader:
