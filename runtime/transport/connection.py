@@ -16,13 +16,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from runtime.contract.agent_config import Queue
 from runtime.contract.subjects import inbox
 from runtime.contract.trust_config import USER_SECONDS
+from runtime.transport.client import Client, Heard, OnHeard, block_of
 from runtime.transport.port import (
     Headers,
     PayloadTooLarge,
@@ -40,7 +40,6 @@ RETIRE_SECONDS = 25.0  # a little longer than a pull may stay outstanding
 
 
 type OnMessage = Callable[[Msg], Awaitable[None]]
-type OnHeard = Callable[[Msg], None]
 
 
 class Generation:
@@ -55,7 +54,7 @@ class Generation:
     def __init__(self, queue: Queue, name: str) -> None:
         self._queue = queue
         self._name = name
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[str, asyncio.Future[Heard]] = {}
         self._numbers = itertools.count()
         self.client = Client()
         self.prefix = f"{inbox(queue.service_account)}.{secrets.token_hex(6)}"
@@ -98,7 +97,7 @@ class Generation:
 
     async def request(
         self, subject: str, data: bytes, *, headers: Headers | None = None, timeout: float = 5
-    ) -> Msg:
+    ) -> Heard:
         """One message and the reply to it; `timeout` in seconds.
 
         Raises:
@@ -111,11 +110,11 @@ class Generation:
         late = loop.call_later(timeout, _too_late, waiting, subject, timeout)
         try:
             await self.publish(subject, data, reply=reply, headers=headers)
-            message: Msg = await waiting
+            message: Heard = await waiting
         finally:
             late.cancel()
             self._waiting.pop(reply, None)
-        if not message.data and (message.headers or {}).get("Status") == "503":
+        if not message.data and message.headers.get("Status") == "503":
             raise Unavailable(f"nobody answers on {subject}")
         return message
 
@@ -129,13 +128,17 @@ class Generation:
             PayloadTooLarge: the server would not take it.
         """
         # The server counts headers, too, and breaks the connection; the client does not count them.
-        size = len(data) + (_header_bytes(headers) if headers else 0)
+        block = block_of(headers) if headers else b""
+        size = len(block) + len(data)
         if size > self.client.max_payload:
             raise PayloadTooLarge(
                 f"{size} bytes are more than the queue takes ({self.client.max_payload})"
             )
         try:
-            await self.client.publish(subject, data, reply, dict(headers) if headers else None)
+            if block:
+                await self.client.publish_block(subject, data, reply, block)
+            else:
+                await self.client.publish(subject, data, reply)
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
@@ -157,7 +160,7 @@ class Generation:
             Unavailable: the connection is down.
         """
         try:
-            return await self.client.subscribe(subject, future=_Heard(on_heard))  # type: ignore[arg-type]  # it is used like a future of one message
+            return await self.client.hear(subject, on_heard)
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
@@ -172,7 +175,7 @@ class Generation:
         """Whether nobody waits for a reply."""
         return not self._waiting
 
-    def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Heard) -> None:
         waiting = self._waiting.get(message.subject)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
@@ -188,36 +191,7 @@ class Generation:
                 waiting.set_exception(Unavailable(f"the connection to {self._queue.url} broke"))
 
 
-class _Heard:
-    """What stands where nats.py has a future for the only message of a subscription.
-
-    To a callback it brings each message by a queue and a task of its own, which costs more than all
-    that is done with a reply.
-    """
-
-    def __init__(self, on_heard: OnHeard) -> None:
-        self._on_heard = on_heard
-
-    def cancelled(self) -> bool:
-        """Whether messages are dropped: never."""
-        return False
-
-    def set_result(self, message: Msg) -> None:
-        """One more message."""
-        try:
-            self._on_heard(message)
-        except Exception:
-            # A fault of ours in one message must not end the reading of all others.
-            log.exception("a message was not taken", extra={"subject": message.subject})
-
-
-def _header_bytes(headers: Headers) -> int:
-    """What headers take on the wire: a line for the version, one for each, and an empty one."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return len(f"NATS/1.0\r\n{lines}\r\n".encode())
-
-
-def _too_late(waiting: asyncio.Future[Msg], subject: str, timeout: float) -> None:
+def _too_late(waiting: asyncio.Future[Heard], subject: str, timeout: float) -> None:
     if not waiting.done():
         waiting.set_exception(Unavailable(f"no answer on {subject} within {timeout:g} s"))
 

@@ -226,7 +226,7 @@ async def test_who_stumbles_over_one_signal_hears_the_next_ones(
         async with asyncio.timeout(5):
             assert [await heard.get() for _ in subjects] == subjects
         await listening.close()
-    assert [record.message for record in caplog.records] == ["a message was not taken"]
+    assert [record.message for record in caplog.records].count("a message was not taken") == 1
 
 
 async def test_work_goes_on_while_credentials_are_renewed(nats: RunningStack) -> None:
