@@ -205,7 +205,6 @@ async def test_what_is_signalled_again_is_kept_once(nats: RunningStack) -> None:
         assert [(await anext(kept)).data for _ in range(2)] == [b"the end", b"after it"]
 
 
-@pytest.mark.fault(25)
 async def test_who_stumbles_over_one_signal_hears_the_next_ones(
     nats: RunningStack, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +228,7 @@ async def test_who_stumbles_over_one_signal_hears_the_next_ones(
     assert [record.message for record in caplog.records].count("a message was not taken") == 1
 
 
+@pytest.mark.fault(25)
 async def test_work_goes_on_while_credentials_are_renewed(nats: RunningStack) -> None:
     """Three renewals, each make before break; every message is taken exactly once."""
     workload = await math(nats)
