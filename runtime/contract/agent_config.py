@@ -21,6 +21,21 @@ class Queue(Value):
     service_account: ObjectName
 
 
+class TokenAccess(Value):
+    """How a process of ours reaches the transaction token service.
+
+    Shape:
+        url         https://host:port without a path.
+        token_file  holds the JWT that proves to it who we are; read again at each use, never kept.
+        ca_file     the authority that vouches for the service; null where it is on this machine.
+    """
+
+    url: str
+    trust_domain: str
+    token_file: str
+    ca_file: str | None = None
+
+
 class Framework(StrEnum):
     """The frameworks an Agent may be written in."""
 

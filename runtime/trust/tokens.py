@@ -1,6 +1,7 @@
 """Whether a JWT proves a workload's identity, and whose."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     CLOCK = "clock"
     NO_SERVICE_ACCOUNT = "no service account"
     UNKNOWN_WORKLOAD = "unknown workload"
+    UNKNOWN_STACK = "unknown stack"
     POLICY_UNREADABLE = "policy unreadable"
 
 
@@ -82,18 +84,30 @@ class Verifier:
         Source:
             RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones).
         """
-        header, unverified = _unverified(token)
-        if header.get("alg") not in ASYMMETRIC:
-            raise Refused(Reason.ALGORITHM)
-        issuer, kid = unverified.get("iss"), header.get("kid")
-        if not isinstance(issuer, str):
-            raise Refused(Reason.UNKNOWN_ISSUER)
-        if not isinstance(kid, str):
-            raise Refused(Reason.UNKNOWN_KEY)
-        claims = _verified(token, await self._keys.key(issuer, kid), issuer, self._audience)
+        claims = await claims_of(token, self._keys, self._audience)
         service_account = _service_account(claims["sub"])
-        expires = _expiry(claims, str(service_account), time.time() if now is None else now)
+        expires = expiry(claims, str(service_account), time.time() if now is None else now)
         return Identity(service_account, expires)
+
+
+async def claims_of(token: str, keys: Keys, audience: str) -> dict[str, Any]:
+    """What a JWT says that one of the issuers has signed for `audience`; not whether it still does.
+
+    Shape:
+        `iss`, `aud`, `sub` and `exp` are among the claims; `expiry` looks at the times.
+
+    Raises:
+        Refused: it is no such JWT.
+    """
+    header, unverified = _unverified(token)
+    if header.get("alg") not in ASYMMETRIC:
+        raise Refused(Reason.ALGORITHM)
+    issuer, kid = unverified.get("iss"), header.get("kid")
+    if not isinstance(issuer, str):
+        raise Refused(Reason.UNKNOWN_ISSUER)
+    if not isinstance(kid, str):
+        raise Refused(Reason.UNKNOWN_KEY)
+    return _verified(token, await keys.key(issuer, kid), issuer, audience)
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -138,8 +152,12 @@ def _verified(token: str, key: jwt.PyJWK, issuer: str, audience: str) -> dict[st
     return claims
 
 
-def _expiry(claims: dict[str, Any], who: str, now: float) -> float:
-    """When the token ends, if it is good at `now`."""
+def expiry(claims: Mapping[str, Any], who: str | None, now: float) -> float:
+    """When the token with these claims ends, if it is good at `now`; in seconds since the epoch.
+
+    Raises:
+        Refused: it has ended, or begins later.
+    """
     try:
         expires = float(claims["exp"])
         begins = max(float(claims.get("nbf", 0)), float(claims.get("iat", 0)))
