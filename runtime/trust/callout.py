@@ -15,9 +15,10 @@ from runtime.contract.keys import workload_entry
 from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import USER_SECONDS, Role, Workload
 from runtime.contract.value import ObjectName
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions, permissions
-from runtime.trust.tokens import Identity, Reason, Refused, Verifier
 
 audit = logging.getLogger("k8gentai.audit")
 
@@ -134,7 +135,7 @@ class Rules(Protocol):
     """What holds for all Stacks; it changes when the configuration does."""
 
     @property
-    def verifier(self) -> Verifier:
+    def verifier(self) -> WorkloadVerifier:
         """Whose tokens count."""
         ...
 

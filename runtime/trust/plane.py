@@ -10,13 +10,13 @@ from typing import Final
 from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Issuer, TrustConfig, TrustedStack
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.workloads import WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
 from runtime.trust.callout import GROUP, SUBJECT, Callout, Newest
-from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Signer
 from runtime.trust.sources import Source, Unreadable
-from runtime.trust.tokens import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class _Rules:
     audience: str
     operator: ObjectName
     user_seed: str
-    verifier: Verifier
+    verifier: WorkloadVerifier
     signer: Signer
 
 
@@ -131,7 +131,7 @@ def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
     if before is not None and (before.issuers, before.audience) == heard:
         verifier = before.verifier
     else:
-        verifier = Verifier(IssuerKeys(config.issuers), config.audience)
+        verifier = WorkloadVerifier(IssuerKeys(config.issuers), config.audience)
     return _Rules(
         issuers=config.issuers,
         audience=config.audience,

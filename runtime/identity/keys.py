@@ -1,17 +1,18 @@
-"""The public keys of the issuers that workloads' tokens come from."""
+"""The public keys of the issuers that tokens come from."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
 
 from runtime.contract.trust_config import Issuer
-from runtime.trust.https import fetch_object
-from runtime.trust.tokens import Reason, Refused
+from runtime.identity.https import fetch_object
+from runtime.identity.tokens import Reason, Refused
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ KEPT_SECONDS: Final = 3600.0
 """While the issuer cannot be asked, its last set is good for so long."""
 PAUSE_SECONDS: Final = 5.0
 """Between two fetches, however many tokens name keys that do not exist."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 type KeyByKid = dict[str, jwt.PyJWK]
 
@@ -50,6 +52,14 @@ class IssuerKeys:
             raise Refused(Reason.UNKNOWN_KEY)
         return key
 
+    def look(self, issuer: str) -> str | None:
+        """Why the keys of `issuer` cannot be fetched, as of the last time; None if they can.
+
+        It is asked again behind our back if that was long ago.
+        """
+        fetched = self._fetched.get(issuer)
+        return None if fetched is None else fetched.look()
+
 
 def key_by_kid(jwks: dict[str, Any]) -> KeyByKid:
     """The keys of a JWK set (RFC 7517) that this program can verify with.
@@ -66,6 +76,8 @@ def key_by_kid(jwks: dict[str, Any]) -> KeyByKid:
             key = jwt.PyJWK.from_dict(one)
         except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
             continue  # of a kind we do not know; the others still count
+        if one.get("use") == "enc":
+            continue  # nothing is signed with it
         if key.key_id is not None and key.key_type != "oct":
             found[key.key_id] = key
     return found
@@ -77,34 +89,78 @@ class _FetchedKeys:
         self._pause = pause_seconds
         self._keys: KeyByKid = {}
         self._fetched = self._tried = float("-inf")
+        self._why_not: str | None = None
         self._fetching = asyncio.Lock()
+        self._behind: asyncio.Task[None] | None = None
 
     async def key(self, kid: str) -> jwt.PyJWK | None:
-        if not self._is_fresh(kid):
-            async with self._fetching:
-                paused = time.monotonic() - self._tried > self._pause
-                if paused and not self._is_fresh(kid):
-                    await self._fetch()
+        if self._why_not is not None and kid in self._keys:
+            self.look()  # nobody who has a good token waits for an issuer that does not answer
+        elif not self._is_fresh or kid not in self._keys:
+            await self._fetch_once(kid)
         if time.monotonic() - self._fetched > KEPT_SECONDS:
             raise Refused(Reason.KEYS_UNREACHABLE)
         return self._keys.get(kid)
 
-    def _is_fresh(self, kid: str) -> bool:
-        return kid in self._keys and time.monotonic() - self._fetched <= FRESH_SECONDS
+    def look(self) -> str | None:
+        is_good = self._why_not is None and self._is_fresh
+        if not is_good and (self._behind is None or self._behind.done()):
+            self._behind = asyncio.create_task(self._fetch_once(None), name="keys of an issuer")
+        return self._why_not
+
+    async def _fetch_once(self, kid: str | None) -> None:
+        """Fetch, unless somebody else has done so for `kid`, or anybody a moment ago."""
+        async with self._fetching:
+            is_paused = time.monotonic() - self._tried <= self._pause
+            is_done = self._is_fresh and self._why_not is None and kid in (None, *self._keys)
+            if not is_paused and not is_done:
+                await self._fetch()
+
+    @property
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._fetched <= FRESH_SECONDS
 
     async def _fetch(self) -> None:
         self._tried = time.monotonic()
         try:
             self._keys = key_by_kid(await self._get())
-            self._fetched = time.monotonic()
         except (httpx.HTTPError, OSError, ValueError) as error:
+            self._why_not = str(error) or type(error).__name__
             log.warning(
                 "keys of an issuer unreachable",
                 extra={"issuer": self._issuer.issuer, "error": repr(error)},
             )
+        else:
+            self._why_not = None
+            self._fetched = time.monotonic()
 
     async def _get(self) -> dict[str, Any]:
         one = self._issuer
-        if one.jwks_url is None:
-            raise ValueError(f"the issuer {one.issuer} has neither jwks nor jwksUrl")
-        return await fetch_object(one.jwks_url, one.ca_file, one.token_file)
+        url = one.jwks_url or await _discovered(one)
+        return await fetch_object(url, one.ca_file, one.token_file)
+
+
+async def _discovered(issuer: Issuer) -> str:
+    """Where an issuer says that its keys are.
+
+    Raises:
+        httpx.HTTPError, OSError: it cannot be asked.
+        ValueError: it is another issuer, or its keys are where anybody could replace them.
+
+    Source:
+        OpenID Connect Discovery 1.0, sections 4 and 4.3.
+    """
+    where = f"{issuer.issuer.removesuffix('/')}/.well-known/openid-configuration"
+    told = await fetch_object(where, issuer.ca_file, None)
+    if told.get("issuer") != issuer.issuer:
+        raise ValueError(f"{where} is of the issuer {told.get('issuer')!r}; name that one")
+    url = told.get("jwks_uri")
+    if not isinstance(url, str) or not is_safe(url):
+        raise ValueError(f"{where} names no jwks_uri that begins with https://")
+    return url
+
+
+def is_safe(url: str) -> bool:
+    """Whether nobody on the way can change what this address answers: https, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
