@@ -98,9 +98,12 @@ class _FetchedKeys:
             self.look()  # nobody who has a good token waits for an issuer that does not answer
         elif not self._is_fresh or kid not in self._keys:
             await self._fetch_once(kid)
-        if time.monotonic() - self._fetched > KEPT_SECONDS:
+        key = self._keys.get(kid)
+        # A key that is not known may be one that the issuer has made meanwhile.
+        is_lost = self._why_not is not None and key is None
+        if is_lost or time.monotonic() - self._fetched > KEPT_SECONDS:
             raise Refused(Reason.KEYS_UNREACHABLE)
-        return self._keys.get(kid)
+        return key
 
     def look(self) -> str | None:
         is_good = self._why_not is None and self._is_fresh
