@@ -45,7 +45,7 @@ class LocalIssuer:
     def token(
         self, service_account: ObjectName, seconds: float, audience: str | None = None
     ) -> str:
-        """A token that proves `service_account` for `seconds`, to `audience` or to the queue."""
+        """A token that proves `service_account` for `seconds`, to its audience or another one."""
         now = time.time()
         claims = {
             "iss": ISSUER,

@@ -35,12 +35,13 @@ class Workload(Versioned):
 
 
 class Issuer(Value):
-    """Who signs the tokens that prove a workload's identity.
+    """Who signs tokens that prove an identity.
 
     Shape:
         issuer    the `iss` claim.
         jwks      the key set itself, or null and
-        jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`.
+        jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`. Null:
+                  where the issuer says (OpenID Connect Discovery).
     """
 
     issuer: str

@@ -57,7 +57,7 @@ class Transaction:
 
     Shape:
         txn     made once, when the first grant is minted.
-        sub     the user, as the issuer of the Stack calls him; unique within that issuer.
+        sub     the user: `<issuer>#<its name of him>`, so that it is unique in the trust domain.
         issuer  of the user's own token.
         stack   `<namespace>/<name>`.
         work    the task that the user has asked for.

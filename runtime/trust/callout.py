@@ -14,9 +14,10 @@ from typing import Any, Final, Protocol
 from runtime.contract.subjects import StackSubjects
 from runtime.contract.trust_config import USER_SECONDS, Role, Workload
 from runtime.contract.value import ObjectName
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions, permissions
-from runtime.trust.tokens import Identity, Reason, Refused, Verifier
 from runtime.trust.workloads import Newest, workload_of
 
 audit = logging.getLogger("k8gentai.audit")
@@ -132,7 +133,7 @@ class Rules(Protocol):
     """What holds for all Stacks; it changes when the configuration does."""
 
     @property
-    def verifier(self) -> Verifier:
+    def verifier(self) -> WorkloadVerifier:
         """Whose tokens count."""
         ...
 

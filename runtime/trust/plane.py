@@ -13,14 +13,15 @@ from typing import Final
 from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Issuer, TrustConfig, Workload
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
 from runtime.trust.callout import GROUP, SUBJECT, Callout
-from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Signer
 from runtime.trust.serving_tokens import Tokens
 from runtime.trust.sources import Source, Unreadable
-from runtime.trust.tokens import Reason, Refused, Verifier
 from runtime.trust.workloads import Newest, workload_of
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class _Rules:
     operator: ObjectName
     user_seed: str
     keys: IssuerKeys
-    verifier: Verifier
+    verifier: WorkloadVerifier
     signer: Signer
 
 
@@ -155,7 +156,7 @@ def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
         keys, verifier = before.keys, before.verifier
     else:
         keys = IssuerKeys(config.issuers)
-        verifier = Verifier(keys, config.audience)
+        verifier = WorkloadVerifier(keys, config.audience)
     return _Rules(
         issuers=config.issuers,
         audience=config.audience,

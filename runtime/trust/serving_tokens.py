@@ -10,13 +10,13 @@ from pathlib import Path
 from runtime.contract.signing_keys import SigningKeys
 from runtime.contract.trust_config import TokenRules, TrustConfig, UserIssuer
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.workloads import WorkloadVerifier
 from runtime.trust import http_server
-from runtime.trust.keys import IssuerKeys
 from runtime.trust.signing import TokenSigner
 from runtime.trust.subjects import JwtSubjects
 from runtime.trust.token_endpoint import TokenEndpoint
 from runtime.trust.token_service import Current, FindWorkload, TokenService
-from runtime.trust.tokens import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class _Now:
 
     rules: TokenRules
     signer: TokenSigner
-    clients: Verifier
+    clients: WorkloadVerifier
     subjects: JwtSubjects
 
 
@@ -50,7 +50,9 @@ class Tokens:
         self._service = TokenService(self._current, workload)
         self._now: _Now | None = None
         self._signer = _Latest[str, TokenSigner](lambda text: TokenSigner(SigningKeys.decode(text)))
-        self._clients = _Latest[tuple[IssuerKeys, str], Verifier](lambda one: Verifier(*one))
+        self._clients = _Latest[tuple[IssuerKeys, str], WorkloadVerifier](
+            lambda one: WorkloadVerifier(*one)
+        )
         self._subjects = _Latest[Mapping[ObjectName, UserIssuer], JwtSubjects](JwtSubjects)
         self._serving: asyncio.Task[None] | None = None
         self._port: int | None = None

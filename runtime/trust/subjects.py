@@ -1,29 +1,28 @@
 """Whose access token a server shows, and whether that user may still act through others."""
 
-import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from runtime.contract.trust_config import UserIssuer
-from runtime.contract.txn_token import scopes
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.users import OF_ACCESS_TOKENS, UserVerifier
 from runtime.trust.issue import Subject
-from runtime.trust.keys import IssuerKeys
-from runtime.trust.tokens import Keys, Reason, Refused, claims_of, expiry
 
 
 class Subjects(Protocol):
     """Who the users of a Stack are."""
 
-    async def subject(self, stack: ObjectName, token: str, now: float | None = None) -> Subject:
-        """Whose access token this is.
+    async def subject(self, stack: ObjectName, token: str, now: float) -> Subject:
+        """Whose access token this is; `now` in seconds since the epoch.
 
         Raises:
             Refused: nobody's, or of an issuer that is not the Stack's.
         """
         ...
 
-    async def is_enabled(self, stack: ObjectName, sub: str, issuer: str) -> bool:
+    async def is_enabled(self, stack: ObjectName, issuer: str, sub: str) -> bool:
         """Whether this user may still act, hours after he has shown his token."""
         ...
 
@@ -33,47 +32,30 @@ class JwtSubjects:
 
     After that it knows of a user only whether his Stack still has the same issuer. Nobody tells it
     that he was disabled there.
-
-    Source:
-        RFC 9068 (JWT access tokens), section 4; the `typ` is not looked at, since widespread
-        issuers leave it out.
     """
 
     def __init__(self, users: Mapping[ObjectName, UserIssuer]) -> None:
-        self._users = users
-        by_name = {one.issuer.issuer: one.issuer for one in users.values()}
-        self._keys: Keys = IssuerKeys(by_name.values())
+        self._issuers = {stack: one.issuer.issuer for stack, one in users.items()}
+        self._verifiers = {
+            stack: UserVerifier(IssuerKeys([one.issuer]), one.audience)
+            for stack, one in users.items()
+        }
 
-    async def subject(self, stack: ObjectName, token: str, now: float | None = None) -> Subject:
+    async def subject(self, stack: ObjectName, token: str, now: float) -> Subject:
         """Whose access token this is.
 
         Raises:
             Refused: nobody's, or of an issuer that is not the Stack's.
         """
-        users = self._users.get(stack)
-        if users is None:
+        verifier = self._verifiers.get(stack)
+        if verifier is None:
             raise Refused(Reason.UNKNOWN_ISSUER)
-        moment = time.time() if now is None else now
-        claims = await claims_of(token, self._keys, users.audience)
-        if claims["iss"] != users.issuer.issuer:  # the keys are those of all Stacks' issuers
-            raise Refused(Reason.UNKNOWN_ISSUER)
-        sub = _subject(claims)
-        return Subject(sub, users.issuer.issuer, _scope(claims), expiry(claims, sub, moment))
+        user = await verifier.user(token, now)
+        says = user.claims.keys() & OF_ACCESS_TOKENS
+        scope = tuple(sorted(user.scopes)) if says else None
+        return Subject(user.principal, user.issuer, scope, user.expires)
 
-    async def is_enabled(self, stack: ObjectName, sub: str, issuer: str) -> bool:  # noqa: ARG002 - all of an issuer's users alike
+    async def is_enabled(self, stack: ObjectName, issuer: str, sub: str) -> bool:
         """Whether his Stack still has the issuer that has vouched for him."""
-        users = self._users.get(stack)
-        return users is not None and users.issuer.issuer == issuer
-
-
-def _subject(claims: Mapping[str, Any]) -> str:
-    sub = claims["sub"]
-    if not isinstance(sub, str) or not sub:
-        raise Refused(Reason.MALFORMED_TOKEN)
-    return sub
-
-
-def _scope(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """RFC 8693, section 4.2: text; None if it is not there, or something else."""
-    scope = claims.get("scope")
-    return scopes(scope) if isinstance(scope, str) else None
+        del sub  # all of an issuer's users alike
+        return self._issuers.get(stack) == issuer

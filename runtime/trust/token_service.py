@@ -24,6 +24,8 @@ from runtime.contract.txn_token import (
     TxnToken,
 )
 from runtime.contract.value import ObjectName
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import WorkloadVerifier
 from runtime.trust.issue import (
     Error,
     Mint,
@@ -38,7 +40,6 @@ from runtime.trust.issue import (
 from runtime.trust.signing import TokenSigner
 from runtime.trust.subjects import Subjects
 from runtime.trust.token_request import TokenRequest, read_assertion, read_form, read_request
-from runtime.trust.tokens import Reason, Refused, Verifier
 
 audit = logging.getLogger("k8gentai.audit")
 
@@ -68,7 +69,7 @@ class Current(Protocol):
         ...
 
     @property
-    def clients(self) -> Verifier:
+    def clients(self) -> WorkloadVerifier:
         """Whose client assertions count."""
         ...
 
@@ -199,7 +200,7 @@ class _Exchange:
         stack = ObjectName(namespace=namespace, name=name)
         requester = await self._requester(account, stack)
         subjects = self.current.subjects
-        if not await subjects.is_enabled(stack, transaction.sub, transaction.issuer):
+        if not await subjects.is_enabled(stack, transaction.issuer, transaction.sub):
             raise NotIssued(Error.INVALID_REQUEST, "the user may not act any more")
         return requester
 

@@ -6,7 +6,7 @@ from runtime.contract.keys import workload_entry
 from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
-from runtime.trust.tokens import Reason, Refused
+from runtime.identity.tokens import Reason, Refused
 
 type Newest = Callable[[Bucket, str], Awaitable[bytes | None]]
 

@@ -13,12 +13,13 @@ from controller.local.issuer import LocalIssuer
 from runtime.contract.subjects import Account, Bucket
 from runtime.contract.trust_config import USER_SECONDS
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.trust.callout import Callout, Request, admission, read_request
-from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions
-from runtime.trust.tokens import Identity, Reason, Refused, Verifier
 
 NOW = 1_800_000_000.0
 USER = Signer(user_seed()).public_key
@@ -144,7 +145,7 @@ class Stack:
         self.policy: dict[str, bytes] = {}
         self.is_down = False
         keys = IssuerKeys((self.issuer.trusted(),))
-        self.verifier = Verifier(keys, "k8gentai")
+        self.verifier = WorkloadVerifier(keys, "k8gentai")
         self.signer = Signer(account_seed())
         self.operator = ObjectName(namespace="system", name="operator")
         self.callout = Callout(

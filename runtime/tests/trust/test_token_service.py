@@ -14,6 +14,7 @@ import httpx
 import jwt
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from controller.clients.signing_keys import signing_key
 from controller.local.site import free_port
@@ -23,8 +24,9 @@ from runtime.contract.trust_config import Role, TrustConfig, Workload
 from runtime.contract.txn_token import ACCESS_TOKEN, GRANT, TXN_TOKEN, Work, digest
 from runtime.contract.value import ObjectName
 from runtime.identity.exchange import Held, NotGranted, ServiceAway, TokenClient
+from runtime.tests.issuer import UserIssuer
 from runtime.tests.nats import RunningStack, running_stack
-from runtime.tests.trust.token_requests import Users, client_of, post
+from runtime.tests.trust.token_requests import client_of, post, trusted, user_token
 from runtime.trust.plane import run_trust
 from runtime.trust.sources import FileSource
 
@@ -32,6 +34,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 TASK = Work("f00d", digest("what is 1 + 2"))
 ADD = ObjectName(namespace="team", name="add")
+FORGED = ec.generate_private_key(ec.SECP256R1())
 SPEAK = ObjectName(namespace="team", name="speak")
 
 
@@ -41,7 +44,7 @@ class Scene:
 
     running: RunningStack
     url: str
-    users: Users
+    users: UserIssuer
     server: Workload
     math: Workload
     other: Workload
@@ -79,7 +82,11 @@ class Scene:
 
     async def grant(self, work: Work = TASK, **claims: Any) -> str:
         return await self.client(self.server).task_grant(
-            self.users.token(**claims), self.running.stack, self.math.name, work, time.time() + 600
+            user_token(self.users, **claims),
+            self.running.stack,
+            self.math.name,
+            work,
+            time.time() + 600,
         )
 
     async def token(self) -> Held:
@@ -90,11 +97,11 @@ class Scene:
         details = {
             "stack": "team/default",
             "agent": "team/math",
-            "work": "f",
+            "work": TASK.id,
             "digest": TASK.digest,
         }
         default = {
-            "subject_token": self.users.token(),
+            "subject_token": user_token(self.users),
             "subject_token_type": ACCESS_TOKEN,
             "requested_token_type": GRANT,
         }
@@ -103,22 +110,22 @@ class Scene:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    stack = ObjectName(namespace="team", name="default")
-    async with running_stack(stack, tmp_path_factory.mktemp("tokens")) as running:
-        other = await running.agent("other")
-        users = Users()
-        made = Scene(
-            running=running,
-            url=await running.serve_tokens(users.trusted),
-            users=users,
-            server=await running.serving(Role.SERVER),
-            math=await running.agent("math", calls=[ADD], asks=[other.name]),
-            other=other,
-            add=await running.tool("add"),
-        )
-        yield made
-        for client in made.clients.values():
-            client.close()
+    stack, folder = ObjectName(namespace="team", name="default"), tmp_path_factory.mktemp("tokens")
+    with UserIssuer() as users:
+        async with running_stack(stack, folder) as running:
+            other = await running.agent("other")
+            made = Scene(
+                running=running,
+                url=await running.serve_tokens(trusted(users)),
+                users=users,
+                server=await running.serving(Role.SERVER),
+                math=await running.agent("math", calls=[ADD], asks=[other.name]),
+                other=other,
+                add=await running.tool("add"),
+            )
+            yield made
+            for client in made.clients.values():
+                client.close()
 
 
 def call_of(caller: Workload, task: str) -> Work:
@@ -128,7 +135,7 @@ def call_of(caller: Workload, task: str) -> Work:
 @pytest.mark.fault(30)
 async def test_a_user_two_agents_and_a_tool(scene: Scene) -> None:
     first = await scene.token()
-    assert first.token.sub == "ada"
+    assert first.token.sub == scene.users.principal("ada")
     ask = Work(ask_key(scene.other.name, scene.math.name, TASK.id, 7, 0), digest("say"))
     soon = time.time() + 60
     math, other = scene.client(scene.math), scene.client(scene.other)
@@ -171,7 +178,7 @@ async def test_the_answer_is_that_of_the_draft(scene: Scene) -> None:
         keys = jwt.PyJWKSet.from_dict((await client.get(f"{scene.url}/jwks")).json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(token, key, algorithms=["ES256"], audience="example.org")
-    assert claims["sub"] == "ada"
+    assert claims["sub"] == scene.users.principal("ada")
 
 
 @pytest.mark.fault(28)
@@ -193,10 +200,10 @@ async def test_who_may_not_ask_gets_nothing(scene: Scene) -> None:
         (scene.math, {}, 400, "invalid_request"),
         (scene.server, {"audience": "elsewhere.example"}, 400, "invalid_target"),
         (scene.server, {"scope": "admin"}, 400, "invalid_scope"),
-        (scene.server, {"subject_token": scene.users.token(without="scope")}, 400, "invalid_scope"),
-        (scene.server, {"subject_token": scene.users.token(exp=1)}, 400, "invalid_request"),
-        (scene.server, {"subject_token": scene.users.token(aud="x")}, 400, "invalid_request"),
-        (scene.server, {"subject_token": Users().token()}, 400, "invalid_request"),
+        (scene.server, {"subject_token": scene.users.token("ada")}, 400, "invalid_scope"),
+        (scene.server, {"subject_token": user_token(scene.users, exp=1)}, 400, "invalid_request"),
+        (scene.server, {"subject_token": user_token(scene.users, aud="x")}, 400, "invalid_request"),
+        (scene.server, {"subject_token": forged(scene)}, 400, "invalid_request"),
         (scene.server, {"subject_token": "nonsense"}, 400, "invalid_request"),
         (scene.server, {"grant_type": "password"}, 400, "unsupported_grant_type"),
         (scene.server, {"client_assertion": "nonsense"}, 401, "invalid_client"),
@@ -220,6 +227,11 @@ async def test_who_may_not_ask_gets_nothing(scene: Scene) -> None:
         assert (response.status_code, response.json()["error"]) == (status, error), fields
         assert "access_token" not in response.json()
         assert response.headers["cache-control"] == "no-store"
+
+
+def forged(scene: Scene) -> str:
+    claims, header = scene.users.claims("eve", scope="sums"), {"kid": scene.users.kid}
+    return jwt.encode(claims, FORGED, algorithm="ES256", headers=header)
 
 
 def queue_token(scene: Scene) -> str:
@@ -250,7 +262,7 @@ async def test_who_is_taken_away_gets_nothing_any_more(scene: Scene) -> None:
     gone = await scene.running.agent("gone")
     server = scene.client(scene.server)
     soon = time.time() + 60
-    user = scene.users.token()
+    user = user_token(scene.users)
     grant = await server.task_grant(user, scene.running.stack, gone.name, TASK, soon)
     client = scene.client(gone)
     await client.trade(grant, TASK)

@@ -1,57 +1,26 @@
 """Users, workloads and their requests to a real transaction token service."""
 
 import json
-import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
 
 from runtime.contract.agent_config import TokenAccess
 from runtime.contract.trust_config import Issuer, UserIssuer, Workload
 from runtime.contract.txn_token import ASSERTION_AUDIENCE, JWT_BEARER, TOKEN_EXCHANGE
 from runtime.identity.exchange import TokenClient
+from runtime.tests import issuer as issuers
 from runtime.tests.nats import DOMAIN, RunningStack, service_account
 
-ISSUER = "https://issuer.example/realms/agents"
-AUDIENCE = "k8gentai"
+
+def user_token(issuer: issuers.UserIssuer, sub: str = "ada", **claims: Any) -> str:
+    """An access token of a user who may do sums and write mails."""
+    return issuer.token(sub, **({"scope": "sums mail"} | claims))
 
 
-@dataclass
-class Users:
-    """An issuer of access tokens."""
-
-    key: ec.EllipticCurvePrivateKey = field(
-        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
-    )
-
-    def jwks(self) -> dict[str, Any]:
-        return {
-            "keys": [
-                ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-                | {"kid": "users", "alg": "ES256"}
-            ]
-        }
-
-    @property
-    def trusted(self) -> UserIssuer:
-        return UserIssuer(issuer=Issuer(issuer=ISSUER, jwks=self.jwks()), audience=AUDIENCE)
-
-    def token(self, sub: str = "ada", *, without: str = "", **claims: Any) -> str:
-        now = time.time()
-        said = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": sub,
-            "scope": "sums mail",
-            "iat": int(now),
-            "exp": int(now) + 300,
-        } | claims
-        said.pop(without, None)
-        return jwt.encode(said, self.key, algorithm="ES256", headers={"kid": "users"})
+def trusted(issuer: issuers.UserIssuer) -> UserIssuer:
+    """What the trust plane is told of the issuer."""
+    return UserIssuer(issuer=Issuer(issuer=issuer.url), audience=issuers.AUDIENCE)
 
 
 def client_of(running: RunningStack, workload: Workload, url: str) -> TokenClient:

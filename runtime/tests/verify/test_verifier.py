@@ -187,7 +187,7 @@ def test_it_needs_no_other_package_than_pyjwt() -> None:
         "before = set(sys.modules)\n"
         "import runtime.verify\n"
         "top = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
-        "print(sorted(top - set(sys.stdlib_module_names)))"
+        "print(*sorted(top - set(sys.stdlib_module_names)))"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
@@ -196,4 +196,5 @@ def test_it_needs_no_other_package_than_pyjwt() -> None:
         text=True,
         check=True,
     )
-    assert found.stdout == "['_cffi_backend', 'cryptography', 'jwt', 'runtime']\n"
+    compiled = {"_cffi_backend", "_openssl"}  # parts of cryptography
+    assert set(found.stdout.split()) - compiled == {"cryptography", "jwt", "runtime"}
