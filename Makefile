@@ -94,6 +94,10 @@ bench-serving: ## what the API servers carry and what a request costs them; into
 bench-images: ## what a worker of each framework costs beside the bare framework; writes docs/images.md
 	@$(dev) && $$python hack/bench/images.py
 
+.PHONY: bench-tokens
+bench-tokens: ## transaction tokens minted a second on one core, beside bare signatures
+	@$(dev) && $$python hack/bench/tokens.py
+
 ##@ Cluster
 
 .PHONY: cluster

@@ -9,7 +9,9 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -21,13 +23,16 @@ from controller.clients.jetstream import JetStream
 from controller.clients.kubernetes import KubernetesCluster, NoCluster, connected
 from controller.clients.nkeys import account_seed, public_key, user_seed
 from controller.clients.servers import HttpServers
+from controller.clients.signing_keys import signing_key
 from controller.clients.token_file import read_proof
+from controller.desired.trust import SIGNING_KEYS
 from controller.errors import ReconcileError
 from controller.handlers import handlers
 from controller.handlers import settings as kopf_settings
 from controller.logs import log_as_json
 from controller.model import ClusterSite, Key, Progress, TrustKeys
 from controller.reconcile import World, reconcile, reconcile_trust
+from controller.reconcile.signing_keys import keep_signing_keys, reconcile_signing_keys
 from controller.settings import Settings
 from controller.wake import Wakes
 
@@ -92,6 +97,9 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
             site=site,
             version=settings.version,
         )
+        # Before it is told of its service: the trust plane has to find the keys that it names.
+        keys = SecretKeys(cluster, settings.operator.namespace)
+        await _until(lambda: reconcile_signing_keys(keys, signing_key, time.time()))
         # The trust plane is not ready before it has something to read, Stacks or not.
         await _until(lambda: reconcile_trust(world))
 
@@ -99,7 +107,34 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
             return await reconcile(key, world, now)
 
         log.info("operating", extra={"version": world.version, "namespace": site.namespace})
-        await _run_kopf(Wakes(step, resync=settings.resync_seconds), settings, stopping)
+        async with _keeping(keys):
+            await _run_kopf(Wakes(step, resync=settings.resync_seconds), settings, stopping)
+
+
+@contextlib.asynccontextmanager
+async def _keeping(keys: "SecretKeys") -> AsyncIterator[None]:
+    keeping = asyncio.create_task(keep_signing_keys(keys, signing_key), name="signing keys")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKeys:
+    """The keys in the trust plane's Secret, beside its seeds."""
+
+    cluster: KubernetesCluster
+    namespace: str
+
+    async def read(self) -> str | None:
+        """What is there."""
+        return await self.cluster.read_secret(self.namespace, TRUST_SECRET, SIGNING_KEYS)
+
+    async def write(self, text: str) -> None:
+        """Replace it."""
+        await self.cluster.write_secret(self.namespace, TRUST_SECRET, SIGNING_KEYS, text)
 
 
 async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> ClusterSite:

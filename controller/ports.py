@@ -24,6 +24,22 @@ from controller.model import (
 )
 
 
+class KeyStore(Protocol):
+    """Where the keys of the transaction token service are kept, for the trust plane alone.
+
+    Raises:
+        ClusterUnavailable: any method, when there is no answer or one that says "later".
+    """
+
+    async def read(self) -> str | None:
+        """`SigningKeys` as JSON; None if there are none yet."""
+        ...
+
+    async def write(self, text: str) -> None:
+        """Keep these instead."""
+        ...
+
+
 class Cluster(Protocol):
     """The objects of Kubernetes; in embedded mode a folder of YAML and local processes.
 

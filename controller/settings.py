@@ -1,13 +1,14 @@
 """What the operator is told by its environment, read once."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self
 
-from controller.model import TOKEN_DIR, ClusterSite, TrustKeys
+from controller.model import TOKEN_DIR, TRUST_DOMAIN, ClusterSite, TrustKeys
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -16,6 +17,8 @@ POD_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 JWKS_URL: Final = "https://kubernetes.default.svc/openid/v1/jwks"
 """Where the API server publishes the keys it signs ServiceAccount tokens with."""
 
+TRUST_DOMAIN_FORM: Final = re.compile(r"[a-z0-9]([-._a-z0-9]{0,253}[a-z0-9])?")
+"""SPIFFE ID, section 2.1."""
 RESYNC_SECONDS: Final = 60.0
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -30,6 +33,7 @@ class Settings:
         image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
+        trust_domain  in which transaction tokens are good.
         version       of this distribution.
 
     Units:
@@ -44,6 +48,7 @@ class Settings:
     health_port: int
     metrics_port: int
     jwks_url: str
+    trust_domain: str
     resync_seconds: float
     version: str
     log_level: str
@@ -67,6 +72,7 @@ class Settings:
             health_port=_port(environment, "K8GENTAI_HEALTH_PORT", "8081"),
             metrics_port=_port(environment, "K8GENTAI_METRICS_PORT", "8080"),
             jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
+            trust_domain=_trust_domain(environment),
             resync_seconds=_seconds(environment, "K8GENTAI_RESYNC_SECONDS", RESYNC_SECONDS),
             version=version("k8gentai"),
             log_level=_level(environment),
@@ -88,6 +94,7 @@ class Settings:
             ),
             image_prefix=self.image_prefix,
             image_tag=self.image_tag,
+            trust_domain=self.trust_domain,
         )
 
 
@@ -114,6 +121,15 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     if not seconds > 0:
         raise ValueError(f"{name} is {value!r}; it has to be a number of seconds above 0")
     return seconds
+
+
+def _trust_domain(environment: Mapping[str, str]) -> str:
+    value = environment.get("K8GENTAI_TRUST_DOMAIN") or TRUST_DOMAIN
+    if not TRUST_DOMAIN_FORM.fullmatch(value):
+        raise ValueError(
+            f"K8GENTAI_TRUST_DOMAIN is {value!r}; it has to be a name such as {TRUST_DOMAIN}"
+        )
+    return value
 
 
 def _level(environment: Mapping[str, str]) -> str:

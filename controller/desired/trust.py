@@ -15,10 +15,12 @@ from controller.api.names import (
 from controller.desired.claims import holders, servers
 from controller.desired.render import manifest
 from controller.model import Child, Claim, Key, Site
-from runtime.contract.trust_config import TrustConfig, TrustedStack
+from runtime.contract.trust_config import TokenRules, TokenService, TrustConfig, TrustedStack
+from runtime.contract.txn_token import ASSERTION_AUDIENCE
 
 TRUST_NAME: Final = "k8gentai-trust"
 TRUST_FILE: Final = "trust.json"
+SIGNING_KEYS: Final = "signing.json"
 
 
 def trust_config(claims: Sequence[Claim], told: Mapping[Key, str], site: Site) -> TrustConfig:
@@ -35,7 +37,20 @@ def trust_config(claims: Sequence[Claim], told: Mapping[Key, str], site: Site) -
         operator=site.operator,
         account_seed_file=f"{site.seeds_dir}/account.seed",
         user_seed_file=f"{site.seeds_dir}/user.seed",
+        tokens=token_service(site),
         stacks=tuple(TrustedStack(stack=key.object_name, url=url) for key, url in trusted),
+    )
+
+
+def token_service(site: Site) -> TokenService:
+    """The transaction token service of an installation."""
+    return TokenService(
+        port=site.tokens_port,
+        rules=TokenRules(
+            service=f"spiffe://{site.trust_domain}/tokens", trust_domain=site.trust_domain
+        ),
+        audience=ASSERTION_AUDIENCE,
+        signing_keys_file=f"{site.seeds_dir}/{SIGNING_KEYS}",
     )
 
 

@@ -1,13 +1,15 @@
 """The processes of embedded mode that belong to no object: the trust plane and the model."""
 
+import asyncio
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from controller.api.names import Component
 from controller.clients.nkeys import account_seed, public_key, user_seed
-from controller.desired.trust import TRUST_FILE, TRUST_NAME
+from controller.desired.trust import SIGNING_KEYS, TRUST_FILE, TRUST_NAME
 from controller.local.environments import ROOT
 from controller.local.site import HOST, EmbeddedSite
 from controller.model import Image, Manifest, TrustKeys
@@ -27,6 +29,28 @@ def trust_keys(folder: Path) -> TrustKeys:
             file.write_text(make())
     account, user = (public_key((folder / name).read_text()) for name in SEEDS)
     return TrustKeys(account=account, user=user)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKeys:
+    """The keys of the transaction token service in the folder of the seeds."""
+
+    folder: Path
+
+    async def read(self) -> str | None:
+        """What is there."""
+        file = self.folder / SIGNING_KEYS
+        return await asyncio.to_thread(file.read_text) if file.exists() else None
+
+    async def write(self, text: str) -> None:
+        """Replace it as a whole; only its owner may read it."""
+        await asyncio.to_thread(self._replace, text)
+
+    def _replace(self, text: str) -> None:
+        fresh = self.folder / f".{SIGNING_KEYS}.new"
+        fresh.touch(mode=0o600)
+        fresh.write_text(text)
+        fresh.replace(self.folder / SIGNING_KEYS)
 
 
 def trust_plane(site: EmbeddedSite) -> Manifest:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.model import SERVER_PORT, Image, Listen, TrustKeys
+from controller.model import SERVER_PORT, TRUST_DOMAIN, Image, Listen, TrustKeys
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -79,6 +79,17 @@ class EmbeddedSite:
     model: ModelEndpoint
     ports: Ports = field(default_factory=Ports)
     namespace: str = NAMESPACE
+    trust_domain: str = TRUST_DOMAIN
+
+    @property
+    def tokens_port(self) -> int:
+        """A free port of this machine."""
+        return self.ports.of("tokens")
+
+    @property
+    def tokens_url(self) -> str:
+        """The trust plane, on this machine."""
+        return f"http://{HOST}:{self.tokens_port}"
 
     @property
     def operator(self) -> ObjectName:

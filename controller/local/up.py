@@ -17,9 +17,10 @@ from controller.api.names import LABEL_OWNER_KIND, Kind
 from controller.api.stack import Flavour
 from controller.clients.jetstream import JetStream
 from controller.clients.servers import HttpServers
+from controller.clients.signing_keys import signing_key
 from controller.desired.agent import IMAGE_BY_FRAMEWORK
 from controller.desired.server import IMAGE_BY_FLAVOUR
-from controller.local.aside import stand_in_model, trust_keys, trust_plane
+from controller.local.aside import FolderKeys, stand_in_model, trust_keys, trust_plane
 from controller.local.ask import NoAnswer, a_sum, ask
 from controller.local.cluster import LocalCluster
 from controller.local.environments import Environments
@@ -40,6 +41,7 @@ from controller.logs import JsonLines
 from controller.model import Child, Image, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
 from controller.reconcile.identity_policy import reconcile_identity_policy
+from controller.reconcile.signing_keys import keep_signing_keys, reconcile_signing_keys
 from controller.reconcile.stack import reconcile_stack
 from controller.reconcile.tool import reconcile_tool
 from controller.reconcile.world import World
@@ -165,7 +167,10 @@ class _Platform:
                 version=VERSION,
             )
             making = [asyncio.create_task(self._environments.python(i)) for i in self._images()]
+            keys = FolderKeys(Path(self._site.seeds_dir))
+            await reconcile_signing_keys(keys, signing_key, time.time())
             keeping = [
+                asyncio.create_task(keep_signing_keys(keys, signing_key)),
                 asyncio.create_task(self._cluster.renew_tokens()),
                 asyncio.create_task(self._follow_folder()),
             ]

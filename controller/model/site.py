@@ -72,7 +72,22 @@ class Site(Protocol):
 
     @property
     def seeds_dir(self) -> str:
-        """Folder with `account.seed` and `user.seed`, as the trust plane sees it."""
+        """Folder with `account.seed`, `user.seed`, `signing.json`, as the trust plane sees it."""
+        ...
+
+    @property
+    def trust_domain(self) -> str:
+        """In which the transaction tokens of the installation are good."""
+        ...
+
+    @property
+    def tokens_url(self) -> str:
+        """Address of the transaction token service, without a path."""
+        ...
+
+    @property
+    def tokens_port(self) -> int:
+        """Where the transaction token service listens, within its pod."""
         ...
 
     def image(self, image: Image) -> str:
@@ -136,6 +151,8 @@ CONFIG_DIR: Final = "/etc/k8gentai"
 SOURCE_DIR: Final = "/opt/k8gentai/source"
 DATA_DIR: Final = "/var/lib/k8gentai"
 SEEDS_DIR: Final = "/etc/k8gentai/trust-keys"
+TRUST_DOMAIN: Final = "k8gentai.local"
+TOKENS_PORT: Final = 8082
 NATS_PORT: Final = 4222
 NATS_MONITOR_PORT: Final = 8222
 SERVER_PORT: Final = 8321
@@ -156,6 +173,13 @@ class ClusterSite:
     image_prefix: str
     image_tag: str
     seeds_dir: str = SEEDS_DIR
+    trust_domain: str = TRUST_DOMAIN
+    tokens_port: int = TOKENS_PORT
+
+    @property
+    def tokens_url(self) -> str:
+        """The Service before the trust plane."""
+        return f"http://k8gentai-trust.{self.namespace}.svc:{self.tokens_port}"
 
     def image(self, image: Image) -> str:
         """The image reference of a program of ours."""

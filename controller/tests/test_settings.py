@@ -27,6 +27,7 @@ def test_what_has_no_default_is_asked_for_by_name(name: str) -> None:
         ("K8GENTAI_RESYNC_SECONDS", "0"),
         ("K8GENTAI_RESYNC_SECONDS", "nan"),
         ("K8GENTAI_LOG_LEVEL", "LOUD"),
+        ("K8GENTAI_TRUST_DOMAIN", "spiffe://example.org"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
