@@ -25,15 +25,13 @@ class TokenAccess(Value):
     """How a process of ours reaches the transaction token service.
 
     Shape:
-        url         https://host:port without a path.
+        url         http(s)://host:port without a path.
         token_file  holds the JWT that proves to it who we are; read again at each use, never kept.
-        ca_file     the authority that vouches for the service; null where it is on this machine.
     """
 
     url: str
     trust_domain: str
     token_file: str
-    ca_file: str | None = None
 
 
 class Framework(StrEnum):
@@ -169,6 +167,7 @@ class AgentConfig(Versioned):
     Shape:
         durable  of the tasks of clients; that of what other agents have asked for is named after
                  it (`subjects.asked_durable`).
+        tokens   where grants of tasks are traded; null for a Stack that lets everybody in.
     """
 
     agent: ObjectName
@@ -186,7 +185,7 @@ class AgentConfig(Versioned):
     budget: Budget = Budget()
     client_seconds: int = 3600
     task_seconds: int = 86400
-    require_grant: bool = False
+    tokens: TokenAccess | None = None
 
 
 class McpServer(Value):
@@ -216,6 +215,7 @@ class ToolConfig(Versioned):
     Shape:
         input_schema  JSON schema that replaces the discovered one of a Python function.
         revision      digest of what the worker is made from; goes with the discovered functions.
+        tokens        where grants of calls are traded; null for a Stack that lets everybody in.
     """
 
     tool: ObjectName
@@ -230,7 +230,7 @@ class ToolConfig(Versioned):
     execution: Execution = Execution()
     retry: Retry = Retry()
     revision: str = ""
-    require_grant: bool = False
+    tokens: TokenAccess | None = None
 
 
 DISPATCH_ACK_WAIT_SECONDS = 10.0
@@ -240,6 +240,9 @@ DISPATCH_ACK_WAIT_SECONDS = 10.0
 class StackConfig(Versioned):
     """Everything the dispatcher and the server of a Stack need to know.
 
+    Shape:
+        tokens  where the server gets a grant for each task; null for one that lets everybody in.
+
     Units:
         `event_seconds` are kept after a run ended, `lease_seconds` is how long a silent leader of
         the dispatchers stays leader.
@@ -248,3 +251,4 @@ class StackConfig(Versioned):
     queue: Queue
     event_seconds: int = 3600
     lease_seconds: float = 5
+    tokens: TokenAccess | None = None

@@ -11,7 +11,6 @@ import asyncio
 import base64
 import http.client
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -57,21 +56,18 @@ class TokenClient:
 
     def __init__(self, access: TokenAccess) -> None:
         self._access = access
+        self.trust_domain = access.trust_domain
         self._idle: list[http.client.HTTPConnection] = []
-        self._context = _context(access)
 
     async def task_grant(
-        self, access_token: str, stack: ObjectName, agent: ObjectName, work: Work, expires: float
+        self, access_token: str, stack: ObjectName, agent: ObjectName, work: Work
     ) -> str:
         """A grant for a task of the user whose access token this is.
-
-        Units:
-            `expires` in seconds since the epoch: for longer it is not needed.
 
         Raises:
             NotGranted, ServiceAway: there is none.
         """
-        details = {"stack": str(stack), "agent": str(agent), "expires": expires} | _said(work)
+        details = {"stack": str(stack), "agent": str(agent)} | _said(work)
         return await self._ask(ACCESS_TOKEN, access_token, GRANT, details)
 
     async def trade(self, grant: str, work: Work) -> Held:
@@ -169,22 +165,14 @@ class TokenClient:
     def _connection(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._access.url)
         host, port = str(parts.hostname), parts.port
-        if self._context is not None:
-            return http.client.HTTPSConnection(
-                host, port, timeout=ANSWER_SECONDS, context=self._context
-            )
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS)
         return http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
         """Close what is open."""
         while self._idle:
             self._idle.pop().close()
-
-
-def _context(access: TokenAccess) -> ssl.SSLContext | None:
-    if urlsplit(access.url).scheme != "https":
-        return None
-    return ssl.create_default_context(cafile=access.ca_file)
 
 
 def _said(work: Work) -> dict[str, str]:
