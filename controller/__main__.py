@@ -86,7 +86,7 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
     async with (
         connected() as cluster,
         JetStream(settings.operator, settings.token_file).running() as streams,
-        HttpServers.running() as servers,
+        HttpServers.running(settings.server_token_file) as servers,
     ):
         await _until(cluster.knows_our_kinds)
         site = await _until(lambda: cluster_site(settings, cluster))

@@ -173,6 +173,11 @@ class Streams(Protocol):
 class Servers(Protocol):
     """The servers of all Stacks."""
 
-    async def observe(self, url: str) -> ServerFacts | None:
-        """What the server at `url` says of itself; None when it does not answer. Never raises."""
+    async def observe(self, url: str, *, proving: bool) -> ServerFacts | None:
+        """What the server at `url` says of itself; None when it does not answer. Never raises.
+
+        Args:
+            url: without a path.
+            proving: show who asks; a server that lets everybody in need not know.
+        """
         ...

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self
 
-from controller.model import TOKEN_DIR, TRUST_DOMAIN, ClusterSite, TrustKeys
+from controller.model import SERVER_TOKEN, TOKEN_DIR, TRUST_DOMAIN, ClusterSite, TrustKeys
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -29,7 +29,7 @@ class Settings:
 
     Shape:
         operator      its own ServiceAccount; the installation is in the same namespace.
-        token_file    its proof of identity towards the queues.
+        token_file    its proof of identity towards the queues, `server_token_file` towards servers.
         image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
@@ -42,6 +42,7 @@ class Settings:
 
     operator: ObjectName
     token_file: Path
+    server_token_file: Path
     image_prefix: str
     image_tag: str
     host: str
@@ -66,6 +67,9 @@ class Settings:
                 name=_required(environment, "K8GENTAI_SERVICE_ACCOUNT"),
             ),
             token_file=Path(environment.get("K8GENTAI_TOKEN_FILE", TOKEN_FILE)),
+            server_token_file=Path(
+                environment.get("K8GENTAI_SERVER_TOKEN_FILE", f"{TOKEN_DIR}/{SERVER_TOKEN}")
+            ),
             image_prefix=_required(environment, "K8GENTAI_IMAGE_PREFIX"),
             image_tag=_required(environment, "K8GENTAI_IMAGE_TAG"),
             host=environment.get("K8GENTAI_HOST", "0.0.0.0"),  # noqa: S104 - a pod's own address

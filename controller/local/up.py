@@ -157,7 +157,7 @@ class _Platform:
         token_file = Path(self._site.token_file(operator))
         async with (
             JetStream(operator, token_file).running() as streams,
-            HttpServers.running() as servers,
+            HttpServers.running(Path(self._site.server_token_file(operator))) as servers,
         ):
             self._world = World(
                 cluster=self._cluster,

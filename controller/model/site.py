@@ -115,7 +115,11 @@ class Site(Protocol):
         ...
 
     def token_file(self, service_account: ObjectName) -> str:
-        """The file with the workload's own JWT."""
+        """The file with the workload's own JWT for the queue."""
+        ...
+
+    def server_token_file(self, service_account: ObjectName) -> str:
+        """The same for servers of Stacks, in the same folder."""
         ...
 
     def config_dir(self, config_map: ObjectName) -> str:
@@ -147,6 +151,7 @@ class Site(Protocol):
 
 
 TOKEN_DIR: Final = "/var/run/secrets/k8gentai"  # noqa: S105 - a folder, no secret
+SERVER_TOKEN: Final = "server-token"  # noqa: S105 - a file, no secret
 CONFIG_DIR: Final = "/etc/k8gentai"
 SOURCE_DIR: Final = "/opt/k8gentai/source"
 DATA_DIR: Final = "/var/lib/k8gentai"
@@ -208,6 +213,10 @@ class ClusterSite:
     def token_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
         """The projected token of the pod's ServiceAccount."""
         return f"{TOKEN_DIR}/token"
+
+    def server_token_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - as above
+        """Another one of them."""
+        return f"{TOKEN_DIR}/{SERVER_TOKEN}"
 
     def config_dir(self, config_map: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
         """Where the ConfigMap is mounted."""

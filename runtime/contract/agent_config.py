@@ -93,10 +93,15 @@ class Model(Value):
     """The model of an agent: `id` as the OpenAI-compatible endpoint at `base_url` knows it.
 
     An empty `id` means that the Stack has no model; only a user's own code does without one.
+
+    Shape:
+        token_file  holds the JWT by which the worker proves to the server who asks; read again at
+                    each request. Null for a server that lets everybody in.
     """
 
     id: str
     base_url: str
+    token_file: str | None = None
 
 
 class ToolBinding(Value):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from controller.api.stack import Stack
 from controller.desired.agent import desired_agent
 from controller.desired.availability import Availability
 from controller.desired.claims import claim_of
@@ -50,9 +51,9 @@ POSTGRES = {
 }
 
 
-def agent_of(**spec: Any) -> Desired:
+def agent_of(stack: Stack | None = None, **spec: Any) -> Desired:
     view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
-    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, availability=READY)
+    return desired_agent(view, stack or the_stack(), SITE, stage=Stage.STAYING, availability=READY)
 
 
 def tool_of(**spec: Any) -> Desired:
@@ -60,6 +61,7 @@ def tool_of(**spec: Any) -> Desired:
     return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
 
 
+AUTH = {"issuer": "https://keycloak.example/realms/agents"}
 ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}
 SAMPLES = {
     "agent": agent_of(),
@@ -70,10 +72,12 @@ SAMPLES = {
         facts={"source": {"math_agent.py": "graph = ..."}},
         approval={"required": True, "timeoutSeconds": 60},
     ),
+    "agent-auth": agent_of(the_stack(auth=AUTH)),
     "tool": tool_of(),
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
+    "stack-auth": desired_stack(the_stack(messaging=ONE_NATS, auth=AUTH), SITE),
     "stack-ogx": desired_stack(the_stack(server={"flavour": "OGX"}, models=[KEYED, VECTORS]), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
     "stack-postgres": desired_stack(
@@ -119,10 +123,10 @@ def test_what_the_trust_plane_reads() -> None:
 
 
 def pods() -> Iterator[tuple[str, Manifest]]:
-    for desired in SAMPLES.values():
+    for name, desired in SAMPLES.items():
         for child in desired.children:
             if child.ref.kind in ("Deployment", "StatefulSet"):
-                yield child.ref.name, child.manifest["spec"]["template"]["spec"]
+                yield f"{name}: {child.ref.name}", child.manifest["spec"]["template"]["spec"]
 
 
 @pytest.mark.fault(36)
@@ -143,16 +147,20 @@ def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
 
 
 @pytest.mark.fault(36)
-@pytest.mark.parametrize("pod", [pod for _, pod in pods()], ids=[name for name, _ in pods()])
-def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(pod: Manifest) -> None:
-    assert pod["automountServiceAccountToken"] is False
+@pytest.mark.parametrize(("name", "pod"), [*pods()], ids=[name for name, _ in pods()])
+def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(
+    name: str, pod: Manifest
+) -> None:
+    """But for one that fetches the keys with which workloads' tokens are signed."""
+    assert pod["automountServiceAccountToken"] is (name == "stack-auth: server-default")
     for container in pod["containers"]:
         is_ours = container["name"] != "mcp"
         assert container["securityContext"].get("readOnlyRootFilesystem", False) is is_ours
     for volume in pod["volumes"]:
         for source in volume.get("projected", {}).get("sources", ()):
             token = source["serviceAccountToken"]
-            assert token["audience"] == "k8gentai"
+            of_server = name == "agent-auth: agent-math" and token["path"] == "server-token"
+            assert token["audience"] == ("k8gentai-server" if of_server else "k8gentai")
             assert 600 <= token["expirationSeconds"] <= 3600
 
 
