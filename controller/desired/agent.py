@@ -7,9 +7,9 @@ from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
 from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
-from controller.desired.identity import policy_entry, queue_access
+from controller.desired.identity import policy_entry, queue_access, token_access
 from controller.desired.metadata import Role, key_of, workload_name
-from controller.desired.parts import BOTH_TOKENS, QUEUE_TOKEN, image_of
+from controller.desired.parts import ALL_TOKENS, QUEUE_TOKEN, image_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
@@ -79,7 +79,7 @@ def desired_agent(
         image=agent_image(view.owner, site),
         config=text,
         source=view.source,
-        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else BOTH_TOKENS,
+        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else ALL_TOKENS,
         replicas=worker_replicas(view, stage),
     )
     deployment, revision = worker_pods(worker, site)
@@ -155,6 +155,8 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         retry=worker_retry(view.owner),
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
         task_seconds=stack.spec.retention.task_seconds,
+        require_grant=stack.spec.auth is not None,
+        tokens=token_access(site, Role.AGENT, key, stack),
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from controller.api.names import Component, selector_labels
 from controller.api.stack import Flavour, Model, Stack
-from controller.desired.identity import queue_access
+from controller.desired.identity import queue_access, token_access
 from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
 from controller.desired.parts import (
+    GRANTED_TOKENS,
     HEALTH_PORT,
     QUEUE_TOKEN,
     config_map,
@@ -80,6 +81,8 @@ def stack_config(stack: Stack, site: Site, role: Role) -> StackConfig:
     return StackConfig(
         queue=queue_access(site, role, key_of(stack), stack),
         event_seconds=stack.spec.retention.event_seconds,
+        # Nobody but the server accepts tasks of users.
+        tokens=token_access(site, role, key_of(stack), stack) if role is Role.SERVER else None,
     )
 
 
@@ -224,7 +227,7 @@ def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
         port=site.server_listen(key.object_name).port,
         keys=list(_keys(stack)),
         resources=server.resources.dump() if _is_given(stack) else LEAST_RESOURCES,
-        audience_by_file=QUEUE_TOKEN,
+        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS,
         fetches_keys=stack.spec.auth is not None
         and any(issuer.token_file is not None for issuer in site.issuers),
     )

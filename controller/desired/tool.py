@@ -4,8 +4,9 @@ from typing import Final
 
 from controller.api.stack import Stack
 from controller.api.tool import Tool
-from controller.desired.identity import policy_entry, queue_access
+from controller.desired.identity import policy_entry, queue_access, token_access
 from controller.desired.metadata import Role, key_of
+from controller.desired.parts import GRANTED_TOKENS, QUEUE_TOKEN
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
@@ -46,6 +47,7 @@ def desired_tool(
         source=view.source,
         sidecar=mcp.workload if mcp is not None else None,
         replicas=worker_replicas(view, stage),
+        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS,
     )
     deployment, revision = worker_pods(worker, site)
     final = _text(config.model_copy(update={"revision": revision}))
@@ -89,6 +91,8 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
         input_schema=spec.input_schema or None,
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
+        require_grant=stack.spec.auth is not None,
+        tokens=token_access(site, Role.TOOL, key, stack),
     )
 
 

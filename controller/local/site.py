@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.model import SERVER_PORT, SERVER_TOKEN, TRUST_DOMAIN, Image, Listen, TrustKeys
+from controller.model import (
+    ASSERTION,
+    SERVER_PORT,
+    SERVER_TOKEN,
+    TRUST_DOMAIN,
+    Image,
+    Listen,
+    TrustKeys,
+)
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -132,6 +140,10 @@ class EmbeddedSite:
     def server_token_file(self, service_account: ObjectName) -> str:
         """Another one of them."""
         return str(token_file(self.root, service_account).with_name(SERVER_TOKEN))
+
+    def assertion_file(self, service_account: ObjectName) -> str:
+        """Another one of them."""
+        return str(token_file(self.root, service_account).with_name(ASSERTION))
 
     def config_dir(self, config_map: ObjectName) -> str:
         """The folder a ConfigMap of ours is written to."""

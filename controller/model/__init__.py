@@ -55,6 +55,7 @@ from controller.model.queue import (
     Unavailable,
 )
 from controller.model.site import (
+    ASSERTION,
     CONFIG_DIR,
     DATA_DIR,
     NATS_MONITOR_PORT,
@@ -87,6 +88,7 @@ from controller.model.views import (
 )
 
 __all__ = [
+    "ASSERTION",
     "CHILD_KINDS",
     "CONFIG_DIR",
     "DATA_DIR",

@@ -122,6 +122,10 @@ class Site(Protocol):
         """The same for servers of Stacks, in the same folder."""
         ...
 
+    def assertion_file(self, service_account: ObjectName) -> str:
+        """The same for the transaction token service, in the same folder."""
+        ...
+
     def config_dir(self, config_map: ObjectName) -> str:
         """The folder in which a ConfigMap of ours appears: one file a key."""
         ...
@@ -151,6 +155,7 @@ class Site(Protocol):
 
 
 TOKEN_DIR: Final = "/var/run/secrets/k8gentai"  # noqa: S105 - a folder, no secret
+ASSERTION: Final = "assertion"
 SERVER_TOKEN: Final = "server-token"  # noqa: S105 - a file, no secret
 CONFIG_DIR: Final = "/etc/k8gentai"
 SOURCE_DIR: Final = "/opt/k8gentai/source"
@@ -217,6 +222,10 @@ class ClusterSite:
     def server_token_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - as above
         """Another one of them."""
         return f"{TOKEN_DIR}/{SERVER_TOKEN}"
+
+    def assertion_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - as above
+        """Another one of them."""
+        return f"{TOKEN_DIR}/{ASSERTION}"
 
     def config_dir(self, config_map: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
         """Where the ConfigMap is mounted."""

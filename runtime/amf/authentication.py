@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.amf.callers import Callers, Unauthenticated
 from runtime.amf.errors import ApiError, Forbidden
+from runtime.amf.granting import shown
 
 audit = logging.getLogger("k8gentai.audit")
 
@@ -22,7 +23,7 @@ REALM: Final = 'Bearer realm="k8gentai"'
 
 
 class Authentication:
-    """Around the whole server, behind which nobody sees a token any more.
+    """Around the whole server, behind which nobody sees a token any more but `granting`.
 
     Shape:
         What comes in for somebody has his name as `principal` in its scope; of it the server makes
@@ -39,15 +40,19 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         inside = {**scope, "headers": [one for one in scope["headers"] if one[0] != TOKEN]}
-        if scope["path"] not in PUBLIC:
-            try:
-                inside["principal"] = await self._callers.principal(
-                    bearer(Headers(scope=scope)), scope["method"], scope["path"]
-                )
-            except ApiError as refused:
-                await _refuse(refused, scope, receive, send)
-                return
-        await self._app(inside, receive, send)
+        if scope["path"] in PUBLIC:
+            await self._app(inside, receive, send)
+            return
+        token = bearer(Headers(scope=scope))
+        try:
+            inside["principal"] = await self._callers.principal(
+                token, scope["method"], scope["path"]
+            )
+        except ApiError as refused:
+            await _refuse(refused, scope, receive, send)
+            return
+        with shown(token):
+            await self._app(inside, receive, send)
 
 
 TOKEN: Final = b"authorization"

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import contextvars
-import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
@@ -11,8 +10,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from runtime.amf import leavings
+from runtime.amf.beside import logged
 from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import Full, Gone, NotFound, OutOfReach, TooLarge
+from runtime.amf.errors import ApiError, Full, Gone, NotFound, OutOfReach, TooLarge
+from runtime.amf.granting import Granting
 from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.amf.response_id import ResponseId
@@ -35,8 +36,6 @@ from runtime.transport.port import (
     RevisionConflict,
     TransportError,
 )
-
-log = logging.getLogger(__name__)
 
 QUEUE_SECONDS = 4.0
 CATALOGUE_SECONDS = 2.0
@@ -72,6 +71,7 @@ class Desk:
         self._runs = Runs(self._records)
         self._claims = Claims(self._records)
         self._outbox = link.outbox
+        self._granting = Granting(config.tokens)
         self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
@@ -87,13 +87,14 @@ class Desk:
             try:
                 yield self
             finally:
+                self._granting.close()
                 for task in self._beside:
                     task.cancel()
                 await asyncio.gather(*self._beside, return_exceptions=True)
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` run on its own, as nobody: without the user of the request it comes from."""
-        task = asyncio.create_task(_logged(work), context=contextvars.Context())
+        task = asyncio.create_task(logged(work), context=contextvars.Context())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
@@ -192,9 +193,15 @@ class Desk:
         a claim may be taken in twice: whoever asks again cannot know how far the first one came.
 
         Raises:
-            Full, TooLarge, OutOfReach: it was not taken in.
+            Full, TooLarge, OutOfReach, Forbidden: it was not taken in.
         """
         task = record.task
+        try:
+            record = await self._granting.granted(record)
+        except ApiError:
+            if task.response.claim is None:  # as below
+                self.beside(self.withdraw(task))
+            raise
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._publish(await self._accepted(record))
@@ -390,11 +397,3 @@ async def in_time(seconds: float = QUEUE_SECONDS) -> AsyncIterator[None]:
             yield
     except (TransportError, TimeoutError) as error:
         raise out_of_reach("the queue does not answer") from error
-
-
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:
-        # Whoever asked has his answer already; what is left undone here, others repair.
-        log.exception("work beside a request failed")

@@ -172,7 +172,7 @@ class AgentConfig(Versioned):
     Shape:
         durable  of the tasks of clients; that of what other agents have asked for is named after
                  it (`subjects.asked_durable`).
-        tokens   where grants of tasks are traded; null for a Stack that lets everybody in.
+        require_grant  a task without one that is good is no work; `tokens` says where to ask.
     """
 
     agent: ObjectName
@@ -190,6 +190,7 @@ class AgentConfig(Versioned):
     budget: Budget = Budget()
     client_seconds: int = 3600
     task_seconds: int = 86400
+    require_grant: bool = False
     tokens: TokenAccess | None = None
 
 
@@ -220,7 +221,7 @@ class ToolConfig(Versioned):
     Shape:
         input_schema  JSON schema that replaces the discovered one of a Python function.
         revision      digest of what the worker is made from; goes with the discovered functions.
-        tokens        where grants of calls are traded; null for a Stack that lets everybody in.
+        require_grant  a call without one that is good is no work; `tokens` says where to ask.
     """
 
     tool: ObjectName
@@ -235,6 +236,7 @@ class ToolConfig(Versioned):
     execution: Execution = Execution()
     retry: Retry = Retry()
     revision: str = ""
+    require_grant: bool = False
     tokens: TokenAccess | None = None
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Final, Self
 
-from runtime.contract.agent_config import TokenAccess
+from runtime.contract.agent_config import AgentConfig, ToolConfig
 from runtime.contract.txn_token import Work
 from runtime.identity.exchange import Held, NotGranted, TokenClient
 
@@ -22,9 +22,17 @@ class Delegations:
         self._held: dict[str, Held] = {}
 
     @classmethod
-    def at(cls, access: TokenAccess | None) -> Self | None:
-        """Those that are had at a service; None on an open Stack, which has none."""
-        return None if access is None else cls(TokenClient(access))
+    def of(cls, config: AgentConfig | ToolConfig) -> Self | None:
+        """Those of a worker; None on an open Stack, which has none.
+
+        Raises:
+            ValueError: grants are required, and nothing says where they are traded.
+        """
+        if not config.require_grant:
+            return None
+        if config.tokens is None:
+            raise ValueError("requireGrant is set, and tokens is missing")
+        return cls(TokenClient(config.tokens))
 
     async def fresh(self, grant: str | None, work: Work) -> Held:
         """A new token: the service looks again whether user and workload are still allowed.

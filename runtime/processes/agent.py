@@ -44,7 +44,7 @@ async def _work(on: Host, config: AgentConfig) -> None:
     process = on.settings.process
     calls = Calls(link.outbox, effects, link.subjects, caller=config.agent, worker=process)
     places = Places.with_own(config.execution.concurrency)
-    delegations = Delegations.at(config.tokens)
+    delegations = Delegations.of(config)
     toolbox = CatalogueToolbox(
         config, link.store(Bucket.CATALOGUE), calls, places, delegations=delegations
     )

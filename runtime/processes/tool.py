@@ -32,7 +32,7 @@ async def run_tool(settings: Settings) -> None:
             async with opened(config, on.link.store(Bucket.CATALOGUE)) as executor:
                 on.readiness.parts.append(executor.why_not)
                 ledger = Ledger(on.link.store(Bucket.EFFECTS))
-                delegations = Delegations.at(config.tokens)
+                delegations = Delegations.of(config)
                 signed = SignedCalls(delegations)
                 handler = CallHandler(config, executor, ledger, on.link.outbox, signed)
                 durables = {config.durable: Slots(config.execution.concurrency)}

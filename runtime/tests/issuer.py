@@ -61,6 +61,7 @@ class UserIssuer:
             "aud": [AUDIENCE, "account"],
             "sub": subject,
             "typ": "Bearer",
+            "scope": "openid profile",
             "iat": now,
             "exp": now + 3600,
             "jti": uuid.uuid4().hex,

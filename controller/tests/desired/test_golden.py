@@ -56,9 +56,9 @@ def agent_of(stack: Stack | None = None, **spec: Any) -> Desired:
     return desired_agent(view, stack or the_stack(), SITE, stage=Stage.STAYING, availability=READY)
 
 
-def tool_of(**spec: Any) -> Desired:
+def tool_of(stack: Stack | None = None, **spec: Any) -> Desired:
     view = tool_view(the_tool(**spec))
-    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    return desired_tool(view, stack or the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
 
 
 AUTH = {"issuer": "https://keycloak.example/realms/agents"}
@@ -74,6 +74,7 @@ SAMPLES = {
     ),
     "agent-auth": agent_of(the_stack(auth=AUTH)),
     "tool": tool_of(),
+    "tool-auth": tool_of(the_stack(auth=AUTH)),
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
@@ -146,6 +147,13 @@ def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
         assert not any("hostPort" in port for port in container["ports"])
 
 
+AUDIENCES = {
+    "token": "k8gentai",
+    "server-token": "k8gentai-server",
+    "assertion": "k8gentai-tokens",
+}
+
+
 @pytest.mark.fault(36)
 @pytest.mark.parametrize(("name", "pod"), [*pods()], ids=[name for name, _ in pods()])
 def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(
@@ -159,8 +167,8 @@ def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(
     for volume in pod["volumes"]:
         for source in volume.get("projected", {}).get("sources", ()):
             token = source["serviceAccountToken"]
-            of_server = name == "agent-auth: agent-math" and token["path"] == "server-token"
-            assert token["audience"] == ("k8gentai-server" if of_server else "k8gentai")
+            assert token["audience"] == AUDIENCES[token["path"]]
+            assert token["path"] == "token" or "-auth: " in name
             assert 600 <= token["expirationSeconds"] <= 3600
 
 

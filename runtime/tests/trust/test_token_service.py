@@ -95,13 +95,19 @@ async def test_what_belongs_to_others_is_refused(scene: Scene) -> None:
 
 @pytest.mark.fault(29)
 async def test_who_may_not_ask_gets_nothing(scene: Scene) -> None:
+    elsewhere = user_token(scene.users, aud="x")
     cases = [
         (scene.math, {}, 400, "invalid_request"),
         (scene.server, {"audience": "elsewhere.example"}, 400, "invalid_target"),
         (scene.server, {"scope": "admin"}, 400, "invalid_scope"),
-        (scene.server, {"subject_token": scene.users.token("ada")}, 400, "invalid_scope"),
+        (
+            scene.server,
+            {"subject_token": scene.users.token("ada", scope=None)},
+            400,
+            "invalid_scope",
+        ),
         (scene.server, {"subject_token": user_token(scene.users, exp=1)}, 400, "invalid_request"),
-        (scene.server, {"subject_token": user_token(scene.users, aud="x")}, 400, "invalid_request"),
+        (scene.server, {"subject_token": elsewhere}, 400, "invalid_request"),
         (scene.server, {"subject_token": forged(scene)}, 400, "invalid_request"),
         (scene.server, {"subject_token": "nonsense"}, 400, "invalid_request"),
         (scene.server, {"grant_type": "password"}, 400, "unsupported_grant_type"),
