@@ -91,7 +91,7 @@ class McpTool:
             try:
                 result = await session.ask(function, arguments, key)
             finally:
-                del self._headers[key]
+                self._headers.pop(key, None)
             if result is not None:
                 return _value(function, result)
             self._lose(session)  # it does not know us any more, so nothing has happened

@@ -56,9 +56,13 @@ def agent_of(stack: Stack | None = None, **spec: Any) -> Desired:
     return desired_agent(view, stack or the_stack(), SITE, stage=Stage.STAYING, availability=READY)
 
 
-def tool_of(stack: Stack | None = None, **spec: Any) -> Desired:
+def tool_of(**spec: Any) -> Desired:
+    return tool_in(the_stack(), **spec)
+
+
+def tool_in(stack: Stack, **spec: Any) -> Desired:
     view = tool_view(the_tool(**spec))
-    return desired_tool(view, stack or the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    return desired_tool(view, stack, SITE, stage=Stage.STAYING, is_ready=True)
 
 
 AUTH = {"issuer": "https://keycloak.example/realms/agents"}
@@ -74,7 +78,7 @@ SAMPLES = {
     ),
     "agent-auth": agent_of(the_stack(auth=AUTH)),
     "tool": tool_of(),
-    "tool-auth": tool_of(the_stack(auth=AUTH)),
+    "tool-auth": tool_in(the_stack(auth=AUTH)),
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
