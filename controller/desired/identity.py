@@ -29,6 +29,8 @@ def token_access(site: Site, role: Role, owner: Key, stack: Stack) -> TokenAcces
         url=site.tokens_url,
         trust_domain=site.trust_domain,
         token_file=site.assertion_file(workload_name(role, owner)),
+        # Once in the queue, and once for what the run waits for outside.
+        grant_seconds=2 * stack.spec.retention.task_seconds if role is Role.SERVER else None,
     )
 
 

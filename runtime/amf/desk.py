@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from runtime.amf import leavings
 from runtime.amf.beside import logged
 from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import ApiError, Full, Gone, NotFound, OutOfReach, TooLarge
+from runtime.amf.errors import RETRY_SECONDS, ApiError, Full, Gone, NotFound, TooLarge, out_of_reach
 from runtime.amf.granting import Granting
 from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
@@ -39,7 +39,6 @@ from runtime.transport.port import (
 
 QUEUE_SECONDS = 4.0
 CATALOGUE_SECONDS = 2.0
-RETRY_SECONDS = 2
 
 
 class Link(leavings.Link, Protocol):
@@ -196,30 +195,19 @@ class Desk:
             Full, TooLarge, OutOfReach, Forbidden: it was not taken in.
         """
         task = record.task
+        may_come_again = task.response.claim is not None
         try:
             record = await self._granting.granted(record)
-        except ApiError:
-            if task.response.claim is None:  # as below
-                self.beside(self.withdraw(task))
-            raise
-        try:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._publish(await self._accepted(record))
-        except QueueFull as error:
-            self.beside(self.withdraw(task))
-            raise Full(
-                f"The queue of {task.agent.name} is full; ask again in a while.",
-                retry_after=RETRY_SECONDS,
-            ) from error
-        except PayloadTooLarge as error:
-            self.beside(self.withdraw(task))
-            raise TooLarge(
-                "Input and history together are larger than the queue takes.", param="input"
-            ) from error
         except (TransportError, TimeoutError) as error:
-            if task.response.claim is None:  # else it is asked for again, and may be there by then
+            if not may_come_again or isinstance(error, QueueFull | PayloadTooLarge):
                 self.beside(self.withdraw(task))
-            raise out_of_reach("the queue does not answer") from error
+            raise _not_accepted(task, error) from error
+        except ApiError:
+            if not may_come_again:  # else it may be there by then
+                self.beside(self.withdraw(task))
+            raise
 
     async def earlier(self, agent: ObjectName, task: str) -> RunRecord | None:
         """The run that somebody has accepted before, None if nobody has.
@@ -383,11 +371,16 @@ class Desk:
             return
 
 
-def out_of_reach(why: str) -> OutOfReach:
-    """It cannot be done because of `why`, half a sentence."""
-    return OutOfReach(
-        f"{why[0].upper()}{why[1:]}; ask again in a while.", retry_after=RETRY_SECONDS
-    )
+def _not_accepted(task: Task, error: Exception) -> ApiError:
+    match error:
+        case QueueFull():
+            why = f"The queue of {task.agent.name} is full; ask again in a while."
+            return Full(why, retry_after=RETRY_SECONDS)
+        case PayloadTooLarge():
+            why = "Input and history together are larger than the queue takes."
+            return TooLarge(why, param="input")
+        case _:
+            return out_of_reach("the queue does not answer")
 
 
 @contextlib.asynccontextmanager

@@ -184,3 +184,13 @@ def foreign_body(status: int, message: str, *, param: str | None = None) -> dict
     kind = Refused.kind if is_clients else ApiError.kind
     detail = {"message": message, "type": kind, "param": param, "code": CODES.get(status)}
     return {"error": detail}
+
+
+RETRY_SECONDS = 2
+
+
+def out_of_reach(why: str) -> OutOfReach:
+    """It cannot be done because of `why`, half a sentence."""
+    return OutOfReach(
+        f"{why[0].upper()}{why[1:]}; ask again in a while.", retry_after=RETRY_SECONDS
+    )

@@ -3,15 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any
 
-from runtime.amf.errors import Forbidden, OutOfReach
+from runtime.amf.errors import Forbidden, out_of_reach
 from runtime.contract.agent_config import TokenAccess
 from runtime.contract.runs import RunRecord
 from runtime.contract.work import task_work
 from runtime.identity.exchange import NotGranted, ServiceAway, TokenClient, payload
-
-RETRY_SECONDS: Final = 2
 
 _SHOWN: ContextVar[str | None] = ContextVar("shown_token", default=None)
 
@@ -34,6 +32,7 @@ class Granting:
 
     def __init__(self, access: TokenAccess | None) -> None:
         self._tokens = None if access is None else TokenClient(access)
+        self._seconds = None if access is None else access.grant_seconds
 
     def close(self) -> None:
         """Close what is open to the service."""
@@ -53,14 +52,17 @@ class Granting:
         if token is None:
             raise Forbidden("Nobody has shown a token in whose name this could run.")
         try:
-            grant = await self._tokens.task_grant(token, task.stack, task.agent, task_work(task))
+            grant = await self._tokens.task_grant(
+                token,
+                task.stack,
+                task.agent,
+                task_work(task),
+                until=None if self._seconds is None else task.created + self._seconds,
+            )
         except NotGranted as error:
             raise Forbidden(f"{task.agent.name} may not be asked: {error}.") from error
         except ServiceAway as error:
-            raise OutOfReach(
-                "Nobody can say for now whether this may run; ask again in a while.",
-                retry_after=RETRY_SECONDS,
-            ) from error
+            raise out_of_reach("nobody can say for now whether this may run") from error
         if _claim(grant, "sub") != task.user:
             raise Forbidden("The token that was shown is not that of the user of this run.")
         return record.model_copy(update={"task": task.model_copy(update={"grant": grant})})

@@ -27,11 +27,16 @@ class TokenAccess(Value):
     Shape:
         url         http(s)://host:port without a path.
         token_file  holds the JWT that proves to it who we are; read again at each use, never kept.
+
+    Units:
+        `grant_seconds`: how long a server lets the grant of a task be good: for as long as its run
+        may take, all waiting included. The service allows seven days at most.
     """
 
     url: str
     trust_domain: str
     token_file: str
+    grant_seconds: int | None = None
 
 
 class Framework(StrEnum):

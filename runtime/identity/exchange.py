@@ -12,6 +12,7 @@ import base64
 import http.client
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -32,6 +33,7 @@ from runtime.contract.txn_token import (
 from runtime.contract.value import ObjectName
 
 ANSWER_SECONDS: Final = 5.0
+MOST_AT_ONCE: Final = 8
 _HEADERS: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -58,16 +60,29 @@ class TokenClient:
         self._access = access
         self.trust_domain = access.trust_domain
         self._idle: list[http.client.HTTPConnection] = []
+        # Its own: those of the loop may all be busy with functions of users.
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="tokens")
 
     async def task_grant(
-        self, access_token: str, stack: ObjectName, agent: ObjectName, work: Work
+        self,
+        access_token: str,
+        stack: ObjectName,
+        agent: ObjectName,
+        work: Work,
+        *,
+        until: float | None = None,
     ) -> str:
         """A grant for a task of the user whose access token this is.
+
+        Units:
+            `until` in seconds since the epoch: for longer it is not needed.
 
         Raises:
             NotGranted, ServiceAway: there is none.
         """
-        details = {"stack": str(stack), "agent": str(agent)} | _said(work)
+        details: dict[str, Any] = {"stack": str(stack), "agent": str(agent), **_said(work)}
+        if until is not None:
+            details["expires"] = until
         return await self._ask(ACCESS_TOKEN, access_token, GRANT, details)
 
     async def trade(self, grant: str, work: Work) -> Held:
@@ -123,7 +138,8 @@ class TokenClient:
         }
         if scope is not None:
             form["scope"] = scope
-        return await asyncio.to_thread(self._exchange, form)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._exchange, form)
 
     def _exchange(self, form: dict[str, str]) -> str:
         try:
@@ -170,7 +186,8 @@ class TokenClient:
         return http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open, once nobody asks any more."""
+        self._threads.shutdown(wait=False)
         while self._idle:
             self._idle.pop().close()
 
