@@ -25,6 +25,7 @@ from controller.clients.nkeys import account_seed, public_key, user_seed
 from controller.clients.servers import HttpServers
 from controller.clients.signing_keys import signing_key
 from controller.clients.token_file import read_proof
+from controller.desired.signing_keys import desired_keys
 from controller.desired.trust import SIGNING_KEYS
 from controller.errors import ReconcileError
 from controller.handlers import handlers
@@ -149,7 +150,7 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
     seeds = await cluster.secret(
         settings.operator.namespace,
         TRUST_SECRET,
-        lambda: {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed()},
+        _new_seeds,
     )
     # Other digests would roll every server out that is given a Secret.
     cluster.digest_by(seeds[ACCOUNT_SEED])
@@ -157,6 +158,16 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
     keys = TrustKeys(public_key(seeds[ACCOUNT_SEED]), public_key(seeds[USER_SEED]))
     # Whoever has issued our own token issues everybody's.
     return settings.site(keys, proof.issuer)
+
+
+def _new_seeds() -> dict[str, str]:
+    """All at once: what is added to a Secret later takes a minute or more to reach a pod."""
+    keys = desired_keys(None, signing_key, time.time())
+    return {
+        ACCOUNT_SEED: account_seed(),
+        USER_SEED: user_seed(),
+        SIGNING_KEYS: keys.encode().decode(),
+    }
 
 
 async def _run_kopf(wakes: Wakes, settings: Settings, stopping: asyncio.Event) -> None:

@@ -42,7 +42,7 @@ async def run_trust(
     Shape:
         host   where the transaction token service listens, on the port of the configuration.
         ready  is told `(is_ready, sentence)` whenever that changes. Ready means that the
-               configuration has been read. A Stack whose server cannot be reached is retried and
+               configuration has been read, and that tokens are served if they are to be. A Stack whose server cannot be reached is retried and
                logged and makes nothing unready: a new Stack's server comes up later than its name.
 
     Units:
@@ -89,7 +89,7 @@ class _Plane:
 
     @property
     def is_running(self) -> bool:
-        return self._rules is not None
+        return self._rules is not None and self._tokens.is_ready
 
     @property
     def sentence(self) -> str:

@@ -54,6 +54,7 @@ class Tokens:
             lambda one: WorkloadVerifier(*one)
         )
         self._subjects = _Latest[Mapping[ObjectName, UserIssuer], JwtSubjects](JwtSubjects)
+        self._is_wanted = False
         self._serving: asyncio.Task[None] | None = None
         self._port: int | None = None
 
@@ -63,6 +64,7 @@ class Tokens:
         Raises:
             OSError, ValueError: the signing keys cannot be read, or the port is taken.
         """
+        self._is_wanted = config.tokens is not None
         if config.tokens is None:
             return
         users = {one.stack: one.users for one in config.stacks if one.users is not None}
@@ -74,6 +76,11 @@ class Tokens:
         )
         if self._serving is None or self._port != config.tokens.port:
             self._listen(config.tokens.port)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it answers, if it is to."""
+        return not self._is_wanted or (self._serving is not None and not self._serving.done())
 
     async def close(self) -> None:
         """Stop answering."""
