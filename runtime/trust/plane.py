@@ -42,8 +42,9 @@ async def run_trust(
     Shape:
         host   where the transaction token service listens, on the port of the configuration.
         ready  is told `(is_ready, sentence)` whenever that changes. Ready means that the
-               configuration has been read, and that tokens are served if they are to be. A Stack whose server cannot be reached is retried and
-               logged and makes nothing unready: a new Stack's server comes up later than its name.
+               configuration has been read, and that tokens are served if they are to be. A Stack
+               whose server cannot be reached is retried and logged and makes nothing unready: a
+               new Stack's server comes up later than its name.
 
     Units:
         A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon.

@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 
+<<<<<<< HEAD
 from controller.api.stack import Stack
+=======
+from controller.api.conditions import ReadyReason
+>>>>>>> main
 from controller.desired.agent import desired_agent
 from controller.desired.availability import Availability
 from controller.desired.claims import claim_of
@@ -12,13 +16,14 @@ from controller.desired.identity import queue_url
 from controller.desired.stack import desired_stack
 from controller.desired.tool import desired_tool
 from controller.desired.trust import trust_config, trust_config_map
-from controller.model import Desired, KvEntry, Manifest, Stage
+from controller.model import Desired, Health, KvEntry, Manifest, Stage
 from controller.tests.desired.golden_files import check
 from controller.tests.desired.views import agent_view, an_agent, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
 from runtime.contract.agent_config import AgentConfig, Module, Origin
 
 READY = Availability(is_ready=True, reason="Ready", message="1 of 1 worker ready")
+WELL = Health(ReadyReason.READY, "1 of 1 worker ready")
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
 MCP = {
     "python": None,
@@ -62,7 +67,11 @@ def tool_of(**spec: Any) -> Desired:
 
 def tool_in(stack: Stack, **spec: Any) -> Desired:
     view = tool_view(the_tool(**spec))
+<<<<<<< HEAD
     return desired_tool(view, stack, SITE, stage=Stage.STAYING, is_ready=True)
+=======
+    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, health=WELL)
+>>>>>>> main
 
 
 AUTH = {"issuer": "https://keycloak.example/realms/agents"}
