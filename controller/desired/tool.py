@@ -6,12 +6,8 @@ from typing import Final
 from controller.api.conditions import GOOD_REASONS, ReadyReason
 from controller.api.stack import Stack
 from controller.api.tool import Tool
-<<<<<<< HEAD
-from controller.desired.identity import policy_entry, queue_access, token_access
-=======
 from controller.desired.availability import told_to_clients
-from controller.desired.identity import policy_entry, queue_access
->>>>>>> main
+from controller.desired.identity import policy_entry, queue_access, token_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.parts import GRANTED_TOKENS, QUEUE_TOKEN
 from controller.desired.references import module_of

@@ -4,11 +4,8 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
-from controller.api.stack import Stack
-=======
 from controller.api.conditions import ReadyReason
->>>>>>> main
+from controller.api.stack import Stack
 from controller.desired.agent import desired_agent
 from controller.desired.availability import Availability
 from controller.desired.claims import claim_of
@@ -67,11 +64,7 @@ def tool_of(**spec: Any) -> Desired:
 
 def tool_in(stack: Stack, **spec: Any) -> Desired:
     view = tool_view(the_tool(**spec))
-<<<<<<< HEAD
-    return desired_tool(view, stack, SITE, stage=Stage.STAYING, is_ready=True)
-=======
-    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, health=WELL)
->>>>>>> main
+    return desired_tool(view, stack, SITE, stage=Stage.STAYING, health=WELL)
 
 
 AUTH = {"issuer": "https://keycloak.example/realms/agents"}
