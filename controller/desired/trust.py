@@ -16,6 +16,7 @@ from controller.api.stack import Stack
 from controller.desired.claims import holders, servers
 from controller.desired.render import manifest
 from controller.model import Child, Claim, Key, Site
+from runtime.contract.messages import LONGEST_CHAIN
 from runtime.contract.trust_config import (
     Issuer,
     TokenRules,
@@ -60,7 +61,9 @@ def token_service(site: Site) -> TokenService:
     return TokenService(
         port=site.tokens_port,
         rules=TokenRules(
-            service=f"spiffe://{site.trust_domain}/tokens", trust_domain=site.trust_domain
+            service=f"spiffe://{site.trust_domain}/tokens",
+            trust_domain=site.trust_domain,
+            max_hops=LONGEST_CHAIN,
         ),
         audience=ASSERTION_AUDIENCE,
         signing_keys_file=f"{site.seeds_dir}/{SIGNING_KEYS}",

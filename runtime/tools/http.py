@@ -18,7 +18,7 @@ import httpx
 
 from runtime.contract.agent_config import HttpApi, SideEffects, ToolConfig
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tools.deadline import CALL_DEADLINE, token_headers
+from runtime.tools.call_context import CALL_DEADLINE, token_headers
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES, Say
 from runtime.tools.http_request import HttpRequest, request_of

@@ -18,7 +18,7 @@ from mcp.shared.session import RequestResponder
 
 from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tools.deadline import token_headers
+from runtime.tools.call_context import token_headers
 from runtime.tools.errors import EffectUnknown
 from runtime.tools.executor import Say
 from runtime.tools.mcp_met import Met

@@ -16,9 +16,9 @@ from runtime.contract.subjects import StackSubjects
 from runtime.identity.delegation import refused
 from runtime.identity.exchange import NotGranted, ServiceAway
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
+from runtime.tools.call_context import CALL_DEADLINE, CALL_TOKEN
 from runtime.tools.calls import step_of
 from runtime.tools.cancellations import Cancellations
-from runtime.tools.deadline import CALL_DEADLINE, CALL_TOKEN
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES, Executor
 from runtime.tools.port import ToolFailure

@@ -24,6 +24,7 @@ async def serve(app: Any, listening: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         lifespan="off",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

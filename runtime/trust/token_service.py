@@ -135,6 +135,7 @@ class _Exchange:
         account = await self._client(read_assertion(form))
         request = read_request(form, self.current.rules.trust_domain)
         self.told.kind = "grant" if request.requested_token_type == GRANT else "transaction token"
+        self.told.work = request.wanted.work.id if request.wanted.work else None
         minted = await self._minted(request, account)
         is_grant = isinstance(minted, Grant)
         self.told.transaction, self.told.work = minted.transaction, minted.work.id

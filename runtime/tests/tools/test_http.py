@@ -20,7 +20,7 @@ from runtime.tests.tools.openapi_documents import document, parameter
 from runtime.tests.tools.place import ADD, Place, tool_config
 from runtime.tests.tools.test_mcp import Numbered
 from runtime.tools import http
-from runtime.tools.deadline import CALL_DEADLINE, CALL_TOKEN
+from runtime.tools.call_context import CALL_DEADLINE, CALL_TOKEN
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES
 from runtime.tools.executors import opened

@@ -16,7 +16,7 @@ from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
 from runtime.tests.tools.place import ADD, Place, tool_config
 from runtime.tools import mcp
-from runtime.tools.deadline import CALL_TOKEN
+from runtime.tools.call_context import CALL_TOKEN
 from runtime.tools.errors import BadSpec, EffectUnknown
 from runtime.tools.executors import opened
 from runtime.tools.mcp import McpTool

@@ -25,7 +25,7 @@ from runtime.tests.tools import place as tools
 from runtime.tests.tools.place import Place, adding
 from runtime.tests.trust.token_requests import user_token
 from runtime.tests.trust.token_scene import ADD, Scene
-from runtime.tools.deadline import token_headers
+from runtime.tools.call_context import token_headers
 from runtime.tools.port import ToolFailure
 from runtime.tools.signed import SignedCalls
 from runtime.worker.outcomes import Done, Later, Malformed
