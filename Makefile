@@ -63,7 +63,7 @@ test: check ## check, and the tests with real servers
 	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
 
 .PHONY: test-apart
-test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, and the API on OGX
+test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, the API on OGX, and Keycloak
 	@hack/frameworks.sh
 
 .PHONY: conformance

@@ -228,7 +228,8 @@ class _Platform:
                 self._said_whom = True
                 annotations = objects[agent]["metadata"].get("annotations") or {}
                 question = annotations.get(ANNOTATION_EXAMPLE, NEUTRAL)
-                self._screen.show_curl(self._url(agent), agent.name, question)
+                has_auth = "auth" in (objects[stack].get("spec") or {}) if stack else False
+                self._screen.show_curl(self._url(agent), agent.name, question, has_auth=has_auth)
 
     async def answer(self, question: str) -> None:
         """Ask the first agent and show what it says.

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.amf.callers import Callers, Unauthenticated
-from runtime.amf.errors import ApiError, Forbidden
+from runtime.amf.callers import Callers
+from runtime.amf.errors import ApiError, Forbidden, Unauthenticated
 
 audit = logging.getLogger("k8gentai.audit")
 
