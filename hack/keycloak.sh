@@ -39,8 +39,11 @@ java_home() {
   # What else that package asks for is for windows and sound.
   (cd "$new" && apt-get download -qq -o APT::Sandbox::User=root "openjdk-$JAVA-jre-headless" >&2 &&
     dpkg-deb -x ./*.deb . && rm -- *.deb) || { rm -rf "$new"; none; }
-  # Its settings are links to /etc, where nothing was installed.
-  for link in $(find "$new/usr/lib/jvm" -lname '/etc/*'); do ln -sfn "$own$(readlink "$link")" "$link"; done
+  # Its settings are links to /etc, where nothing was installed; nor was a list of authorities made, which it does not start without.
+  for link in $(find "$new/usr/lib/jvm" -lname '/etc/*'); do ln -sfnr "$new$(readlink "$link")" "$link"; done
+  mkdir -p "$new/etc/ssl/certs/java"
+  "$new"/usr/lib/jvm/java-$JAVA-openjdk-*/bin/keytool -importcert -noprompt -alias one -file /etc/ssl/certs/ca-certificates.crt \
+    -keystore "$new/etc/ssl/certs/java/cacerts" -storepass changeit >/dev/null 2>&1 || { rm -rf "$new"; none; }
   rm -rf "$own" && mv -T "$new" "$own" 2>/dev/null || rm -rf "$new" # whoever is first wins
   java_home
 }
