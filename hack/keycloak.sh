@@ -70,7 +70,8 @@ run() {
   local port=${1:?on which port} keycloak
   keycloak=$(home)
   JAVA_HOME=$(java_home)
-  export JAVA_HOME KC_BOOTSTRAP_ADMIN_USERNAME=admin JAVA_OPTS_APPEND="-XX:TieredStopAtLevel=1"
+  # By itself it takes most of the machine's memory.
+  export JAVA_HOME KC_BOOTSTRAP_ADMIN_USERNAME=admin JAVA_OPTS_KC_HEAP="-Xmx512m" JAVA_OPTS_APPEND="-XX:TieredStopAtLevel=1"
   exec "$keycloak/bin/kc.sh" start --optimized --http-enabled=true --http-host=127.0.0.1 --http-port="$port" \
     --hostname="http://127.0.0.1:$port" --log-level=WARN
 }

@@ -18,6 +18,7 @@ audit = logging.getLogger("k8gentai.audit")
 
 PUBLIC: Final = frozenset({"/v1/health", "/v1/version"})
 """What whoever looks after the server may ask; neither tells of agents, models or users."""
+TOKEN: Final = b"authorization"
 REALM: Final = 'Bearer realm="k8gentai"'
 
 
@@ -48,9 +49,6 @@ class Authentication:
                 await _refuse(refused, scope, receive, send)
                 return
         await self._app(inside, receive, send)
-
-
-TOKEN: Final = b"authorization"
 
 
 def bearer(headers: Headers) -> str:

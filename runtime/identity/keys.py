@@ -127,7 +127,7 @@ class _FetchedKeys:
         self._tried = time.monotonic()
         try:
             self._keys = key_by_kid(await self._get())
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             self._why_not = str(error) or type(error).__name__
             log.warning(
                 "keys of an issuer unreachable",
