@@ -63,7 +63,7 @@ test: ## check, and the tests with real servers in the same run
 	@$(dev) && hack/check.sh $$python -n 3 -m "not cluster"
 
 .PHONY: test-apart
-test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, and the API on OGX
+test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, the API on OGX, and Keycloak
 	@hack/frameworks.sh
 
 .PHONY: conformance

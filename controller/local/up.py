@@ -46,7 +46,6 @@ from controller.reconcile.stack import reconcile_stack
 from controller.reconcile.tool import reconcile_tool
 from controller.reconcile.world import World
 from controller.wake import Wakes
-from runtime.contract.value import ObjectName
 
 log = logging.getLogger(__name__)
 
@@ -233,7 +232,9 @@ class _Platform:
                 self._said_whom = True
                 annotations = objects[agent]["metadata"].get("annotations") or {}
                 question = annotations.get(ANNOTATION_EXAMPLE, NEUTRAL)
-                self._screen.show_curl(self._url(agent), agent.name, question)
+                spec = objects[self._stack_of(agent)].get("spec") or {}
+                has_auth = spec.get("auth") is not None
+                self._screen.show_curl(self._url(agent), agent.name, question, has_auth=has_auth)
 
     async def answer(self, question: str) -> None:
         """Ask the first agent and show what it says.
@@ -337,9 +338,11 @@ class _Platform:
                 self._keeping.take(self._cluster.take(found))
 
     def _url(self, agent: Key) -> str:
+        return self._site.server_url(self._stack_of(agent).object_name)
+
+    def _stack_of(self, agent: Key) -> Key:
         ref = self._manifests.objects[agent]["spec"]["stackRef"]
-        namespace = ref.get("namespace", agent.namespace)
-        return self._site.server_url(ObjectName(namespace=namespace, name=ref["name"]))
+        return Key(Kind.STACK, ref.get("namespace", agent.namespace), ref["name"])
 
 
 @contextlib.contextmanager

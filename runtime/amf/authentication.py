@@ -11,14 +11,15 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.amf.callers import Callers, Unauthenticated
-from runtime.amf.errors import ApiError, Forbidden
+from runtime.amf.callers import Callers
+from runtime.amf.errors import ApiError, Forbidden, Unauthenticated
 from runtime.amf.granting import shown
 
 audit = logging.getLogger("k8gentai.audit")
 
 PUBLIC: Final = frozenset({"/v1/health", "/v1/version"})
 """What whoever looks after the server may ask; neither tells of agents, models or users."""
+TOKEN: Final = b"authorization"
 REALM: Final = 'Bearer realm="k8gentai"'
 
 
@@ -53,9 +54,6 @@ class Authentication:
             return
         with shown(token):
             await self._app(inside, receive, send)
-
-
-TOKEN: Final = b"authorization"
 
 
 def bearer(headers: Headers) -> str:

@@ -6,16 +6,15 @@ Source:
 
 import re
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-from runtime.amf.errors import ApiError, Forbidden, Refused
+from runtime.amf.errors import ApiError, Forbidden, IssuerAway, OutOfReach, Unauthenticated
 from runtime.amf.known import KnownAgents
 from runtime.contract.auth_config import SERVER_AUDIENCE, ServerAuth, workload_principal
 from runtime.contract.value import ObjectName
 from runtime.identity import tokens
-from runtime.identity.keys import IssuerKeys
+from runtime.identity.keys import IssuerKeys, discovery_url
 from runtime.identity.tokens import Reason, claimed_issuer
 from runtime.identity.users import UserVerifier
 from runtime.identity.workloads import WorkloadVerifier
@@ -45,24 +44,6 @@ WHY: Final[Mapping[Reason, str]] = MappingProxyType(
 """What is wrong with a token, for whoever has sent it."""
 
 
-class Unauthenticated(Refused):
-    """The request does not prove who sends it; `is_without` if there was no token at all."""
-
-    status = HTTPStatus.UNAUTHORIZED
-    code: str = "invalid_token"
-
-    def __init__(self, message: str, *, is_without: bool = False) -> None:
-        super().__init__(message)
-        self.is_without = is_without
-
-
-class IssuerAway(ApiError):
-    """The issuer's keys are not known, so nobody can say whose a token is."""
-
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    code: str = "issuer_unavailable"
-
-
 class Callers:
     """Those whom the server of a Stack lets in.
 
@@ -76,6 +57,11 @@ class Callers:
         self._keys = IssuerKeys([auth.users])
         self._users = UserVerifier(self._keys, auth.audience)
         self._workloads = WorkloadVerifier(IssuerKeys(auth.workloads), SERVER_AUDIENCE)
+
+    @property
+    def discovery(self) -> str:
+        """Where clients read how to log in (OpenID Connect Discovery)."""
+        return discovery_url(self._auth.users.issuer)
 
     def why_not(self) -> str | None:
         """What keeps new users from being let in, None if nothing does; it asks behind our back."""
@@ -110,9 +96,8 @@ class Callers:
             raise Forbidden("The operator may ask which models and providers there are, no more.")
         agents = self._agents()
         if agents is None or not agents.read.is_set():
-            raise IssuerAway(
-                "The agents of the Stack are not known yet.", retry_after=RETRY_SECONDS
-            )
+            message = f"Nobody knows yet whether {account} is an Agent's; ask again in a while."
+            raise OutOfReach(message, retry_after=RETRY_SECONDS)
         if account not in agents.service_accounts:
             raise Forbidden(f"{account} is no workload of an Agent of this Stack.")
         if not OF_AGENTS.fullmatch(path):
@@ -121,7 +106,7 @@ class Callers:
     def _refusal(self, refused: tokens.Refused) -> ApiError:
         issuer, audience = self._auth.users.issuer, self._auth.audience
         if refused.reason is Reason.KEYS_UNREACHABLE:
-            message = f"The keys of {issuer} cannot be fetched; ask again in a while."
+            message = "The keys of the token's issuer cannot be fetched; ask again in a while."
             return IssuerAway(message, retry_after=RETRY_SECONDS)
         is_without = refused.reason is Reason.NO_TOKEN
         why = "There is no token" if is_without else f"The token is refused: {WHY[refused.reason]}"

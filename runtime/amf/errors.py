@@ -49,6 +49,18 @@ class BadRequest(Refused):
     code = "invalid_value"
 
 
+class Unauthenticated(Refused):
+    """The request does not prove who sends it."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "invalid_token"
+
+    def __init__(self, message: str, *, is_without: bool = False) -> None:
+        """Shape: `is_without` if there was no token at all."""
+        super().__init__(message)
+        self.is_without = is_without
+
+
 class Forbidden(Refused):
     """Nobody may do that, or not this user."""
 
@@ -135,6 +147,13 @@ class OutOfReach(ApiError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "queue_unavailable"
+
+
+class IssuerAway(ApiError):
+    """The keys of the users' issuer are not known, so nobody can say whose a token is."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "issuer_unavailable"
 
 
 class Unavailable(ApiError):

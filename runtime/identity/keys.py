@@ -127,7 +127,7 @@ class _FetchedKeys:
         self._tried = time.monotonic()
         try:
             self._keys = key_by_kid(await self._get())
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             self._why_not = str(error) or type(error).__name__
             log.warning(
                 "keys of an issuer unreachable",
@@ -153,7 +153,7 @@ async def _discovered(issuer: Issuer) -> str:
     Source:
         OpenID Connect Discovery 1.0, sections 4 and 4.3.
     """
-    where = f"{issuer.issuer.removesuffix('/')}/.well-known/openid-configuration"
+    where = discovery_url(issuer.issuer)
     told = await fetch_object(where, issuer.ca_file, None)
     if told.get("issuer") != issuer.issuer:
         raise ValueError(f"{where} is of the issuer {told.get('issuer')!r}; name that one")
@@ -161,6 +161,15 @@ async def _discovered(issuer: Issuer) -> str:
     if not isinstance(url, str) or not is_safe(url):
         raise ValueError(f"{where} names no jwks_uri that begins with https://")
     return url
+
+
+def discovery_url(issuer: str) -> str:
+    """Where an issuer tells what there is of it.
+
+    Source:
+        OpenID Connect Discovery 1.0, section 4.
+    """
+    return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
 
 
 def is_safe(url: str) -> bool:

@@ -1,6 +1,5 @@
 """What every adapter keeps whose framework asks for chat completions itself."""
 
-import base64
 import json
 import re
 from pathlib import Path
@@ -22,7 +21,7 @@ from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.output_format import OutputFormat
 from runtime.tests.adapter_contract import BOTH, AdapterContract, fails
 from runtime.tests.agents import SPEC, Config, answer, asking, function, run, steps_of
-from runtime.tests.scripted_model import calling, response, saying, scripted
+from runtime.tests.scripted_model import calling, jwt_of, response, saying, scripted
 
 NAMES = (
     *("config", "context", "ctx", "self", "event", "name", "arguments", "input", "tool", "kwargs"),
@@ -37,12 +36,6 @@ def words(message: dict[str, Any]) -> str:
     """The text of a message to a model, in either form."""
     content = message["content"]
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
-
-
-def jwt_of(expires: int) -> str:
-    """A JWT as far as its bearer looks at it."""
-    claims = base64.urlsafe_b64encode(json.dumps({"exp": expires}).encode()).decode()
-    return f"e30.{claims.rstrip('=')}.x"
 
 
 class CompletionsContract(AdapterContract):

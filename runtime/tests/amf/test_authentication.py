@@ -133,6 +133,17 @@ async def test_a_client_of_openais_shows_what_to_do(users: Users) -> None:
     assert answer.status == "completed"
 
 
+async def test_who_is_let_in_is_told_how_others_log_in(users: Users) -> None:
+    root = httpx.URL(users.server.url)
+    document = (await users.ann.get(root.join("/openapi.json"))).json()
+    cards = (await users.ann.get(root.join("/a2a"))).json()["agents"]
+
+    where = f"{users.issuer.url}/.well-known/openid-configuration"
+    assert document["components"]["securitySchemes"]["user"]["openIdConnectUrl"] == where
+    schemes = [one["securitySchemes"]["user"]["openIdConnectSecurityScheme"] for one in cards]
+    assert {one["openIdConnectUrl"] for one in schemes} == {where}
+
+
 async def test_a_run_is_of_its_user_by_issuer_and_subject(server: Server, users: Users) -> None:
     async with agent(server) as (model, actor):
         await users.until_known(model)

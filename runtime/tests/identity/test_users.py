@@ -95,7 +95,7 @@ async def test_anything_else_is_refused(verifier: UserVerifier, token: str, reas
         ({"scope": 5}, set()),
         ({}, set()),
     ],
-    ids=str,
+    ids=["scope", "scp", "no text", "neither"],
 )
 async def test_a_token_says_what_it_is_good_for(
     verifier: UserVerifier, claims: dict[str, Any], scopes: set[str]
