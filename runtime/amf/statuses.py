@@ -60,7 +60,7 @@ SCHEMAS: Final[Wire] = {
     },
 }
 MCP: Final = "POST /mcp"
-ACCEPTING: Final = (404, 409, 429, 504)
+ACCEPTING: Final = (403, 404, 409, 429, 504)
 """Of requests that become runs."""
 BEYOND: Final[Mapping[str, tuple[int, ...]]] = {
     "POST /v1/responses": (*ACCEPTING, 422),
