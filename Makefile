@@ -63,7 +63,7 @@ test: ## check, and the tests with real servers in the same run
 	@$(dev) && hack/check.sh $$python -n 3 -m "not cluster"
 
 .PHONY: test-apart
-test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, and the API on OGX
+test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, the API on OGX, and Keycloak
 	@hack/frameworks.sh
 
 .PHONY: conformance
@@ -93,6 +93,10 @@ bench-serving: ## what the API servers carry and what a request costs them; into
 .PHONY: bench-images
 bench-images: ## what a worker of each framework costs beside the bare framework; writes docs/images.md
 	@$(dev) && $$python hack/bench/images.py
+
+.PHONY: bench-tokens
+bench-tokens: ## transaction tokens minted a second on one core, beside bare signatures
+	@$(dev) && $$python hack/bench/tokens.py
 
 ##@ Cluster
 

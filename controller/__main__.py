@@ -9,7 +9,9 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -27,13 +29,17 @@ from controller.clients.nkeys import (
     xkey_seed,
 )
 from controller.clients.servers import HttpServers
+from controller.clients.signing_keys import signing_key
 from controller.clients.token_file import read_proof
+from controller.desired.signing_keys import desired_keys
+from controller.desired.trust import SIGNING_KEYS
 from controller.errors import ReconcileError
 from controller.handlers import handlers
 from controller.handlers import settings as kopf_settings
 from controller.logs import log_as_json
 from controller.model import ClusterSite, Key, Progress, TrustKeys
 from controller.reconcile import World, reconcile, reconcile_trust
+from controller.reconcile.signing_keys import keep_signing_keys, reconcile_signing_keys
 from controller.settings import Settings
 from controller.wake import Wakes
 
@@ -88,7 +94,7 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
     async with (
         connected() as cluster,
         JetStream(settings.operator, settings.token_file).running() as streams,
-        HttpServers.running() as servers,
+        HttpServers.running(settings.server_token_file) as servers,
     ):
         await _until(cluster.knows_our_kinds)
         site = await _until(lambda: cluster_site(settings, cluster))
@@ -99,6 +105,9 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
             site=site,
             version=settings.version,
         )
+        # Before it is told of its service: the trust plane has to find the keys that it names.
+        keys = SecretKeys(cluster, settings.operator.namespace)
+        await _until(lambda: reconcile_signing_keys(keys, signing_key, time.time()))
         # The trust plane is not ready before it has something to read, Stacks or not.
         await _until(lambda: reconcile_trust(world))
 
@@ -106,7 +115,34 @@ async def _operate(settings: Settings, stopping: asyncio.Event) -> None:
             return await reconcile(key, world, now)
 
         log.info("operating", extra={"version": world.version, "namespace": site.namespace})
-        await _run_kopf(Wakes(step, resync=settings.resync_seconds), settings, stopping)
+        async with _keeping(keys):
+            await _run_kopf(Wakes(step, resync=settings.resync_seconds), settings, stopping)
+
+
+@contextlib.asynccontextmanager
+async def _keeping(keys: "SecretKeys") -> AsyncIterator[None]:
+    keeping = asyncio.create_task(keep_signing_keys(keys, signing_key), name="signing keys")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKeys:
+    """The keys in the trust plane's Secret, beside its seeds."""
+
+    cluster: KubernetesCluster
+    namespace: str
+
+    async def read(self) -> str | None:
+        """What is there."""
+        return await self.cluster.read_secret(self.namespace, TRUST_SECRET, SIGNING_KEYS)
+
+    async def write(self, text: str) -> None:
+        """Replace it."""
+        await self.cluster.write_secret(self.namespace, TRUST_SECRET, SIGNING_KEYS, text)
 
 
 async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> ClusterSite:
@@ -121,7 +157,12 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
     seeds = await cluster.secret(
         settings.operator.namespace,
         TRUST_SECRET,
-        {ACCOUNT_SEED: account_seed, USER_SEED: user_seed, XKEY_SEED: xkey_seed},
+        {
+            ACCOUNT_SEED: account_seed,
+            USER_SEED: user_seed,
+            XKEY_SEED: xkey_seed,
+            SIGNING_KEYS: _new_signing_keys,
+        },
     )
     # Other digests would roll every server out that is given a Secret.
     cluster.digest_by(seeds[ACCOUNT_SEED])
@@ -133,6 +174,11 @@ async def cluster_site(settings: Settings, cluster: KubernetesCluster) -> Cluste
     )
     # Whoever has issued our own token issues everybody's.
     return settings.site(keys, proof.issuer)
+
+
+def _new_signing_keys() -> str:
+    """With the seeds: what is added to a Secret later takes a minute or more to reach a pod."""
+    return desired_keys(None, signing_key, time.time()).encode().decode()
 
 
 async def _run_kopf(wakes: Wakes, settings: Settings, stopping: asyncio.Event) -> None:

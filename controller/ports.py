@@ -24,6 +24,22 @@ from controller.model import (
 )
 
 
+class KeyStore(Protocol):
+    """Where the keys of the transaction token service are kept, for the trust plane alone.
+
+    Raises:
+        ClusterUnavailable: any method, when there is no answer or one that says "later".
+    """
+
+    async def read(self) -> str | None:
+        """`SigningKeys` as JSON; None if there are none yet."""
+        ...
+
+    async def write(self, text: str) -> None:
+        """Keep these instead."""
+        ...
+
+
 class Cluster(Protocol):
     """The objects of Kubernetes; in embedded mode a folder of YAML and local processes.
 
@@ -160,6 +176,11 @@ class Streams(Protocol):
 class Servers(Protocol):
     """The servers of all Stacks."""
 
-    async def observe(self, url: str) -> ServerFacts | None:
-        """What the server at `url` says of itself; None when it does not answer. Never raises."""
+    async def observe(self, url: str, *, proving: bool) -> ServerFacts | None:
+        """What the server at `url` says of itself; None when it does not answer. Never raises.
+
+        Args:
+            url: without a path.
+            proving: show who asks; a server that lets everybody in need not know.
+        """
         ...

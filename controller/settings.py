@@ -1,6 +1,7 @@
 """What the operator is told by its environment, read once."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -8,7 +9,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Self
 
-from controller.model import TOKEN_DIR, ClusterSite, Network, TrustKeys
+from controller.model import (
+    SERVER_TOKEN,
+    TOKEN_DIR,
+    TRUST_DOMAIN,
+    ClusterSite,
+    Network,
+    TrustKeys,
+)
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -17,6 +25,8 @@ POD_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 JWKS_URL: Final = "https://kubernetes.default.svc/openid/v1/jwks"
 """Where the API server publishes the keys it signs ServiceAccount tokens with."""
 
+TRUST_DOMAIN_FORM: Final = re.compile(r"[a-z0-9]([-._a-z0-9]{0,253}[a-z0-9])?")
+"""SPIFFE ID, section 2.1."""
 RESYNC_SECONDS: Final = 60.0
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -27,11 +37,12 @@ class Settings:
 
     Shape:
         operator      its own ServiceAccount; the installation is in the same namespace.
-        token_file    its proof of identity towards the queues.
+        token_file    its proof of identity towards the queues, `server_token_file` towards servers.
         image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
         network       for NetworkPolicies; None if there are to be none.
+        trust_domain  in which transaction tokens are good.
         version       of this distribution.
 
     Units:
@@ -40,6 +51,7 @@ class Settings:
 
     operator: ObjectName
     token_file: Path
+    server_token_file: Path
     image_prefix: str
     image_tag: str
     host: str
@@ -47,6 +59,7 @@ class Settings:
     metrics_port: int
     jwks_url: str
     network: Network | None
+    trust_domain: str
     resync_seconds: float
     version: str
     log_level: str
@@ -64,6 +77,9 @@ class Settings:
                 name=_required(environment, "K8GENTAI_SERVICE_ACCOUNT"),
             ),
             token_file=Path(environment.get("K8GENTAI_TOKEN_FILE", TOKEN_FILE)),
+            server_token_file=Path(
+                environment.get("K8GENTAI_SERVER_TOKEN_FILE", f"{TOKEN_DIR}/{SERVER_TOKEN}")
+            ),
             image_prefix=_required(environment, "K8GENTAI_IMAGE_PREFIX"),
             image_tag=_required(environment, "K8GENTAI_IMAGE_TAG"),
             host=environment.get("K8GENTAI_HOST", "0.0.0.0"),  # noqa: S104 - a pod's own address
@@ -71,6 +87,7 @@ class Settings:
             metrics_port=_port(environment, "K8GENTAI_METRICS_PORT", "8080"),
             jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
             network=_network(environment),
+            trust_domain=_trust_domain(environment),
             resync_seconds=_seconds(environment, "K8GENTAI_RESYNC_SECONDS", RESYNC_SECONDS),
             version=version("k8gentai"),
             log_level=_level(environment),
@@ -93,6 +110,7 @@ class Settings:
             image_prefix=self.image_prefix,
             image_tag=self.image_tag,
             network=self.network,
+            trust_domain=self.trust_domain,
         )
 
 
@@ -134,6 +152,15 @@ def _network(environment: Mapping[str, str]) -> Network | None:
             f"10.244.0.0/16, separated by commas: {error}"
         ) from error
     return Network(inside) if wanted == "true" else None
+
+
+def _trust_domain(environment: Mapping[str, str]) -> str:
+    value = environment.get("K8GENTAI_TRUST_DOMAIN") or TRUST_DOMAIN
+    if not TRUST_DOMAIN_FORM.fullmatch(value):
+        raise ValueError(
+            f"K8GENTAI_TRUST_DOMAIN is {value!r}; it has to be a name such as {TRUST_DOMAIN}"
+        )
+    return value
 
 
 def _level(environment: Mapping[str, str]) -> str:

@@ -163,6 +163,12 @@ TRUST_ACCOUNT = f"system:serviceaccount:{SYSTEM}:k8gentai-trust"
         pytest.param(OPERATOR_ACCOUNT, False, "watch secrets -A", id="follow Secrets"),
         pytest.param(OPERATOR_ACCOUNT, False, "create secrets -n default", id="make Secrets"),
         pytest.param(OPERATOR_ACCOUNT, False, "patch secrets -A", id="change Secrets"),
+        pytest.param(
+            OPERATOR_ACCOUNT,
+            True,
+            f"patch secret/k8gentai-trust-keys -n {SYSTEM}",
+            id="rotate keys",
+        ),
         pytest.param(OPERATOR_ACCOUNT, False, "create pods -A", id="make bare pods"),
         pytest.param(OPERATOR_ACCOUNT, False, "create pods --subresource=exec -A", id="exec"),
         pytest.param(

@@ -38,6 +38,12 @@ IN_SCOPE = {
     23: "connections with nine kinds of bad credentials",
     24: "the trust plane down for a while",
     25: "a credential that ends in the middle of work",
+    27: "a tool asked without a good transaction token",
+    28: "a transaction token taken twice, or by somebody else",
+    29: "requests for tokens that nobody may have",
+    30: "a user, two agents and a tool",
+    31: "the grant of one task shown for another",
+    35: "clocks that are off",
     37: "two agents of one name, and one that was created again",
 }
 
@@ -48,10 +54,6 @@ NOT_YET = {
     14: "partitions need several nodes",
     15: "a full disk was not tried",
     26: "needs policies that are enforced",
-    27: "needs transaction tokens",
-    29: "needs transaction tokens",
-    30: "needs transaction tokens",
-    31: "needs transaction tokens",
     32: "needs Keycloak",
     38: "needs SPIRE",
 }

@@ -1,5 +1,6 @@
 """Stack: the server clients ask, with its models, its store and its queue."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -201,17 +202,33 @@ class Messaging(Fields):
     external: ExternalMessaging | None = Field(None, description="A NATS that exists already.")
 
 
+LOOPBACK: Final = r"^http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?(/|$)"
+
+
 class Auth(Fields):
     """Whose tokens the server accepts."""
 
+    rules = (
+        Rule(
+            cel=f"self.issuer.startsWith('https://') || self.issuer.matches('{LOOPBACK}')",
+            holds=lambda auth: (
+                auth.issuer.startswith("https://") or re.match(LOOPBACK, auth.issuer) is not None
+            ),
+            message="issuer must begin with https://, since whoever is between could let anybody "
+            "in; http:// is taken of 127.0.0.1 and localhost alone",
+            field="issuer",
+        ),
+    )
+
     issuer: HttpUrl = Field(
-        description="OpenID Connect issuer, for example https://keycloak/realms/agents."
+        description="OpenID Connect issuer, for example https://keycloak/realms/agents: what its "
+        "tokens have as `iss`, letter for letter, and where the server asks for its keys."
     )
     audience: str = Field(
         "k8gentai",
         min_length=1,
         max_length=253,
-        description="What the token's audience must contain.",
+        description="What the audience of an access token must contain.",
     )
 
 
@@ -269,7 +286,9 @@ class StackSpec(Fields):
         description="The queue; exactly one of managed and external.",
     )
     auth: Auth | None = Field(
-        None, description="Whose tokens are accepted. Absent: everybody is let in."
+        None,
+        description="Whose users are let in, by their access tokens. Absent: everybody is let in, "
+        "and what anybody does is everybody's.",
     )
     retention: Retention = Field(Retention(), description="How long the queue keeps things.")
     allowed_namespaces: AllowedNamespaces = Field(
@@ -330,6 +349,9 @@ class StackStatus(Status):
     replicas: Integer = Field(0, ge=0, description="Servers that exist.")
     available_replicas: Integer = Field(0, ge=0, description="Servers that answer.")
     access: Access | None = Field(None, description=ACCESS_DESCRIPTION)
+    issuer: str | None = Field(
+        None, max_length=2048, description="Whose users are let in; none if everybody is."
+    )
     spiffe_id: str | None = Field(
         None, alias="spiffeID", max_length=2048, description="Identity of the server."
     )

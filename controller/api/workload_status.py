@@ -16,6 +16,11 @@ class Access(StrEnum):
     POLICY = "Policy"
 
 
+def access(*, has_auth: bool) -> Access:
+    """Who is let in to a Stack, with or without `auth`, and to what belongs to it."""
+    return Access.AUTHENTICATED if has_auth else Access.OPEN
+
+
 ACCESS_DESCRIPTION = (
     "Who is let in. Open: everybody, the Stack has no auth. Authenticated: every user the Stack's "
     "issuer vouches for. Policy: whom an IdentityPolicy names."

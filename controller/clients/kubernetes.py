@@ -227,6 +227,28 @@ class KubernetesCluster:
                 return await self.secret(namespace, name, makers)
             raise ClusterUnavailable(f"{ref}: {refusal}") from refusal
 
+    async def read_secret(self, namespace: str, name: str, key: str) -> str | None:
+        """One value of a Secret of the installation; None if it is not there.
+
+        Raises:
+            ClusterUnavailable: Kubernetes did not answer, or refused.
+        """
+        found = await self._get(ChildRef("v1", "Secret", namespace, name))
+        return None if found is None else decoded(found).get(key)
+
+    async def write_secret(self, namespace: str, name: str, key: str, text: str) -> None:
+        """Replace one value of a Secret that is there; the others stay.
+
+        Raises:
+            ClusterUnavailable: Kubernetes did not answer, or refused.
+        """
+        ref = ChildRef("v1", "Secret", namespace, name)
+        body = {"data": {key: base64.b64encode(text.encode()).decode()}}
+        try:
+            await self._ask("PATCH", object_path(ref), body=body, content_type=_MERGE)
+        except _Refusal as refusal:
+            raise ClusterUnavailable(f"{ref}: {refusal}") from refusal
+
     async def _get(self, ref: ChildRef) -> Json | None:
         return await self._find("GET", object_path(ref))
 

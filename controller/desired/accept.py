@@ -77,8 +77,9 @@ def _unsupported_of_agent(agent: Agent) -> Iterator[Problem]:
 def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
     spec = stack.spec
     if spec.auth is not None:
-        # Ignoring it would let everybody in where the user asked for the opposite.
-        yield _not_yet("spec.auth", "authentication", "remove it to let everybody in")
+        for name, value in (("issuer", spec.auth.issuer), ("audience", spec.auth.audience)):
+            if ESCAPED in value:
+                yield _escaped(f"spec.auth.{name}")
     for place, model in enumerate(spec.models):
         field = f"spec.models[{place}]"
         if model.provider not in PROVIDERS:
@@ -86,8 +87,12 @@ def _unsupported_of_stack(stack: Stack) -> Iterator[Problem]:
             yield _not_yet(f"{field}.provider", f"the provider {model.provider}", choose)
         for name, value in (("model", model.model), ("baseUrl", model.base_url or "")):
             if ESCAPED in value:
-                message = f"{field}.{name}: must not contain {ESCAPED!r}; write the value itself"
-                yield Problem(AcceptedReason.INVALID, message)
+                yield _escaped(f"{field}.{name}")
+
+
+def _escaped(field: str) -> Problem:
+    message = f"{field}: must not contain {ESCAPED!r}; write the value itself"
+    return Problem(AcceptedReason.INVALID, message)
 
 
 def _back_to_llama_stack(stack: Stack) -> Iterator[Problem]:

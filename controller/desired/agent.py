@@ -7,10 +7,10 @@ from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
 from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
-from controller.desired.identity import policy_entry, queue_access
-from controller.desired.metadata import Role, key_of
+from controller.desired.identity import policy_entry, queue_access, token_access
+from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.network import agent_traffic
-from controller.desired.parts import image_of
+from controller.desired.parts import ALL_TOKENS, QUEUE_TOKEN, image_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
@@ -81,6 +81,7 @@ def desired_agent(
         image=agent_image(view.owner, site),
         config=text,
         source=view.source,
+        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else ALL_TOKENS,
         replicas=worker_replicas(view, stage),
         traffic=agent_traffic(stack, view.key.namespace, site),
     )
@@ -157,17 +158,24 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         retry=worker_retry(view.owner),
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
         task_seconds=stack.spec.retention.task_seconds,
+        require_grant=stack.spec.auth is not None,
+        tokens=token_access(site, Role.AGENT, key, stack),
     )
 
 
 def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
     """The model of the agent, reached through the server of its Stack."""
-    base_url = f"{site.server_url(key_of(stack).object_name)}/v1"
+    account = workload_name(Role.AGENT, key_of(agent))
+    model = Model(
+        id="",
+        base_url=f"{site.server_url(key_of(stack).object_name)}/v1",
+        token_file=None if stack.spec.auth is None else site.server_token_file(account),
+    )
     if not stack.spec.language_models:
-        return Model(id="", base_url=base_url)
+        return model
     chosen = chosen_model(agent, stack)
     _, provided = site.model_endpoint(chosen.base_url or "", chosen.model)
-    return Model(id=f"{chosen.name}/{provided}", base_url=base_url)
+    return model.model_copy(update={"id": f"{chosen.name}/{provided}"})
 
 
 def chosen_model(agent: Agent, stack: Stack) -> StackModel:
@@ -223,6 +231,7 @@ def catalogue_entry(
         framework=RuntimeFramework(spec.framework),
         description=spec.description,
         version=str(view.owner.metadata.generation),
+        service_account=workload_name(Role.AGENT, view.key),
         tools=tuple(tool.key.object_name for tool in view.tools),
         capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend and availability.is_programmed,

@@ -8,12 +8,13 @@ from typing import Final
 from controller.api.names import Kind
 from controller.api.resource import Metadata
 from controller.model import NATS_PORT, Claim, Key, Site
+from runtime.contract.trust_config import UserIssuer
 
 PORT: Final = re.compile(r":\d+$")
 
 
-def claim_of(metadata: Metadata, url: str, site: Site) -> Claim:
-    """The claim of the Stack with this metadata to the NATS at `url`."""
+def claim_of(metadata: Metadata, url: str, site: Site, users: UserIssuer | None = None) -> Claim:
+    """The claim of the Stack with this metadata to the NATS at `url`, for these users."""
     key = Key(Kind.STACK, metadata.namespace, metadata.name)
     return Claim(
         key=key,
@@ -21,6 +22,7 @@ def claim_of(metadata: Metadata, url: str, site: Site) -> Claim:
         created=metadata.creation_timestamp or datetime.max.replace(tzinfo=UTC),
         is_managed=url == site.queue_url(key.object_name),
         is_leaving=metadata.is_deleting,
+        users=users,
     )
 
 

@@ -77,6 +77,11 @@ def everywhere(ports: tuple[int, ...], inside: Iterable[str]) -> Rule:
     return Rule(({"namespaceSelector": {}}, *_outside(inside)), ports)
 
 
+def outside(ports: tuple[int, ...], inside: Iterable[str]) -> Rule:
+    """These ports of any address but those `inside`."""
+    return Rule(_outside(inside), ports)
+
+
 def namespace_selector(name: str) -> dict[str, Any]:
     """The namespace of that name."""
     return {"matchLabels": {LABEL_NAMESPACE: name}}
@@ -108,7 +113,7 @@ def _rules_of_name(
         return
     # Two names may be a Service and its namespace, and as well a host outside: example.org.
     if not suffix:
-        yield Rule(_outside(inside), ports)
+        yield outside(ports, inside)
 
 
 def _namespace(name: str) -> Manifest:

@@ -13,8 +13,8 @@ from controller.desired.nats import (
 )
 from controller.desired.network import dispatcher_traffic, nats_traffic, network_policy
 from controller.desired.parts import (
-    AUDIENCE,
     HEALTH_PORT,
+    QUEUE_TOKEN,
     config_map,
     folder,
     service_account,
@@ -61,7 +61,7 @@ def dispatcher_children(stack: Stack, site: Site) -> tuple[Child, ...]:
         config_dir=site.config_dir(name),
         token_dir=folder(site.token_file(name)),
         health_port=HEALTH_PORT,
-        audience=AUDIENCE,
+        audience_by_file=QUEUE_TOKEN,
     )
     revision = digest(config, yaml_quoted(deployment["spec"]["template"]))
     return (

@@ -21,7 +21,13 @@ from controller.api.names import (
 )
 from controller.api.resource import Resource
 from controller.api.stack import Stack
-from controller.desired.destinations import Rule, destinations, everywhere, namespace_selector
+from controller.desired.destinations import (
+    Rule,
+    destinations,
+    everywhere,
+    namespace_selector,
+    outside,
+)
 from controller.desired.identity import queue_url
 from controller.desired.metadata import key_of, metadata
 from controller.desired.nats import ROUTE_PORT
@@ -32,6 +38,8 @@ from controller.model import Child, Key, Manifest, Site
 DATABASE_PORT: Final = 5432
 DNS_PORTS: Final = (53, 5353)
 """Of a cluster's DNS; the second is where that of OpenShift listens behind its Service."""
+KUBERNETES_PORTS: Final = (443, 6443, 8443, 16443)
+"""Where clusters commonly serve their API; its address is not known here."""
 NODE_LOCAL_DNS: Final = "169.254.20.10/32"
 """Where NodeLocal DNSCache answers on each node.
 
@@ -89,7 +97,13 @@ def server_traffic(stack: Stack, site: Site) -> Traffic:
     database = (everywhere((DATABASE_PORT,), _inside(site)),) if stack.spec.storage.postgres else ()
     return Traffic(
         accepts=(Rule(ports=(_server_port(stack, site), HEALTH_PORT)),),
-        reaches=(*_queue(stack, namespace, site), *database, *models),
+        reaches=(
+            *_queue(stack, namespace, site),
+            *_tokens(stack, site),
+            *_keys(stack, site),
+            *database,
+            *models,
+        ),
     )
 
 
@@ -127,24 +141,25 @@ def nats_traffic(stack: Stack, site: Site) -> Traffic:
 
 
 def agent_traffic(stack: Stack, namespace: str, site: Site) -> Traffic:
-    """Of an Agent in `namespace`: the queue, and the server for its model."""
+    """Of an Agent in `namespace`: the queue, the server for its model, and its tokens."""
     key = key_of(stack)
     server = pods(key.namespace, selector_labels(key.kind, key.name, Component.SERVER))
     return Traffic(
         accepts=(Rule(ports=(HEALTH_PORT,)),),
         reaches=(
             *_queue(stack, namespace, site),
+            *_tokens(stack, site),
             Rule((server,), (_server_port(stack, site),)),
         ),
     )
 
 
 def tool_traffic(stack: Stack, namespace: str, site: Site, urls: Iterable[str]) -> Traffic:
-    """Of a Tool in `namespace`: the queue, and the addresses that its spec names."""
+    """Of a Tool in `namespace`: the queue, its tokens, and the addresses that its spec names."""
     named = (rule for url in urls for rule in destinations(url, namespace, _inside(site)))
     return Traffic(
         accepts=(Rule(ports=(HEALTH_PORT,)),),
-        reaches=(*_queue(stack, namespace, site), *named),
+        reaches=(*_queue(stack, namespace, site), *_tokens(stack, site), *named),
     )
 
 
@@ -180,6 +195,23 @@ def _queue(stack: Stack, namespace: str, site: Site) -> tuple[Rule, ...]:
     key = key_of(stack)
     servers = pods(key.namespace, selector_labels(Kind.STACK, key.name, Component.MESSAGING))
     return (Rule((servers,), (site.queue_listen(key.object_name).port,)),)
+
+
+def _tokens(stack: Stack, site: Site) -> tuple[Rule, ...]:
+    """The transaction token service, where the Stack knows its users."""
+    if stack.spec.auth is None:
+        return ()
+    trust = pods(site.namespace, {LABEL_NAME: TRUST_POD, LABEL_PART_OF: CATEGORY})
+    return (Rule((trust,), (site.tokens_port,)),)
+
+
+def _keys(stack: Stack, site: Site) -> tuple[Rule, ...]:
+    """Who has the keys of users' tokens, and Kubernetes, which has those of workloads."""
+    if stack.spec.auth is None:
+        return ()
+    issuer = destinations(stack.spec.auth.issuer, stack.metadata.namespace, _inside(site))
+    # Its servers are on nodes of the cluster, so nothing inside is left out.
+    return (*issuer, outside(KUBERNETES_PORTS, ()))
 
 
 def _inside(site: Site) -> tuple[str, ...]:

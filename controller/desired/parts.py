@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from controller.api.names import ANNOTATION_REVISION, Component
@@ -9,10 +10,18 @@ from controller.api.resource import Resource
 from controller.desired.merge import merged
 from controller.desired.metadata import metadata
 from controller.desired.render import manifest
-from controller.model import Child, Manifest
+from controller.model import ASSERTION, SERVER_TOKEN, Child, Manifest
+from runtime.contract.auth_config import SERVER_AUDIENCE
+from runtime.contract.txn_token import ASSERTION_AUDIENCE
 
 AUDIENCE: Final = "k8gentai"
 """For whom the token that proves a workload's identity is good: the trust plane, nobody else."""
+QUEUE_TOKEN: Final = MappingProxyType({"token": AUDIENCE})
+"""What stands in the folder of a workload's identity, each file with the audience of its token."""
+GRANTED_TOKENS: Final = MappingProxyType({**QUEUE_TOKEN, ASSERTION: ASSERTION_AUDIENCE})
+"""The same of one that asks for transaction tokens, since not everybody is let in."""
+ALL_TOKENS: Final = MappingProxyType({**GRANTED_TOKENS, SERVER_TOKEN: SERVER_AUDIENCE})
+"""The same of one that asks a server, too, which wants to know who asks."""
 HEALTH_PORT: Final = 8081
 
 

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from controller.api.names import Component, selector_labels
 from controller.api.stack import Flavour, Model, Stack
-from controller.desired.identity import queue_access
+from controller.desired.identity import queue_access, token_access
 from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
 from controller.desired.network import network_policy, server_traffic
 from controller.desired.parts import (
-    AUDIENCE,
+    GRANTED_TOKENS,
     HEALTH_PORT,
+    QUEUE_TOKEN,
     config_map,
     folder,
     service_account,
@@ -20,6 +21,8 @@ from controller.desired.parts import (
 from controller.desired.render import manifest, text, yaml_quoted
 from controller.model import Child, Image, Site
 from runtime.contract.agent_config import StackConfig
+from runtime.contract.auth_config import ServerAuth
+from runtime.contract.trust_config import Issuer
 
 IMAGE_BY_FLAVOUR: Final = {
     Flavour.LLAMA_STACK: Image.SERVER,
@@ -80,6 +83,8 @@ def stack_config(stack: Stack, site: Site, role: Role) -> StackConfig:
     return StackConfig(
         queue=queue_access(site, role, key_of(stack), stack),
         event_seconds=stack.spec.retention.event_seconds,
+        # Nobody but the server accepts tasks of users.
+        tokens=token_access(site, role, key_of(stack), stack) if role is Role.SERVER else None,
     )
 
 
@@ -103,7 +108,22 @@ def run_config(stack: Stack, site: Site) -> str:
         port=listen.port,
         workers=stack.spec.server.workers,
         heartbeat_seconds=stack.spec.server.heartbeat_seconds,
+        auth=_auth(stack, site),
     )
+
+
+def _auth(stack: Stack, site: Site) -> dict[str, Any] | None:
+    """Whom the server lets in; None for everybody."""
+    auth = stack.spec.auth
+    if auth is None:
+        return None
+    told = ServerAuth(
+        users=Issuer(issuer=auth.issuer),
+        audience=auth.audience,
+        workloads=site.issuers,
+        operator=site.operator,
+    )
+    return told.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _provider(model: Model, place: int, site: Site) -> dict[str, Any]:
@@ -209,7 +229,9 @@ def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
         port=site.server_listen(key.object_name).port,
         keys=list(_keys(stack)),
         resources=server.resources.dump() if _is_given(stack) else LEAST_RESOURCES,
-        audience=AUDIENCE,
+        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS,
+        fetches_keys=stack.spec.auth is not None
+        and any(issuer.token_file is not None for issuer in site.issuers),
     )
     return dict(rendered)
 

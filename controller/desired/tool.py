@@ -7,9 +7,10 @@ from controller.api.conditions import GOOD_REASONS, ReadyReason
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.availability import told_to_clients
-from controller.desired.identity import policy_entry, queue_access
+from controller.desired.identity import policy_entry, queue_access, token_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.network import tool_traffic
+from controller.desired.parts import GRANTED_TOKENS, QUEUE_TOKEN
 from controller.desired.references import module_of
 from controller.desired.workload import (
     Worker,
@@ -69,6 +70,7 @@ def desired_tool(
         source=view.source,
         sidecar=mcp.workload if mcp is not None else None,
         replicas=worker_replicas(view, stage),
+        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS,
         traffic=tool_traffic(stack, view.key.namespace, site, addresses(view.owner)),
     )
     deployment, revision = worker_pods(worker, site)
@@ -113,6 +115,8 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
         input_schema=spec.input_schema or None,
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
+        require_grant=stack.spec.auth is not None,
+        tokens=token_access(site, Role.TOOL, key, stack),
     )
 
 

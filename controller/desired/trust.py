@@ -12,36 +12,75 @@ from controller.api.names import (
     LABEL_PART_OF,
     Component,
 )
+from controller.api.stack import Stack
 from controller.desired.claims import holders, servers
 from controller.desired.render import manifest
 from controller.model import Child, Claim, Key, Site
-from runtime.contract.trust_config import TrustConfig, TrustedStack
+from runtime.contract.messages import LONGEST_CHAIN
+from runtime.contract.trust_config import (
+    Issuer,
+    TokenRules,
+    TokenService,
+    TrustConfig,
+    TrustedStack,
+    UserIssuer,
+)
+from runtime.contract.txn_token import ASSERTION_AUDIENCE
 
 TRUST_NAME: Final = "k8gentai-trust"
 TRUST_FILE: Final = "trust.json"
+SIGNING_KEYS: Final = "signing.json"
 
 
-def trust_config(claims: Sequence[Claim], told: Mapping[Key, str], site: Site) -> TrustConfig:
+def trust_config(
+    claims: Sequence[Claim], told: Mapping[Key, TrustedStack], site: Site
+) -> TrustConfig:
     """Whom the trust plane serves, by name, so that the order of the answers changes nothing.
 
     Args:
         claims: of all Stacks.
-        told: the URL by Stack that the trust plane was told last.
+        told: what the trust plane was told last of each Stack.
         site: where the workloads run.
     """
-    trusted = sorted(_trusted(claims, told))
+
+    def name(one: TrustedStack) -> tuple[str, str]:
+        return one.stack.namespace, one.stack.name
+
     return TrustConfig(
         issuers=site.issuers,
         operator=site.operator,
         account_seed_file=f"{site.seeds_dir}/account.seed",
         user_seed_file=f"{site.seeds_dir}/user.seed",
         xkey_seed_file=f"{site.seeds_dir}/xkey.seed",
-        stacks=tuple(TrustedStack(stack=key.object_name, url=url) for key, url in trusted),
+        tokens=token_service(site),
+        stacks=tuple(sorted(_trusted(claims, told), key=name)),
     )
 
 
-def _trusted(claims: Sequence[Claim], told: Mapping[Key, str]) -> Iterator[tuple[Key, str]]:
-    """The URL of each Stack: two that answered for one NATS would refuse each other's workloads.
+def token_service(site: Site) -> TokenService:
+    """The transaction token service of an installation."""
+    return TokenService(
+        port=site.tokens_port,
+        rules=TokenRules(
+            service=f"spiffe://{site.trust_domain}/tokens",
+            trust_domain=site.trust_domain,
+            max_hops=LONGEST_CHAIN,
+        ),
+        audience=ASSERTION_AUDIENCE,
+        signing_keys_file=f"{site.seeds_dir}/{SIGNING_KEYS}",
+    )
+
+
+def users_of(stack: Stack) -> UserIssuer | None:
+    """Whose users a Stack lets in, and so may be acted for; None if everybody is."""
+    auth = stack.spec.auth
+    if auth is None:
+        return None
+    return UserIssuer(issuer=Issuer(issuer=auth.issuer), audience=auth.audience)
+
+
+def _trusted(claims: Sequence[Claim], told: Mapping[Key, TrustedStack]) -> Iterator[TrustedStack]:
+    """Each Stack with its NATS: two that answered for one NATS would refuse each other's workloads.
 
     What runs of one that is refused stays where it was before, unless another one has that.
     """
@@ -50,10 +89,10 @@ def _trusted(claims: Sequence[Claim], told: Mapping[Key, str]) -> Iterator[tuple
     for claim in claims:
         if claim.key not in refused:
             held |= servers(claim.url)
-            yield claim.key, claim.url
+            yield TrustedStack(stack=claim.key.object_name, url=claim.url, users=claim.users)
     for key in refused.keys() & told.keys():
-        if not servers(told[key]) & held:
-            yield key, told[key]
+        if not servers(told[key].url) & held:
+            yield told[key]
 
 
 def trust_config_map(config: TrustConfig, site: Site) -> Child:

@@ -20,8 +20,8 @@ from controller.desired.metadata import (
 )
 from controller.desired.network import Traffic, network_policy, stack_labels
 from controller.desired.parts import (
-    AUDIENCE,
     HEALTH_PORT,
+    QUEUE_TOKEN,
     config_map,
     folder,
     service_account,
@@ -58,6 +58,7 @@ class Worker:
         config   text of its configuration, without the revision.
         traffic  with whom it may speak.
         source   what the user's ConfigMap holds. `sidecar`: the MCP server that runs beside it.
+        audience_by_file  its tokens.
     """
 
     role: Role
@@ -67,6 +68,7 @@ class Worker:
     config: str
     source: Mapping[str, str] | None = None
     sidecar: McpWorkload | None = None
+    audience_by_file: Mapping[str, str] = QUEUE_TOKEN
     replicas: int
     traffic: Traffic
 
@@ -205,7 +207,7 @@ def _deployment(worker: Worker, site: Site) -> dict[str, Any]:
         config_map=name.name,
         token_dir=folder(site.token_file(name)),
         health_port=HEALTH_PORT,
-        audience=AUDIENCE,
+        audience_by_file=worker.audience_by_file,
         source=_source(worker, site),
         sidecar=worker.sidecar,
     )

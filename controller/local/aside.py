@@ -1,7 +1,9 @@
 """The processes of embedded mode that belong to no object: the trust plane and the model."""
 
+import asyncio
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,7 @@ from controller.clients.nkeys import (
     user_seed,
     xkey_seed,
 )
-from controller.desired.trust import TRUST_FILE, TRUST_NAME
+from controller.desired.trust import SIGNING_KEYS, TRUST_FILE, TRUST_NAME
 from controller.local.environments import ROOT
 from controller.local.site import HOST, EmbeddedSite
 from controller.model import Image, Manifest, TrustKeys
@@ -33,6 +35,28 @@ def trust_keys(folder: Path) -> TrustKeys:
             file.write_text(make())
     account, user, xkey = ((folder / name).read_text() for name in SEEDS)
     return TrustKeys(public_key(account), public_key(user), public_xkey(xkey))
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKeys:
+    """The keys of the transaction token service in the folder of the seeds."""
+
+    folder: Path
+
+    async def read(self) -> str | None:
+        """What is there."""
+        file = self.folder / SIGNING_KEYS
+        return await asyncio.to_thread(file.read_text) if file.exists() else None
+
+    async def write(self, text: str) -> None:
+        """Replace it as a whole; only its owner may read it."""
+        await asyncio.to_thread(self._replace, text)
+
+    def _replace(self, text: str) -> None:
+        fresh = self.folder / f".{SIGNING_KEYS}.new"
+        fresh.touch(mode=0o600)
+        fresh.write_text(text)
+        fresh.replace(self.folder / SIGNING_KEYS)
 
 
 def trust_plane(site: EmbeddedSite) -> Manifest:

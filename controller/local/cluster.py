@@ -23,6 +23,8 @@ from controller.local.site import EmbeddedSite
 from controller.local.stopping import Turn
 from controller.local.workloads import Workload
 from controller.model import Child, ChildRef, Key, KubeEvent, Manifest, Pod
+from runtime.contract.auth_config import SERVER_AUDIENCE
+from runtime.contract.txn_token import ASSERTION_AUDIENCE
 from runtime.contract.value import ObjectName
 
 log = logging.getLogger(__name__)
@@ -195,10 +197,14 @@ class LocalCluster:
     # Life
 
     def write_token(self, service_account: ObjectName) -> None:
-        """Give a workload a fresh token."""
+        """Give a workload fresh tokens: for the queue, for servers, for the token service."""
         path = Path(self._site.token_file(service_account))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._issuer.write_token(path, service_account, TOKEN_SECONDS)
+        path = Path(self._site.server_token_file(service_account))
+        self._issuer.write_token(path, service_account, TOKEN_SECONDS, SERVER_AUDIENCE)
+        path = Path(self._site.assertion_file(service_account))
+        self._issuer.write_token(path, service_account, TOKEN_SECONDS, ASSERTION_AUDIENCE)
 
     async def renew_tokens(self) -> None:
         """Write every token anew, long before it ends, for ever."""

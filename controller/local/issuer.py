@@ -42,12 +42,14 @@ class LocalIssuer:
         """What the trust plane has to be told to believe this issuer."""
         return Issuer(issuer=ISSUER, jwks=self.jwks())
 
-    def token(self, service_account: ObjectName, seconds: float) -> str:
-        """A token that proves `service_account` for `seconds`."""
+    def token(
+        self, service_account: ObjectName, seconds: float, audience: str | None = None
+    ) -> str:
+        """A token that proves `service_account` for `seconds`, to its audience or another one."""
         now = time.time()
         claims = {
             "iss": ISSUER,
-            "aud": [self._audience],
+            "aud": [audience or self._audience],
             "sub": f"system:serviceaccount:{service_account.namespace}:{service_account.name}",
             "iat": int(now),
             "nbf": int(now),
@@ -56,7 +58,13 @@ class LocalIssuer:
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._kid})
 
-    def write_token(self, path: Path, service_account: ObjectName, seconds: float) -> None:
+    def write_token(
+        self,
+        path: Path,
+        service_account: ObjectName,
+        seconds: float,
+        audience: str | None = None,
+    ) -> None:
         """Put a new token into the file at `path`, which only its owner may read.
 
         It is replaced as a whole, so that a reader sees the old token or the new one.
@@ -68,7 +76,7 @@ class LocalIssuer:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w") as file:
-                file.write(self.token(service_account, seconds))
+                file.write(self.token(service_account, seconds, audience))
             Path(temporary).replace(path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):

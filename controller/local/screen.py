@@ -109,11 +109,14 @@ class Screen:
         """What the object said last."""
         return f"{key.kind} {key.name} is not ready: {self._shown.get(key, ('', 'no word'))[1]}"
 
-    def show_curl(self, url: str, model: str, question: str) -> None:
-        """A line to paste."""
+    def show_curl(self, url: str, model: str, question: str, *, has_auth: bool = False) -> None:
+        """A line to paste; with `has_auth`, TOKEN has to be set to the user's."""
         body = json.dumps({"model": model, "input": question, "stream": True})
         said = shlex.quote(body)
-        self.say(f"try: curl -N {url}/v1/responses -H 'content-type: application/json' -d {said}")
+        proof = '-H "authorization: Bearer $TOKEN" ' if has_auth else ""
+        self.say(
+            f"try: curl -N {url}/v1/responses {proof}-H 'content-type: application/json' -d {said}"
+        )
 
     def _condition(self, key: Key, kind: str) -> str:
         condition: dict[str, str] = self._conditions.get(key, {}).get(kind, {})

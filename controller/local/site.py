@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controller.model import SERVER_PORT, Image, Listen, TrustKeys
+from controller.model import (
+    ASSERTION,
+    SERVER_PORT,
+    SERVER_TOKEN,
+    TRUST_DOMAIN,
+    Image,
+    Listen,
+    TrustKeys,
+)
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -80,6 +88,17 @@ class EmbeddedSite:
     ports: Ports = field(default_factory=Ports)
     namespace: str = NAMESPACE
     network: None = None  # processes of one machine speak over its loopback address
+    trust_domain: str = TRUST_DOMAIN
+
+    @property
+    def tokens_port(self) -> int:
+        """A free port of this machine."""
+        return self.ports.of("tokens")
+
+    @property
+    def tokens_url(self) -> str:
+        """The trust plane, on this machine."""
+        return f"http://{HOST}:{self.tokens_port}"
 
     @property
     def operator(self) -> ObjectName:
@@ -118,6 +137,14 @@ class EmbeddedSite:
     def token_file(self, service_account: ObjectName) -> str:
         """The file that the local issuer writes and renews."""
         return str(token_file(self.root, service_account))
+
+    def server_token_file(self, service_account: ObjectName) -> str:
+        """Another one of them."""
+        return str(token_file(self.root, service_account).with_name(SERVER_TOKEN))
+
+    def assertion_file(self, service_account: ObjectName) -> str:
+        """Another one of them."""
+        return str(token_file(self.root, service_account).with_name(ASSERTION))
 
     def config_dir(self, config_map: ObjectName) -> str:
         """The folder a ConfigMap of ours is written to."""

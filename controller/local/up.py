@@ -17,9 +17,10 @@ from controller.api.names import LABEL_OWNER_KIND, Kind
 from controller.api.stack import Flavour
 from controller.clients.jetstream import JetStream
 from controller.clients.servers import HttpServers
+from controller.clients.signing_keys import signing_key
 from controller.desired.agent import IMAGE_BY_FRAMEWORK
 from controller.desired.server import IMAGE_BY_FLAVOUR
-from controller.local.aside import stand_in_model, trust_keys, trust_plane
+from controller.local.aside import FolderKeys, stand_in_model, trust_keys, trust_plane
 from controller.local.ask import NoAnswer, a_sum, ask
 from controller.local.cluster import LocalCluster
 from controller.local.environments import Environments
@@ -40,11 +41,11 @@ from controller.logs import JsonLines
 from controller.model import Child, Image, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
 from controller.reconcile.identity_policy import reconcile_identity_policy
+from controller.reconcile.signing_keys import keep_signing_keys, reconcile_signing_keys
 from controller.reconcile.stack import reconcile_stack
 from controller.reconcile.tool import reconcile_tool
 from controller.reconcile.world import World
 from controller.wake import Wakes
-from runtime.contract.value import ObjectName
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class _Platform:
         token_file = Path(self._site.token_file(operator))
         async with (
             JetStream(operator, token_file).running() as streams,
-            HttpServers.running() as servers,
+            HttpServers.running(Path(self._site.server_token_file(operator))) as servers,
         ):
             self._world = World(
                 cluster=self._cluster,
@@ -165,7 +166,10 @@ class _Platform:
                 version=VERSION,
             )
             making = [asyncio.create_task(self._environments.python(i)) for i in self._images()]
+            keys = FolderKeys(Path(self._site.seeds_dir))
+            await reconcile_signing_keys(keys, signing_key, time.time())
             keeping = [
+                asyncio.create_task(keep_signing_keys(keys, signing_key)),
                 asyncio.create_task(self._cluster.renew_tokens()),
                 asyncio.create_task(self._follow_folder()),
             ]
@@ -228,7 +232,9 @@ class _Platform:
                 self._said_whom = True
                 annotations = objects[agent]["metadata"].get("annotations") or {}
                 question = annotations.get(ANNOTATION_EXAMPLE, NEUTRAL)
-                self._screen.show_curl(self._url(agent), agent.name, question)
+                spec = objects[self._stack_of(agent)].get("spec") or {}
+                has_auth = spec.get("auth") is not None
+                self._screen.show_curl(self._url(agent), agent.name, question, has_auth=has_auth)
 
     async def answer(self, question: str) -> None:
         """Ask the first agent and show what it says.
@@ -332,9 +338,11 @@ class _Platform:
                 self._keeping.take(self._cluster.take(found))
 
     def _url(self, agent: Key) -> str:
+        return self._site.server_url(self._stack_of(agent).object_name)
+
+    def _stack_of(self, agent: Key) -> Key:
         ref = self._manifests.objects[agent]["spec"]["stackRef"]
-        namespace = ref.get("namespace", agent.namespace)
-        return self._site.server_url(ObjectName(namespace=namespace, name=ref["name"]))
+        return Key(Kind.STACK, ref.get("namespace", agent.namespace), ref["name"])
 
 
 @contextlib.contextmanager

@@ -55,14 +55,17 @@ from controller.model.queue import (
     Unavailable,
 )
 from controller.model.site import (
+    ASSERTION,
     CONFIG_DIR,
     DATA_DIR,
     NATS_MONITOR_PORT,
     NATS_PORT,
     SEEDS_DIR,
     SERVER_PORT,
+    SERVER_TOKEN,
     SOURCE_DIR,
     TOKEN_DIR,
+    TRUST_DOMAIN,
     ClusterSite,
     Image,
     Listen,
@@ -86,6 +89,7 @@ from controller.model.views import (
 )
 
 __all__ = [
+    "ASSERTION",
     "CHILD_KINDS",
     "CONFIG_DIR",
     "DATA_DIR",
@@ -95,8 +99,10 @@ __all__ = [
     "NATS_SERVER",
     "SEEDS_DIR",
     "SERVER_PORT",
+    "SERVER_TOKEN",
     "SOURCE_DIR",
     "TOKEN_DIR",
+    "TRUST_DOMAIN",
     "AgentView",
     "ApplyChild",
     "ApplyQueue",

@@ -85,12 +85,27 @@ class Site(Protocol):
 
     @property
     def seeds_dir(self) -> str:
-        """Folder of the trust plane's account.seed, user.seed and xkey.seed, as it sees it."""
+        """Folder of the trust plane's `*.seed` files and `signing.json`, as it sees it."""
         ...
 
     @property
     def network(self) -> Network | None:
         """For the NetworkPolicies of what runs here; None if there are to be none."""
+        ...
+
+    @property
+    def trust_domain(self) -> str:
+        """In which the transaction tokens of the installation are good."""
+        ...
+
+    @property
+    def tokens_url(self) -> str:
+        """Address of the transaction token service, without a path."""
+        ...
+
+    @property
+    def tokens_port(self) -> int:
+        """Where the transaction token service listens, within its pod."""
         ...
 
     def image(self, image: Image) -> str:
@@ -118,7 +133,15 @@ class Site(Protocol):
         ...
 
     def token_file(self, service_account: ObjectName) -> str:
-        """The file with the workload's own JWT."""
+        """The file with the workload's own JWT for the queue."""
+        ...
+
+    def server_token_file(self, service_account: ObjectName) -> str:
+        """The same for servers of Stacks, in the same folder."""
+        ...
+
+    def assertion_file(self, service_account: ObjectName) -> str:
+        """The same for the transaction token service, in the same folder."""
         ...
 
     def config_dir(self, config_map: ObjectName) -> str:
@@ -150,10 +173,14 @@ class Site(Protocol):
 
 
 TOKEN_DIR: Final = "/var/run/secrets/k8gentai"  # noqa: S105 - a folder, no secret
+ASSERTION: Final = "assertion"
+SERVER_TOKEN: Final = "server-token"  # noqa: S105 - a file, no secret
 CONFIG_DIR: Final = "/etc/k8gentai"
 SOURCE_DIR: Final = "/opt/k8gentai/source"
 DATA_DIR: Final = "/var/lib/k8gentai"
 SEEDS_DIR: Final = "/etc/k8gentai/trust-keys"
+TRUST_DOMAIN: Final = "k8gentai.local"
+TOKENS_PORT: Final = 8082
 NATS_PORT: Final = 4222
 NATS_MONITOR_PORT: Final = 8222
 SERVER_PORT: Final = 8321
@@ -175,6 +202,13 @@ class ClusterSite:
     image_tag: str
     seeds_dir: str = SEEDS_DIR
     network: Network | None = Network()
+    trust_domain: str = TRUST_DOMAIN
+    tokens_port: int = TOKENS_PORT
+
+    @property
+    def tokens_url(self) -> str:
+        """The Service before the trust plane."""
+        return f"http://k8gentai-trust.{self.namespace}.svc:{self.tokens_port}"
 
     def image(self, image: Image) -> str:
         """The image reference of a program of ours."""
@@ -203,6 +237,14 @@ class ClusterSite:
     def token_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
         """The projected token of the pod's ServiceAccount."""
         return f"{TOKEN_DIR}/token"
+
+    def server_token_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - as above
+        """Another one of them."""
+        return f"{TOKEN_DIR}/{SERVER_TOKEN}"
+
+    def assertion_file(self, service_account: ObjectName) -> str:  # noqa: ARG002 - as above
+        """Another one of them."""
+        return f"{TOKEN_DIR}/{ASSERTION}"
 
     def config_dir(self, config_map: ObjectName) -> str:  # noqa: ARG002 - a pod has only one
         """Where the ConfigMap is mounted."""

@@ -13,6 +13,7 @@ from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.model.objects import ChildRef, Key, Manifest, Pod, ServerFacts
 from controller.model.queue import QueueState
+from runtime.contract.trust_config import UserIssuer
 
 type Children = Mapping[ChildRef, Manifest]
 
@@ -112,6 +113,7 @@ class Claim:
     Shape:
         url         the addresses, separated by commas.
         is_managed  the operator runs it for this Stack.
+        users       whose users the Stack lets in; None if everybody is.
     """
 
     key: Key
@@ -119,6 +121,7 @@ class Claim:
     created: datetime
     is_managed: bool = False
     is_leaving: bool = False
+    users: UserIssuer | None = None
 
     @property
     def rank(self) -> tuple[bool, bool, datetime, str, str]:

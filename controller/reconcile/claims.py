@@ -8,13 +8,13 @@ from controller.api.resource import Envelope
 from controller.api.stack import Stack
 from controller.desired.claims import claim_of
 from controller.desired.identity import queue_url
-from controller.desired.trust import TRUST_FILE, TRUST_NAME
+from controller.desired.trust import TRUST_FILE, TRUST_NAME, users_of
 from controller.model import Claim, Key, Manifest, Site
 from controller.reconcile.world import World
-from runtime.contract.trust_config import TrustConfig
+from runtime.contract.trust_config import TrustConfig, TrustedStack
 
-type Told = Mapping[Key, str]
-"""The URL by Stack, as the trust plane was told them last."""
+type Told = Mapping[Key, TrustedStack]
+"""What the trust plane was told last of each Stack."""
 
 
 async def read_claims(world: World) -> tuple[Claim, ...]:
@@ -32,11 +32,11 @@ def claims_of(bodies: tuple[Manifest, ...], told: Told, site: Site) -> tuple[Cla
 def _claim(body: Manifest, told: Told, site: Site) -> Claim | None:
     metadata = parse(Envelope, body).metadata
     try:
-        url = queue_url(parse(Stack, body), site)
+        stack = parse(Stack, body)
     except InvalidSpec:
         before = told.get(Key(Kind.STACK, metadata.namespace, metadata.name))
-        return None if before is None else claim_of(metadata, before, site)
-    return claim_of(metadata, url, site)
+        return None if before is None else claim_of(metadata, before.url, site, before.users)
+    return claim_of(metadata, queue_url(stack, site), site, users_of(stack))
 
 
 def told_in(data: Mapping[str, str]) -> Told:
@@ -45,4 +45,4 @@ def told_in(data: Mapping[str, str]) -> Told:
         stacks = TrustConfig.decode(data[TRUST_FILE]).stacks
     except (KeyError, ValueError):
         return {}
-    return {Key(Kind.STACK, one.stack.namespace, one.stack.name): one.url for one in stacks}
+    return {Key(Kind.STACK, one.stack.namespace, one.stack.name): one for one in stacks}

@@ -280,7 +280,8 @@ async def _server(world: World, owner: Stack) -> ServerFacts | None:
     """What the server says, if it was seen to answer when it was last looked at."""
     if owner.metadata.is_deleting or not owner.spec.server.replicas:
         return None
-    return await world.servers.observe(world.site.server_url(key_of(owner).object_name))
+    url = world.site.server_url(key_of(owner).object_name)
+    return await world.servers.observe(url, proving=owner.spec.auth is not None)
 
 
 async def _claims(world: World, owner: Stack) -> tuple[Claim, ...]:

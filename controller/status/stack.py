@@ -12,7 +12,7 @@ from controller.api.conditions import (
     carried_over,
 )
 from controller.api.stack import ProviderHealth, ServedModel, StackStatus, Versions
-from controller.api.workload_status import Access
+from controller.api.workload_status import access
 from controller.model import Outcome, Provider, StackView, Stage, Thought
 from controller.status.conditions import (
     Speaker,
@@ -40,7 +40,7 @@ def stack_status(
     view: StackView, thought: Thought, outcome: Outcome, now: datetime, *, version: str
 ) -> StackStatus:
     """What a Stack reports; `version` is the operator's."""
-    server, before = view.server, view.owner.status
+    server, before, auth = view.server, view.owner.status, view.owner.spec.auth
     providers = tuple(map(_provider, server.providers[:MOST_PROVIDERS])) if server else ()
     healthy = sum(one.health != UNHEALTHY for one in providers)
     revision = thought.desired.revision if thought.desired else ""
@@ -53,7 +53,8 @@ def stack_status(
             "version": Versions(operator=version[:WORD_LENGTH], server=served),
             "replicas": _server_count(view, "replicas"),
             "available_replicas": _server_count(view, "readyReplicas"),
-            "access": Access.OPEN,  # a Stack with auth is not accepted
+            "access": access(has_auth=auth is not None),
+            "issuer": auth.issuer if auth else None,
             "models": tuple(_served_models(view)),
             "providers": providers,
             "healthy_providers": f"{healthy}/{len(providers)}" if server else None,

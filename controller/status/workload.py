@@ -8,7 +8,7 @@ from controller.api.agent import AgentStatus
 from controller.api.conditions import AcceptedReason, Condition, carried_over
 from controller.api.names import Component, Kind, selector_labels
 from controller.api.tool import ToolStatus
-from controller.api.workload_status import Access
+from controller.api.workload_status import access
 from controller.model import (
     AgentView,
     Backlog,
@@ -84,6 +84,7 @@ def _speaker(view: WorkloadView[Any], now: datetime) -> Speaker:
 
 def _workload_facts(view: WorkloadView[Any], thought: Thought) -> dict[str, object]:
     owner, before = view.owner, view.owner.status
+    stack = view.stack.usable
     component = Component.WORKER if owner.kind is Kind.AGENT else Component.TOOL_WORKER
     labels = selector_labels(owner.kind, owner.metadata.name, component)
     backlog = _backlog(view)
@@ -94,7 +95,7 @@ def _workload_facts(view: WorkloadView[Any], thought: Thought) -> dict[str, obje
         "ready_replicas": thought.health.ready,
         "selector": ",".join(f"{name}={value}" for name, value in labels.items()),
         "backlog": before.backlog if backlog is None else backlog.total,
-        "access": Access.OPEN,  # a Stack with auth is not accepted
+        "access": access(has_auth=stack.spec.auth is not None) if stack else None,
         "revision": revision or before.revision,
     }
 

@@ -49,7 +49,14 @@ SITE = ClusterSite(
     namespace="k8gentai-system",
     operator=ObjectName(namespace="k8gentai-system", name="k8gentai-operator"),
     trust_keys=TrustKeys("AACCOUNT", "UUSER", "XTRUST"),
-    issuers=(Issuer(issuer="https://kubernetes.default.svc"),),
+    issuers=(
+        Issuer(
+            issuer="https://kubernetes.default.svc",
+            jwks_url="https://kubernetes.default.svc/openid/v1/jwks",
+            ca_file="/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+            token_file="/var/run/secrets/kubernetes.io/serviceaccount/token",
+        ),
+    ),
     image_prefix="localhost/k8gentai",
     image_tag="dev",
 )
@@ -388,8 +395,10 @@ def _asked(one: Consumer, queue: FakeQueue, query: QueueQuery) -> bool:
 @dataclass
 class FakeServers:
     answers: dict[str, ServerFacts] = field(default_factory=dict)
+    proved: dict[str, bool] = field(default_factory=dict)
 
-    async def observe(self, url: str) -> ServerFacts | None:
+    async def observe(self, url: str, *, proving: bool) -> ServerFacts | None:
+        self.proved[url] = proving
         return self.answers.get(url)
 
 

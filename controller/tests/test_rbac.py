@@ -1,6 +1,7 @@
 """What the roles in `config/base` permit is what is asked of Kubernetes: all of it, and no more."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,13 +15,15 @@ import pytest
 import yaml
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from controller.__main__ import XKEY_SEED, cluster_site
+from controller.__main__ import XKEY_SEED, SecretKeys, cluster_site
 from controller.api.names import GROUP, PLURAL_BY_KIND, Kind
 from controller.clients.kubernetes import KubernetesCluster
 from controller.clients.kubernetes_json import PLURAL_BY_OBJECT
+from controller.clients.signing_keys import signing_key
 from controller.handlers import handlers
 from controller.model import ClusterSite, Key, KubeEvent, Progress
 from controller.reconcile import World, reconcile
+from controller.reconcile.signing_keys import reconcile_signing_keys
 from controller.settings import Settings
 from controller.tests import samples
 from controller.tests.fakes import FakeServers, FakeStreams
@@ -154,6 +157,9 @@ async def _asked(folder: Path) -> frozenset[Call]:
         (seeds,) = api.objects.values()
         del seeds["data"][XKEY_SEED]  # as an older version left it
         site = await cluster_site(settings, cluster)
+        keys = SecretKeys(cluster, SYSTEM)
+        for later in (0, 40 * 86400):
+            await reconcile_signing_keys(keys, signing_key, time.time() + later)
         world = World(
             cluster=cluster,
             streams=FakeStreams(),

@@ -29,6 +29,7 @@ def test_what_has_no_default_is_asked_for_by_name(name: str) -> None:
         ("K8GENTAI_LOG_LEVEL", "LOUD"),
         ("K8GENTAI_NETWORK_POLICIES", "no"),
         ("K8GENTAI_CLUSTER_CIDRS", "10.244.0.0/16,10.96.0.1/12"),
+        ("K8GENTAI_TRUST_DOMAIN", "spiffe://example.org"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:

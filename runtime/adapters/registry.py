@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from runtime.adapters.client_functions import WithClientFunctions
 from runtime.adapters.foreign import lacks_framework
 from runtime.adapters.port import Adapter, BadAgent, Build
+from runtime.adapters.proof import prove_to_server
 from runtime.adapters.structured import Structured
 from runtime.contract.agent_config import AgentConfig, Framework
 from runtime.contract.catalogue import FunctionSpec
@@ -41,6 +42,7 @@ async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> Adapter
         make: Build = importlib.import_module(module).build
     except ModuleNotFoundError as error:
         raise BadAgent(lacks_framework(error, config)) from error
+    prove_to_server(config.model)
     asyncio.get_running_loop().set_default_executor(threads(config))
     try:
         adapter = await make(config, specs)

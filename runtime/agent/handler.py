@@ -12,6 +12,7 @@ from runtime.agent.before import GiveUp, Outdated, Refuse, Repeat, Start, before
 from runtime.agent.deferred import Deferred
 from runtime.agent.emitter import Emitter
 from runtime.agent.outside import Outside
+from runtime.agent.signed import Signed
 from runtime.contract.agent_config import AgentConfig, OnCrash
 from runtime.contract.messages import (
     Cancelled,
@@ -23,6 +24,8 @@ from runtime.contract.messages import (
     TokenUsage,
 )
 from runtime.contract.runs import REVISION, RunRecord, RunState, resumption
+from runtime.identity.delegation import refused
+from runtime.identity.exchange import ServiceAway
 from runtime.state.checkpoints import BadCheckpoint, Checkpoint, Checkpoints
 from runtime.state.runs import Held, Runs, StaleAttempt
 from runtime.tools.numbering import Numbering
@@ -60,6 +63,7 @@ class TaskHandler:
     checkpoints: Checkpoints
     outbox: Outbox
     places: Places
+    signed: Signed = field(default_factory=Signed)
     _taken: set[str] = field(default_factory=set)
     _under_way: dict[str, asyncio.Task[End]] = field(default_factory=dict)
 
@@ -68,9 +72,9 @@ class TaskHandler:
         try:
             task = Task.decode(delivery.data)
         except ValueError as error:
-            return Malformed(f"no task: {_first_line(error)}")
-        if task.agent != self.config.agent or (self.config.require_grant and task.grant is None):
-            log.warning("unsigned", extra={"subject": delivery.subject, "task": task.id})
+            return Malformed(f"no task: {str(error).partition('\n')[0]}")
+        if task.agent != self.config.agent:
+            refused(delivery.subject, task.id, "it is another agent's")
             return Malformed("unsigned")
         if task.id in self._taken:
             return Lost()  # our signs of life came late; the attempt that is under way goes on
@@ -92,8 +96,11 @@ class TaskHandler:
     async def _take(self, task: Task, delivery: Delivery) -> Outcome:
         delivery.hold_until(task.deadline + GRACE_SECONDS)
         try:
+            if why_not := await self.signed.why_not(task, self.runs):
+                refused(delivery.subject, task.id, why_not)
+                return Malformed("unsigned")
             return await self._begin(task, delivery)
-        except Busy:
+        except (Busy, ServiceAway):
             return Later(delivery.number)  # nothing was begun
         except StaleAttempt:
             return self._stale(task)
@@ -387,7 +394,3 @@ async def _closing[T](steps: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]
         close = getattr(steps, "aclose", None)
         if close is not None:
             await close()
-
-
-def _first_line(error: ValueError) -> str:
-    return str(error).partition("\n")[0]

@@ -16,7 +16,8 @@ Shape:
       - {provider_id: amf, provider_type: "inline::amf", module: runtime.amf,
          config: {stack: <StackConfig>, builtin: {persistence: {
            agent_state: {namespace: responses, backend: kv},
-           responses: {table_name: responses, backend: sql}}}}}
+           responses: {table_name: responses, backend: sql}}},
+           auth: <ServerAuth>}}
       tool_runtime: [{provider_id: mcp, provider_type: "remote::model-context-protocol"}]
       files: [{provider_id: files, provider_type: "inline::localfs", config: {…}}]
       vector_io: [{provider_id: vectors, provider_type: "inline::faiss", config: {persistence: …}}]
@@ -45,6 +46,9 @@ Shape:
                     client names no limit, unless `max_tokens` is 0.
     builtin         answers for models that are no agent; it needs `tool_runtime`, `files` and
                     `vector_io`, which may be empty. Without it there are no such answers.
+    auth            whose tokens are accepted (`contract.auth_config`), for every path; without it
+                    everybody is let in, as `anonymous`. The server's own `server.auth` would ask
+                    somebody at each request, and would not know an agent from a user.
     metadata        the list of models, agents included. It is written anew at each start, so it
                     belongs into `${env.K8GENTAI_SCRATCH}`, a folder that `serve` makes for its
                     process: elsewhere it would go on listing what the Stack no longer has. Vector
@@ -74,6 +78,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from runtime.contract.agent_config import StackConfig
+from runtime.contract.auth_config import ServerAuth
 
 
 class AgentsConfig(BaseModel):
@@ -93,6 +98,7 @@ class AmfConfig(BaseModel):
 
     Shape:
         builtin  the config of the server's own provider of the Responses API; null for none.
+        auth     whom the whole server lets in; null for everybody.
 
     Units:
         `heartbeat_seconds`: so long any stream of the server may be silent before it gives a sign
@@ -101,6 +107,7 @@ class AmfConfig(BaseModel):
 
     stack: StackConfig
     builtin: dict[str, Any] | None = None
+    auth: ServerAuth | None = None
     heartbeat_seconds: float = Field(default=15, gt=0)
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from runtime.amf.asked import ROLES, TEXTS, Asked
-from runtime.amf.desk import QUEUE_SECONDS, Desk, out_of_reach
-from runtime.amf.errors import BadRequest, Conflict, NotFound
+from runtime.amf.desk import QUEUE_SECONDS, Desk
+from runtime.amf.errors import BadRequest, Conflict, NotFound, out_of_reach
 from runtime.amf.items import Wire, item_id, message_item
 from runtime.amf.response_id import ResponseId, call_id
 from runtime.contract.catalogue import AgentEntry

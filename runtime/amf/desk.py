@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import contextvars
-import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
@@ -11,8 +10,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from runtime.amf import leavings
+from runtime.amf.beside import logged
 from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import Full, Gone, NotFound, OutOfReach, TooLarge
+from runtime.amf.errors import RETRY_SECONDS, ApiError, Full, Gone, NotFound, TooLarge, out_of_reach
+from runtime.amf.granting import Granting
 from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.amf.response_id import ResponseId
@@ -36,11 +37,8 @@ from runtime.transport.port import (
     TransportError,
 )
 
-log = logging.getLogger(__name__)
-
 QUEUE_SECONDS = 4.0
 CATALOGUE_SECONDS = 2.0
-RETRY_SECONDS = 2
 
 
 class Link(leavings.Link, Protocol):
@@ -72,6 +70,7 @@ class Desk:
         self._runs = Runs(self._records)
         self._claims = Claims(self._records)
         self._outbox = link.outbox
+        self._granting = Granting(config.tokens)
         self._relay = Relay(link.outbox)
         self._beside: set[asyncio.Task[None]] = set()
         self.kept = Kept(self.subjects, link.reader(Stream.EVENTS))
@@ -87,13 +86,14 @@ class Desk:
             try:
                 yield self
             finally:
+                self._granting.close()
                 for task in self._beside:
                     task.cancel()
                 await asyncio.gather(*self._beside, return_exceptions=True)
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` run on its own, as nobody: without the user of the request it comes from."""
-        task = asyncio.create_task(_logged(work), context=contextvars.Context())
+        task = asyncio.create_task(logged(work), context=contextvars.Context())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
@@ -192,27 +192,22 @@ class Desk:
         a claim may be taken in twice: whoever asks again cannot know how far the first one came.
 
         Raises:
-            Full, TooLarge, OutOfReach: it was not taken in.
+            Full, TooLarge, OutOfReach, Forbidden: it was not taken in.
         """
         task = record.task
+        may_come_again = task.response.claim is not None
         try:
+            record = await self._granting.granted(record)
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._publish(await self._accepted(record))
-        except QueueFull as error:
-            self.beside(self.withdraw(task))
-            raise Full(
-                f"The queue of {task.agent.name} is full; ask again in a while.",
-                retry_after=RETRY_SECONDS,
-            ) from error
-        except PayloadTooLarge as error:
-            self.beside(self.withdraw(task))
-            raise TooLarge(
-                "Input and history together are larger than the queue takes.", param="input"
-            ) from error
         except (TransportError, TimeoutError) as error:
-            if task.response.claim is None:  # else it is asked for again, and may be there by then
+            if not may_come_again or isinstance(error, QueueFull | PayloadTooLarge):
                 self.beside(self.withdraw(task))
-            raise out_of_reach("the queue does not answer") from error
+            raise _not_accepted(task, error) from error
+        except ApiError:
+            if not may_come_again:  # else it may be there by then
+                self.beside(self.withdraw(task))
+            raise
 
     async def earlier(self, agent: ObjectName, task: str) -> RunRecord | None:
         """The run that somebody has accepted before, None if nobody has.
@@ -376,11 +371,16 @@ class Desk:
             return
 
 
-def out_of_reach(why: str) -> OutOfReach:
-    """It cannot be done because of `why`, half a sentence."""
-    return OutOfReach(
-        f"{why[0].upper()}{why[1:]}; ask again in a while.", retry_after=RETRY_SECONDS
-    )
+def _not_accepted(task: Task, error: Exception) -> ApiError:
+    match error:
+        case QueueFull():
+            why = f"The queue of {task.agent.name} is full; ask again in a while."
+            return Full(why, retry_after=RETRY_SECONDS)
+        case PayloadTooLarge():
+            why = "Input and history together are larger than the queue takes."
+            return TooLarge(why, param="input")
+        case _:
+            return out_of_reach("the queue does not answer")
 
 
 @contextlib.asynccontextmanager
@@ -395,11 +395,3 @@ async def in_time(seconds: float = QUEUE_SECONDS) -> AsyncIterator[None]:
             yield
     except (TransportError, TimeoutError) as error:
         raise out_of_reach("the queue does not answer") from error
-
-
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:
-        # Whoever asked has his answer already; what is left undone here, others repair.
-        log.exception("work beside a request failed")

@@ -115,7 +115,12 @@ def document(app: Any) -> Wire:
             description=ABOUT,
             routes=list(reversed(app.routes)),
         )
-    return completed(told, _schemas(sdk.UNLISTED))
+    found = completed(told, _schemas(sdk.UNLISTED))
+    if (callers := app.state.callers) is not None:
+        login = {"type": "openIdConnect", "openIdConnectUrl": callers.discovery}
+        found["components"]["securitySchemes"] = {"user": login}
+        found["security"] = [{"user": []}]
+    return found
 
 
 def completed(told: Wire, schemas: Wire) -> Wire:

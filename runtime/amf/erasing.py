@@ -14,8 +14,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from runtime.amf import sdk
-from runtime.amf.desk import Desk, out_of_reach
-from runtime.amf.errors import Conflict, NotFound
+from runtime.amf.desk import Desk
+from runtime.amf.errors import Conflict, NotFound, out_of_reach
 from runtime.amf.query import ONLY_KNOWN
 from runtime.amf.queued import Queued
 from runtime.amf.shared import SharedDesk

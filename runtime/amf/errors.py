@@ -49,6 +49,18 @@ class BadRequest(Refused):
     code = "invalid_value"
 
 
+class Unauthenticated(Refused):
+    """The request does not prove who sends it."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "invalid_token"
+
+    def __init__(self, message: str, *, is_without: bool = False) -> None:
+        """Shape: `is_without` if there was no token at all."""
+        super().__init__(message)
+        self.is_without = is_without
+
+
 class Forbidden(Refused):
     """Nobody may do that, or not this user."""
 
@@ -137,6 +149,13 @@ class OutOfReach(ApiError):
     code = "queue_unavailable"
 
 
+class IssuerAway(ApiError):
+    """The keys of the users' issuer are not known, so nobody can say whose a token is."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "issuer_unavailable"
+
+
 class Unavailable(ApiError):
     """No worker of the agent can start as things stand; nothing was accepted."""
 
@@ -184,3 +203,13 @@ def foreign_body(status: int, message: str, *, param: str | None = None) -> dict
     kind = Refused.kind if is_clients else ApiError.kind
     detail = {"message": message, "type": kind, "param": param, "code": CODES.get(status)}
     return {"error": detail}
+
+
+RETRY_SECONDS = 2
+
+
+def out_of_reach(why: str) -> OutOfReach:
+    """It cannot be done because of `why`, half a sentence."""
+    return OutOfReach(
+        f"{why[0].upper()}{why[1:]}; ask again in a while.", retry_after=RETRY_SECONDS
+    )

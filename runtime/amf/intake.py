@@ -13,8 +13,9 @@ import orjson
 from runtime.amf.asked import Asked
 from runtime.amf.conversing import Before
 from runtime.amf.desk import QUEUE_SECONDS, Desk
-from runtime.amf.errors import ApiError, Conflict, KeyReused, Unavailable
+from runtime.amf.errors import ApiError, Conflict, Forbidden, KeyReused, Unavailable
 from runtime.amf.functions import check_names
+from runtime.contract.auth_config import SYSTEM_PREFIX
 from runtime.contract.catalogue import AgentEntry, AgentState
 from runtime.contract.keys import claim_key
 from runtime.contract.messages import ResponseOptions, Task
@@ -48,10 +49,17 @@ class Intake:
             awaited  somebody waits for the answer, and learns nothing before it comes.
 
         Raises:
+            Forbidden: who asks is an agent, and no user.
             Unavailable: no worker of the agent can start, and whoever asks would wait for one.
             Conflict: the agent takes no new work.
             TooLarge: the input is over its limit.
         """
+        if self.user.startswith(SYSTEM_PREFIX):
+            raise Forbidden(
+                "An agent asks others by spec.agents of its Agent, in the name of the user whose "
+                "run it is; here it may ask models alone.",
+                param="model",
+            )
         if self.agent.state is AgentState.UNAVAILABLE:
             self._check_available(awaited=awaited)
         if not self.agent.accepting:
@@ -101,7 +109,7 @@ class Intake:
 
         Raises:
             BadRequest: a function of the client has the name of one of the agent's.
-            Unavailable, Conflict, TooLarge: see `check`.
+            Forbidden, Unavailable, Conflict, TooLarge: see `check`.
         """
         try:
             self.check(awaited=not self.asked.background)

@@ -63,11 +63,13 @@ class KnownAgents(Known[AgentEntry]):
 
     Shape:
         listed  set once the server's list of models has had all of them.
+        service_accounts  that their workers run as.
     """
 
     def __init__(self) -> None:
         super().__init__(AgentEntry, AGENT_ENTRIES)
         self.listed = asyncio.Event()
+        self.service_accounts: frozenset[ObjectName] = frozenset()
         self._by_model: dict[str, AgentEntry] = {}
 
     def find(self, model: str) -> AgentEntry | None:
@@ -83,6 +85,9 @@ class KnownAgents(Known[AgentEntry]):
     def take(self, entry: Entry) -> None:
         super().take(entry)
         self._by_model = {agent.model: agent for agent in self._by_key.values()}
+        self.service_accounts = frozenset(
+            agent.service_account for agent in self._by_key.values() if agent.service_account
+        )
 
 
 class KnownTools(Known[ToolEntry]):

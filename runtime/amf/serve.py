@@ -24,7 +24,9 @@ from sse_starlette.sse import AppStatus
 from runtime import health
 from runtime.amf import discovery, erasing, sdk, sdk_errors, sdk_health, server
 from runtime.amf.a2a.routes import A2aRoutes
+from runtime.amf.authentication import Authentication
 from runtime.amf.belongings import Belongings
+from runtime.amf.callers import Callers
 from runtime.amf.config import AmfConfig
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
@@ -35,6 +37,7 @@ from runtime.amf.errors import DatabaseAway
 from runtime.amf.flavour import IS_OGX
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
+from runtime.amf.known import KnownAgents
 from runtime.amf.mcp_server.endpoint import McpEndpoint
 from runtime.amf.pieces import Pieces
 from runtime.amf.pulse import Pulse
@@ -44,6 +47,7 @@ from runtime.amf.shared import SharedDesk
 from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
 from runtime.amf.stopping import LastWord
 from runtime.amf.stores import KvStore, SqlStore, making_tables
+from runtime.contract.auth_config import ServerAuth
 from runtime.garbage import spare_what_is_loaded
 from runtime.settings import Settings
 
@@ -164,21 +168,37 @@ def create_app() -> Any:
         raise _refusal(error) from error
     app.state.refused = None
     app.state.shared = None
+    app.state.callers = _callers(config, app.state)
     use_one_shape(app)
     app.add_middleware(LastWord)
     app.add_middleware(Door)
-    app.add_middleware(Pulse, heartbeat_seconds=_heartbeat_seconds(config))
+    if app.state.callers is not None:
+        app.add_middleware(Authentication, callers=app.state.callers)
+    app.add_middleware(Pulse, heartbeat_seconds=float(_told(config, "heartbeat_seconds")))
     app.router.lifespan_context = _with_agents(app.router.lifespan_context, settings)
     app.openapi = functools.cache(functools.partial(document, app))
     return app
 
 
-def _heartbeat_seconds(config: Mapping[str, Any]) -> float:
+def _told(config: Mapping[str, Any], what: str) -> Any:
     """What the run config says to our provider, which OGX makes when middleware is too late."""
     for provider in config.get("providers", {}).get("responses", ()):
-        if "heartbeat_seconds" in provider.get("config", ()):
-            return float(provider["config"]["heartbeat_seconds"])
-    return float(AmfConfig.model_fields["heartbeat_seconds"].default)
+        if what in provider.get("config", ()):
+            return provider["config"][what]
+    return AmfConfig.model_fields[what].default
+
+
+def _callers(config: Mapping[str, Any], state: Any) -> Callers | None:
+    """Whom the server lets in; None for everybody."""
+    told = _told(config, "auth")
+    if told is None:
+        return None
+
+    def agents() -> KnownAgents | None:
+        desk = None if state.shared is None else state.shared.opened
+        return None if desk is None else desk.agents
+
+    return Callers(ServerAuth.model_validate(told), agents)
 
 
 def _refusal(error: Exception) -> CannotServe:
@@ -229,8 +249,11 @@ def arrange(app: Any) -> McpEndpoint | None:
     provider = sdk.responses_of(deps)
     if not isinstance(provider, AmfResponses):
         return None
-    if URL in os.environ:
-        sdk_health.show_health_of(app, PROVIDER)
+    callers: Callers | None = app.state.callers
+    if URL in os.environ or callers is not None:
+        sdk_health.show_health_of(app, PROVIDER, callers.why_not if callers else None)
+    if callers is not None:
+        callers.why_not()  # so that the issuer has been asked before the first user comes
     sdk_errors.name_fields_of_chats(app)
     sdk.call_by_bare_names(app, PROVIDER)
     app.state.shared = provider.shared

@@ -13,6 +13,7 @@ from runtime.amf.items import Wire
 
 KINDS: Final = (
     errors.BadRequest,
+    errors.Unauthenticated,
     errors.Forbidden,
     errors.NotFound,
     errors.UnknownModel,
@@ -26,6 +27,7 @@ KINDS: Final = (
     errors.NotDone,
     errors.ModelFailed,
     errors.OutOfReach,
+    errors.IssuerAway,
     errors.Unavailable,
     errors.DatabaseAway,
     errors.Stopping,
@@ -56,21 +58,9 @@ SCHEMAS: Final[Wire] = {
     "RpcRefusal": {
         "anyOf": [{"$ref": "#/components/schemas/Rpc"}, {"$ref": "#/components/schemas/Refusal"}]
     },
-    "Unauthorized": {
-        "type": "object",
-        "description": "The server asks who somebody is, and was not told.",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["message"],
-                "properties": {"message": {"type": "string"}},
-            }
-        },
-    },
 }
 MCP: Final = "POST /mcp"
-ACCEPTING: Final = (404, 409, 429, 504)
+ACCEPTING: Final = (403, 404, 409, 429, 504)
 """Of requests that become runs."""
 BEYOND: Final[Mapping[str, tuple[int, ...]]] = {
     "POST /v1/responses": (*ACCEPTING, 422),
@@ -145,15 +135,21 @@ def _responses() -> Wire:
             "schema": {"type": "integer", "minimum": 0},
         }
     }
+    challenge = {
+        "WWW-Authenticate": {
+            "description": "What is wrong, as RFC 6750 has it.",
+            "schema": {"type": "string"},
+        }
+    }
+    headers = {401: challenge, 429: waiting, 503: waiting}
     told = {
         component(status): _answer(
             " ".join(f"`{code}`: {sentence}" for code, sentence in codes),
-            headers=waiting if status in {429, 503} else None,
+            headers=headers.get(status),
         )
         for status, codes in meanings().items()
     }
     return told | {
-        component(401): _answer("The server wants to know who asks.", "Unauthorized"),
         "RefusedRpc": _answer("It is no message of MCP, or not one for this client.", "RpcRefusal"),
         "Refused": {"description": "The server refuses it."},
     }

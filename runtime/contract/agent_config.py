@@ -21,6 +21,24 @@ class Queue(Value):
     service_account: ObjectName
 
 
+class TokenAccess(Value):
+    """How a process of ours reaches the transaction token service.
+
+    Shape:
+        url         http(s)://host:port without a path.
+        token_file  holds the JWT that proves to it who we are; read again at each use, never kept.
+
+    Units:
+        `grant_seconds`: how long a server lets the grant of a task be good: for as long as its run
+        may take, all waiting included. The service allows seven days at most.
+    """
+
+    url: str
+    trust_domain: str
+    token_file: str
+    grant_seconds: int | None = None
+
+
 class Framework(StrEnum):
     """The frameworks an Agent may be written in."""
 
@@ -80,10 +98,15 @@ class Model(Value):
     """The model of an agent: `id` as the OpenAI-compatible endpoint at `base_url` knows it.
 
     An empty `id` means that the Stack has no model; only a user's own code does without one.
+
+    Shape:
+        token_file  holds the JWT by which the worker proves to the server who asks; read again at
+                    each request. Null for a server that lets everybody in.
     """
 
     id: str
     base_url: str
+    token_file: str | None = None
 
 
 class ToolBinding(Value):
@@ -154,6 +177,7 @@ class AgentConfig(Versioned):
     Shape:
         durable  of the tasks of clients; that of what other agents have asked for is named after
                  it (`subjects.asked_durable`).
+        require_grant  a task without one that is good is no work; `tokens` says where to ask.
     """
 
     agent: ObjectName
@@ -172,6 +196,7 @@ class AgentConfig(Versioned):
     client_seconds: int = 3600
     task_seconds: int = 86400
     require_grant: bool = False
+    tokens: TokenAccess | None = None
 
 
 class McpServer(Value):
@@ -201,6 +226,7 @@ class ToolConfig(Versioned):
     Shape:
         input_schema  JSON schema that replaces the discovered one of a Python function.
         revision      digest of what the worker is made from; goes with the discovered functions.
+        require_grant  a call without one that is good is no work; `tokens` says where to ask.
     """
 
     tool: ObjectName
@@ -216,6 +242,7 @@ class ToolConfig(Versioned):
     retry: Retry = Retry()
     revision: str = ""
     require_grant: bool = False
+    tokens: TokenAccess | None = None
 
 
 DISPATCH_ACK_WAIT_SECONDS = 10.0
@@ -225,6 +252,9 @@ DISPATCH_ACK_WAIT_SECONDS = 10.0
 class StackConfig(Versioned):
     """Everything the dispatcher and the server of a Stack need to know.
 
+    Shape:
+        tokens  where the server gets a grant for each task; null for one that lets everybody in.
+
     Units:
         `event_seconds` are kept after a run ended, `lease_seconds` is how long a silent leader of
         the dispatchers stays leader.
@@ -233,3 +263,4 @@ class StackConfig(Versioned):
     queue: Queue
     event_seconds: int = 3600
     lease_seconds: float = 5
+    tokens: TokenAccess | None = None

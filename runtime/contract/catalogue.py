@@ -46,6 +46,7 @@ class AgentEntry(Versioned):
         available  false while no worker of it can start, as far as is known.
         version    of its spec: the generation, as text.
         tools      the Tools that it may call.
+        service_account  that its workers run as; null in an entry from before it was written.
         capabilities   what tests of the platform have proved of its framework, in words; empty
                    for an image of a user's own.
     """
@@ -55,6 +56,7 @@ class AgentEntry(Versioned):
     framework: Framework
     description: str = ""
     version: str = "0"
+    service_account: ObjectName | None = None
     tools: tuple[ObjectName, ...] = ()
     capabilities: tuple[str, ...] = ()
     accepting: bool = True

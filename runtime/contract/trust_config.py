@@ -35,12 +35,13 @@ class Workload(Versioned):
 
 
 class Issuer(Value):
-    """Who signs the tokens that prove a workload's identity.
+    """Who signs tokens that prove an identity.
 
     Shape:
         issuer    the `iss` claim.
         jwks      the key set itself, or null and
-        jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`.
+        jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`. Null:
+                  where the issuer says (OpenID Connect Discovery).
     """
 
     issuer: str
@@ -50,11 +51,64 @@ class Issuer(Value):
     token_file: str | None = None
 
 
+class UserIssuer(Value):
+    """Who signs the access tokens of a Stack's users.
+
+    Shape:
+        audience  that each of them must be for.
+    """
+
+    issuer: Issuer
+    audience: str
+
+
 class TrustedStack(Value):
-    """One Stack whose NATS server asks the trust plane."""
+    """One Stack whose NATS server asks the trust plane.
+
+    Shape:
+        users  null: nobody can ask in the name of a user.
+    """
 
     stack: ObjectName
     url: str
+    users: UserIssuer | None = None
+
+
+LONGEST_GRANT_SECONDS = 7 * 86400
+"""No grant lives longer; keys that were taken out of use are published for as long."""
+
+
+class TokenRules(Value):
+    """What holds for every grant and every transaction token of an installation.
+
+    Shape:
+        service       who the transaction token service is in tokens, a SPIFFE ID.
+        trust_domain  for which transaction tokens are good, and no other.
+        max_hops      how many agents may act one for the other.
+
+    Units:
+        `token_seconds`, `grant_seconds`: how long a transaction token and a grant live at most.
+    """
+
+    service: str
+    trust_domain: str
+    token_seconds: int = 120
+    grant_seconds: int = LONGEST_GRANT_SECONDS
+    max_hops: int = 5
+
+
+class TokenService(Value):
+    """The transaction token service.
+
+    Shape:
+        audience           that a workload's token must be for to count as its client assertion.
+        signing_keys_file  `SigningKeys` as JSON; read again and again.
+    """
+
+    port: int
+    rules: TokenRules
+    audience: str
+    signing_keys_file: str
 
 
 class TrustConfig(Versioned):
@@ -66,6 +120,7 @@ class TrustConfig(Versioned):
         account_seed_file  nkey seed of the account that signs the users it admits.
         user_seed_file     nkey seed of the trust plane's own user in the account `AUTH`.
         xkey_seed_file     seed of the xkey for which NATS seals what it asks.
+        tokens             null: an operator from before there was the service has written it.
     """
 
     audience: str = "k8gentai"
@@ -74,6 +129,7 @@ class TrustConfig(Versioned):
     account_seed_file: str
     user_seed_file: str
     xkey_seed_file: str
+    tokens: TokenService | None = None
     stacks: tuple[TrustedStack, ...] = ()
 
 

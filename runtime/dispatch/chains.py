@@ -120,7 +120,7 @@ def judged(call: Call, parent: RunRecord | None, entry: AgentEntry | None, now: 
             asked=waits,
             created=now,
             deadline=min(deadline, now + entry.timeout_seconds),
-            grant=parent.task.grant,
+            grant=call.grant,
             traceparent=call.traceparent,
         )
     )

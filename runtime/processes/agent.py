@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from runtime.adapters.port import Adapter, BadAgent
 from runtime.adapters.registry import build
 from runtime.agent.handler import TaskHandler
+from runtime.agent.signed import Signed
 from runtime.contract.agent_config import AgentConfig
 from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.subjects import Bucket, Stream, asked_durable
+from runtime.identity.delegation import Delegations
 from runtime.processes import worker
 from runtime.processes.process import CannotStart, Readiness
 from runtime.processes.worker import Host
@@ -42,7 +44,10 @@ async def _work(on: Host, config: AgentConfig) -> None:
     process = on.settings.process
     calls = Calls(link.outbox, effects, link.subjects, caller=config.agent, worker=process)
     places = Places.with_own(config.execution.concurrency)
-    toolbox = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, places)
+    delegations = Delegations.of(config)
+    toolbox = CatalogueToolbox(
+        config, link.store(Bucket.CATALOGUE), calls, places, delegations=delegations
+    )
     async with calls.running():
         handler = TaskHandler(
             config=config,
@@ -53,6 +58,7 @@ async def _work(on: Host, config: AgentConfig) -> None:
             checkpoints=Checkpoints(link.store(Bucket.CHECKPOINTS)),
             outbox=link.outbox,
             places=places,
+            signed=Signed(delegations),
         )
         on.readiness.parts.append(toolbox.why_not)
         async with _keeping_up(config, toolbox, handler), _cancelling(on, config, handler):

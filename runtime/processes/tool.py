@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from runtime.contract.agent_config import ToolConfig
 from runtime.contract.subjects import Bucket, Stream
+from runtime.identity.delegation import Delegations
 from runtime.processes import worker
 from runtime.processes.process import CannotStart
 from runtime.processes.worker import Host
@@ -12,6 +13,7 @@ from runtime.settings import Settings
 from runtime.state.ledger import Ledger
 from runtime.tools.errors import BadSpec
 from runtime.tools.executors import opened
+from runtime.tools.signed import SignedCalls
 from runtime.tools.worker import CallHandler
 from runtime.worker.slots import Slots
 
@@ -30,7 +32,9 @@ async def run_tool(settings: Settings) -> None:
             async with opened(config, on.link.store(Bucket.CATALOGUE)) as executor:
                 on.readiness.parts.append(executor.why_not)
                 ledger = Ledger(on.link.store(Bucket.EFFECTS))
-                handler = CallHandler(config, executor, ledger, on.link.outbox)
+                delegations = Delegations.of(config)
+                signed = SignedCalls(delegations)
+                handler = CallHandler(config, executor, ledger, on.link.outbox, signed)
                 durables = {config.durable: Slots(config.execution.concurrency)}
                 async with _cancelling(on, handler):
                     await on.work(Stream.CALLS, durables, config.execution, handler)

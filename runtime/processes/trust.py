@@ -14,7 +14,7 @@ CONFIG_MAP = "configmap:"
 
 
 async def run_trust_plane(settings: Settings) -> None:
-    """Answer the auth callouts of every Stack until asked to stop."""
+    """Answer the auth callouts and requests for tokens of every Stack until asked to stop."""
     stopping = stop_signal()
     why: list[str | None] = ["starting"]
 
@@ -22,8 +22,9 @@ async def run_trust_plane(settings: Settings) -> None:
         why[0] = None if is_ready else sentence
 
     serve = health.server(settings.host, settings.health_port, lambda: why[0])
+    told = source(str(settings.config))
     tasks = {
-        asyncio.ensure_future(run_trust(source(str(settings.config)), on_ready)),
+        asyncio.ensure_future(run_trust(told, on_ready, host=settings.host)),
         asyncio.ensure_future(serve()),
         asyncio.ensure_future(stopping.wait()),
     }

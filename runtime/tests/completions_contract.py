@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -20,7 +21,7 @@ from runtime.contract.catalogue import FunctionSpec
 from runtime.contract.output_format import OutputFormat
 from runtime.tests.adapter_contract import BOTH, AdapterContract, fails
 from runtime.tests.agents import SPEC, Config, answer, asking, function, run, steps_of
-from runtime.tests.scripted_model import calling, response, saying, scripted
+from runtime.tests.scripted_model import calling, jwt_of, response, saying, scripted
 
 NAMES = (
     *("config", "context", "ctx", "self", "event", "name", "arguments", "input", "tool", "kwargs"),
@@ -117,6 +118,23 @@ class CompletionsContract(AdapterContract):
         wish = "Answer with one JSON object and nothing else"
         assert first.count(wish) + 1 == second.count(wish) >= 2
         assert "A pear." in second
+
+    async def test_a_model_is_asked_with_the_proof_of_the_workload(
+        self, instructed: Config, tmp_path: Path
+    ) -> None:
+        """The one that is in the file when it is asked, and only by way of the Stack's server."""
+        file = tmp_path / "server-token"
+        async with scripted(self.ending("yes")) as elsewhere, scripted(self.ending("yes")) as model:
+            made = instructed(url=model.url)
+            proving = made.model.model_copy(update={"token_file": str(file)})
+            adapter = await build(made.model_copy(update={"model": proving}), ())
+            tokens = [jwt_of(1), jwt_of(2)]
+            for token in tokens:
+                file.write_text(token)
+                await steps_of(adapter, asking("Are you there?"))
+            await run(instructed(url=elsewhere.url), asking("Are you there?"))
+        assert model.keys == [f"Bearer {token}" for token in tokens]
+        assert not set(elsewhere.keys) & set(model.keys)
 
     async def test_one_run_knows_nothing_of_the_one_before(self, instructed: Config) -> None:
         async with scripted(self.ending("yes")) as model:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -25,16 +26,28 @@ from nats.aio.client import Client
 
 from controller.api.stack import Stack
 from controller.clients.jetstream import JetStream
+from controller.clients.signing_keys import signing_key
+from controller.desired.signing_keys import desired_keys
 from controller.desired.streams import desired_buckets, desired_streams, dispatcher_consumers
 from controller.desired.workload import ASKED_PENDING
 from controller.errors import QueueUnavailable
 from controller.local.aside import trust_keys
 from controller.local.issuer import LocalIssuer
+from controller.local.site import free_port
 from controller.model import ClusterSite, Consumer, QueueThing
 from runtime.contract.agent_config import Queue
 from runtime.contract.keys import workload_entry
 from runtime.contract.subjects import Bucket, StackSubjects, Stream, asked_durable, durable, inbox
-from runtime.contract.trust_config import Role, TrustConfig, TrustedStack, Workload
+from runtime.contract.trust_config import (
+    Role,
+    TokenRules,
+    TokenService,
+    TrustConfig,
+    TrustedStack,
+    UserIssuer,
+    Workload,
+)
+from runtime.contract.txn_token import ASSERTION_AUDIENCE
 from runtime.contract.value import ObjectName
 from runtime.identity.token_file import TokenFile
 from runtime.tests.nats_process import NatsProcess, nats_servers
@@ -47,6 +60,7 @@ OPERATOR = ObjectName(namespace="k8gentai-system", name="k8gentai-operator")
 SYSTEM = ObjectName(namespace="k8gentai-system", name="k8gentai")
 OPERATOR_WORKLOAD = Workload(role=Role.OPERATOR, name=SYSTEM)
 AUDIENCE = "k8gentai"
+DOMAIN = "example.org"
 
 
 def service_account(workload: Workload) -> ObjectName:
@@ -75,6 +89,8 @@ class RunningStack:
     Shape:
         servers  one, or three that are a cluster; `server` is the first of them.
         errors   what servers complained about to plain clients.
+        tokens   the transaction token service, once `serve_tokens` was called.
+        users    whose users it takes.
     """
 
     stack: ObjectName
@@ -83,6 +99,8 @@ class RunningStack:
     issuer: LocalIssuer
     trust_file: Path
     errors: list[Exception] = field(default_factory=list)
+    tokens: TokenService | None = None
+    users: UserIssuer | None = None
     _trust: asyncio.Task[None] | None = None
 
     @property
@@ -232,6 +250,27 @@ class RunningStack:
         self._trust = asyncio.create_task(run_trust(source, ready, read_seconds=0.02))
         await asyncio.wait_for(reached.wait(), 20)
 
+    async def serve_tokens(self, users: UserIssuer | None = None, **rules: Any) -> str:
+        """Let the trust plane serve transaction tokens; gives the address of the service."""
+        keys_file = self.folder / "signing.json"
+        if not keys_file.exists():
+            keys_file.write_bytes(desired_keys(None, signing_key, time.time()).encode())
+        self.users = users
+        self.tokens = TokenService(
+            port=free_port(),
+            rules=TokenRules(service=f"spiffe://{DOMAIN}/tokens", trust_domain=DOMAIN, **rules),
+            audience=ASSERTION_AUDIENCE,
+            signing_keys_file=str(keys_file),
+        )
+        await self.stop_trust()
+        self.trust_file.write_bytes(trust_config(self).encode())
+        await self.start_trust()
+        return f"http://127.0.0.1:{self.tokens.port}"
+
+    def assertion(self, workload: Workload, seconds: float = 600) -> str:
+        """By what `workload` proves to the transaction token service who it is."""
+        return self.issuer.token(service_account(workload), seconds, ASSERTION_AUDIENCE)
+
     async def create_all(self) -> None:
         """The streams and buckets of the Stack, as the operator makes them."""
         stack = _stack_resource(self.stack, len(self.servers))
@@ -332,7 +371,8 @@ def trust_config(running: RunningStack) -> TrustConfig:
         account_seed_file=str(running.folder / "account.seed"),
         user_seed_file=str(running.folder / "user.seed"),
         xkey_seed_file=str(running.folder / "xkey.seed"),
-        stacks=(TrustedStack(stack=running.stack, url=running.url),),
+        tokens=running.tokens,
+        stacks=(TrustedStack(stack=running.stack, url=running.url, users=running.users),),
     )
 
 

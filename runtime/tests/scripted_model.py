@@ -1,6 +1,7 @@
 """A model that answers as it was told to, keeps what it was asked, and says who asks and leaves."""
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +23,7 @@ class ScriptedModel:
     Shape:
         replies   a message of the assistant; a whole HTTP response; or `NEVER`.
         requests  the bodies of the requests.
+        keys      the header `Authorization` of each.
         asked     set by the first request.
         left      set by the first caller that goes away without an answer.
         serving   the model's own tasks, one a connection.
@@ -30,6 +32,7 @@ class ScriptedModel:
     replies: Sequence[Reply]
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     serving: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -39,7 +42,8 @@ class ScriptedModel:
         assert task is not None
         self.serving.add(task)
         with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-            request = await _body(reader)
+            key, request = await _read(reader)
+            self.keys.append(key)
             self.requests.append(request)
             reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
             self.asked.set()
@@ -51,11 +55,12 @@ class ScriptedModel:
             await writer.drain()
 
 
-async def _body(reader: asyncio.StreamReader) -> dict[str, Any]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(head.partition("content-length:")[2].partition("\r\n")[0])
-    body: dict[str, Any] = json.loads(await reader.readexactly(length))
-    return body
+async def _read(reader: asyncio.StreamReader) -> tuple[str, dict[str, Any]]:
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    fields = [line.partition(":") for line in lines]
+    headers = {name.lower(): value.strip() for name, _, value in fields}
+    body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    return headers.get("authorization", ""), body
 
 
 def _completion(request: dict[str, Any], message: dict[str, Any]) -> bytes:
@@ -74,6 +79,12 @@ def response(body: str, content_type: str) -> bytes:
     """A whole HTTP response; the connection ends with it."""
     head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {content_type}\r\n"
     return f"{head}Content-Length: {len(body.encode())}\r\n\r\n{body}".encode()
+
+
+def jwt_of(expires: int) -> str:
+    """A JWT as far as its bearer looks at it."""
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": expires}).encode()).decode()
+    return f"e30.{claims.rstrip('=')}.x"
 
 
 def saying(text: str) -> dict[str, Any]:

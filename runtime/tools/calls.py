@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from runtime.contract.messages import Call, CallResult, Outcome
@@ -37,6 +37,9 @@ def step_of(function: str, arguments: dict[str, Any]) -> int:
     plain = json.dumps([function, arguments], sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(plain.encode()).digest()
     return int.from_bytes(digest, "big") >> (256 - STEP_BITS)
+
+
+type Sign = Callable[[Call], Awaitable[Call]]
 
 
 class Calls:
@@ -71,11 +74,17 @@ class Calls:
             await subscription.close()
 
     async def result(
-        self, call: Call, subject: str, meanwhile: contextlib.AbstractAsyncContextManager[None]
+        self,
+        call: Call,
+        subject: str,
+        meanwhile: contextlib.AbstractAsyncContextManager[None],
+        *,
+        sign: Sign | None = None,
     ) -> CallResult:
         """How `call` ended: asked under `subject` now, or in an earlier attempt at the task.
 
-        Only if it is asked now, `meanwhile` is entered for as long as that takes.
+        Only if it is asked now, `meanwhile` is entered for as long as that takes, and `sign` gives
+        the call its grant.
 
         Raises:
             EffectUnknown: it did not end before the call's deadline.
@@ -87,7 +96,7 @@ class Calls:
         self._waiting.setdefault(call.id, set()).add(woken)
         try:
             async with meanwhile:
-                await self._ask(call, subject)
+                await self._ask(call if sign is None else await sign(call), subject)
                 return await self._wait(call, woken)
         finally:
             waiting = self._waiting[call.id]

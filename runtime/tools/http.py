@@ -18,7 +18,7 @@ import httpx
 
 from runtime.contract.agent_config import HttpApi, SideEffects, ToolConfig
 from runtime.contract.catalogue import FunctionSpec
-from runtime.tools.deadline import CALL_DEADLINE
+from runtime.tools.call_context import CALL_DEADLINE, token_headers
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES, Say
 from runtime.tools.http_request import HttpRequest, request_of
@@ -108,8 +108,9 @@ class HttpTool:
 
     async def _answer(self, function: str, request: HttpRequest, *, is_safe: bool) -> Answer:
         """Send, and follow redirects that stay where they are."""
+        headers = request.headers | await token_headers()
         sent = self._client.build_request(
-            request.method, request.url, headers=request.headers, content=request.content
+            request.method, request.url, headers=headers, content=request.content
         )
         try:
             for _ in range(MOST_REDIRECTS):

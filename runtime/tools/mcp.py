@@ -8,7 +8,7 @@ Source:
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, override
 
 import httpx
@@ -18,6 +18,7 @@ from mcp.shared.session import RequestResponder
 
 from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec
+from runtime.tools.call_context import token_headers
 from runtime.tools.errors import EffectUnknown
 from runtime.tools.executor import Say
 from runtime.tools.mcp_met import Met
@@ -57,6 +58,7 @@ class McpTool:
         self._list_again = asyncio.Event()
         self._problem: str | None = f"the MCP server at {server.url} was not asked yet"
         self._met = Met()
+        self._headers: dict[str, dict[str, str]] = {}
 
     def why_not(self) -> str | None:
         """Why nothing can be called right now, in one sentence."""
@@ -86,7 +88,11 @@ class McpTool:
             session = await self._connected()
             if function not in {spec.name for spec in self.functions}:
                 raise ToolFailure(f"the MCP server at {self._server.url} has no tool {function}")
-            result = await session.ask(function, arguments, key)
+            self._headers[key] = await token_headers()
+            try:
+                result = await session.ask(function, arguments, key)
+            finally:
+                self._headers.pop(key, None)
             if result is not None:
                 return _value(function, result)
             self._lose(session)  # it does not know us any more, so nothing has happened
@@ -123,7 +129,7 @@ class McpTool:
         """Connect, say what is offered, and stay until the session is lost."""
         session = _Session()
         self._met = Met()
-        careful = _Careful(lambda: self._lose(session), self._met)
+        careful = _Careful(lambda: self._lose(session), self._met, self._headers)
         timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
         try:
             async with (
@@ -243,13 +249,19 @@ class _Careful(httpx.AsyncHTTPTransport):
     A request that found nobody to connect to would take the session down, with every call under
     way: it gets what a server says that has forgotten the session. An answer that breaks off would
     be waited for without end: the session is told. The key of a call is in its body alone; whoever
-    stands before the server gets to know it by a header.
+    stands before the server gets to know it by a header, and in whose name it is made by another.
     """
 
-    def __init__(self, on_broken: Callable[[], None], met: Met) -> None:
+    def __init__(
+        self,
+        on_broken: Callable[[], None],
+        met: Met,
+        headers_by_key: Mapping[str, Mapping[str, str]],
+    ) -> None:
         super().__init__()
         self._on_broken = on_broken
         self._met = met
+        self._headers_by_key = headers_by_key
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -257,6 +269,7 @@ class _Careful(httpx.AsyncHTTPTransport):
             request.extensions["timeout"] = httpx.Timeout(FAREWELL_SECONDS).as_dict()
         if request.method == "POST" and (key := _key_in(request.content)) is not None:
             request.headers[KEY_HEADER] = f'"{key}"'
+            request.headers.update(self._headers_by_key.get(key, {}))
         try:
             response = await super().handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -17,9 +17,11 @@ from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
 from runtime.contract.messages import Call, CallResult, Outcome, Task
 from runtime.contract.value import ObjectName
+from runtime.identity.delegation import Delegations
 from runtime.tools.approvals import Approvals
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.errors import CallBudgetSpent, EffectUnknown
+from runtime.tools.granting import Granting
 from runtime.tools.numbering import Numbering
 from runtime.tools.offer import Offered, offers
 from runtime.tools.port import (
@@ -57,12 +59,14 @@ class CatalogueToolbox:
         calls: Calls,
         lending: Lending,
         *,
+        delegations: Delegations | None = None,
         refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
         self._config = config
         self._catalogue = catalogue
         self._calls = calls
         self._lending = lending
+        self._delegations = delegations
         self._refresh_seconds = refresh_seconds
         self._found: dict[ObjectName, ToolFunctions] = {}
         self._offered: dict[str, Offered] = {}
@@ -129,6 +133,7 @@ class CatalogueToolbox:
             budget=self._config.budget.tool_calls,
             numbering=Numbering() if numbering is None else numbering,
             agreement=Approvals() if agreement is None else agreement,
+            granting=None if self._delegations is None else Granting(self._delegations, task),
         )
         return tuple(
             ToolFunction(spec=offered.spec, tool=offered.owner, call=partial(attempt.call, offered))
@@ -167,6 +172,7 @@ class _Attempt:
     budget: int | None
     numbering: Numbering
     agreement: Agreement
+    granting: Granting | None
 
     async def call(self, offered: Offered, arguments: dict[str, Any]) -> str:
         """Make one call; gives its result as text for the model.
@@ -227,7 +233,8 @@ class _Attempt:
     async def _output(self, offered: Offered, call: Call) -> str:
         subject = offered.subject(self.calls.subjects, self.calls.caller)
         meanwhile = self.lending.lent(self.task) if offered.is_agent else contextlib.nullcontext()
-        return text_of(await self.calls.result(call, subject, meanwhile))
+        sign = None if self.granting is None else self.granting.sign(is_agent=offered.is_agent)
+        return text_of(await self.calls.result(call, subject, meanwhile, sign=sign))
 
     def _check_budget(self) -> None:
         made = len(self.numbering)

@@ -13,13 +13,16 @@ from runtime.contract.agent_config import SideEffects, ToolConfig
 from runtime.contract.keys import effect_key
 from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
 from runtime.contract.subjects import StackSubjects
+from runtime.identity.delegation import refused
+from runtime.identity.exchange import NotGranted, ServiceAway
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
+from runtime.tools.call_context import CALL_DEADLINE, CALL_TOKEN
 from runtime.tools.calls import step_of
 from runtime.tools.cancellations import Cancellations
-from runtime.tools.deadline import CALL_DEADLINE
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES, Executor
 from runtime.tools.port import ToolFailure
+from runtime.tools.signed import SignedCalls
 from runtime.transport.port import Delivery, Outbox, QueueFull, TransportError
 from runtime.worker import outcomes
 from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
@@ -40,6 +43,7 @@ class CallHandler:
     executor: Executor
     ledger: Ledger
     outbox: Outbox
+    signed: SignedCalls = field(default_factory=SignedCalls)
     cancellations: Cancellations = field(default_factory=Cancellations)
     _suspects: Suspects = field(default_factory=Suspects)
 
@@ -50,13 +54,16 @@ class CallHandler:
             genuine = self._is_genuine(call, delivery.subject)
         except ValueError as error:
             return Malformed(f"no call: {str(error).partition('\n')[0]}")
-        if not genuine or (self.config.require_grant and call.grant is None):
-            log.warning("unsigned", extra={"subject": delivery.subject, "call": call.id})
+        if not genuine:
+            refused(delivery.subject, call.id, "it is not what its subject says")
             return Malformed("unsigned")
         delivery.hold_until(max(call.deadline, time.time()) + GRACE_SECONDS)
         try:
             return await self._settled(call, delivery.sequence)
-        except Busy:
+        except NotGranted as error:
+            refused(delivery.subject, call.id, str(error))
+            return Malformed("unsigned")
+        except (Busy, ServiceAway):
             return Later(delivery.number)
         except Overtaken:
             log.warning("stale attempt", extra={"call": call.id})
@@ -91,6 +98,8 @@ class CallHandler:
             max_attempts=most,
         ):
             case Next.RUN:
+                # Not before: a result that is there already is given whoever asks under this key.
+                CALL_TOKEN.set(await self.signed.tokens(call))
                 async with self._suspects.apart(call.id, _attempt(noted), most):
                     await self._run(call, noted, sequence)
             case Next.REPLAY:

@@ -7,17 +7,18 @@ Source:
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from runtime.contract.keys import workload_entry
-from runtime.contract.subjects import Bucket, StackSubjects
+from runtime.contract.subjects import StackSubjects
 from runtime.contract.trust_config import USER_SECONDS, Role, Workload
 from runtime.contract.value import ObjectName
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions, permissions
-from runtime.trust.tokens import Identity, Reason, Refused, Verifier
+from runtime.trust.workloads import Newest, workload_of
 from runtime.trust.xkeys import NotSealed, Xkey
 
 audit = logging.getLogger("k8gentai.audit")
@@ -32,8 +33,6 @@ REQUEST_SECONDS: Final = 60
 JITTER: Final = 0.1
 """User JWTs end up to this part earlier, so that workloads do not come back all at once."""
 MAX_CLIENT: Final = 120
-
-type Newest = Callable[[Bucket, str], Awaitable[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ class Rules(Protocol):
     """What holds for all Stacks; it changes when the configuration does."""
 
     @property
-    def verifier(self) -> Verifier:
+    def verifier(self) -> WorkloadVerifier:
         """Whose tokens count."""
         ...
 
@@ -207,21 +206,7 @@ class Callout:
     async def _workload(self, service_account: ObjectName, rules: Rules) -> Workload:
         if service_account == rules.operator:
             return Workload(role=Role.OPERATOR, name=self._stack)
-        who = str(service_account)
-        try:
-            data = await self._newest(Bucket.POLICY, workload_entry(service_account))
-        except Exception as error:
-            raise Refused(Reason.POLICY_UNREADABLE, who) from error
-        if data is None:
-            raise Refused(Reason.UNKNOWN_WORKLOAD, who)
-        try:
-            workload = Workload.decode(data)
-        except ValueError as error:
-            raise Refused(Reason.POLICY_UNREADABLE, who) from error
-        if workload.role is Role.OPERATOR:
-            # The configuration names the operator; what a Stack's bucket says cannot.
-            raise Refused(Reason.UNKNOWN_WORKLOAD, who)
-        return workload
+        return await workload_of(service_account, self._newest)
 
     def _permissions(self, workload: Workload, service_account: ObjectName) -> Permissions:
         try:

@@ -1,4 +1,7 @@
-"""The trust plane: one auth callout per Stack, for as long as the configuration names it."""
+"""The trust plane: one auth callout per Stack, for as long as the configuration names it.
+
+Beside them the transaction token service, one for all Stacks.
+"""
 
 import asyncio
 import logging
@@ -8,15 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from runtime.contract.subjects import Bucket, StackSubjects
-from runtime.contract.trust_config import Issuer, TrustConfig, TrustedStack
+from runtime.contract.trust_config import Issuer, TrustConfig, Workload
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
-from runtime.trust.callout import GROUP, SUBJECT, Callout, Newest
-from runtime.trust.keys import IssuerKeys
+from runtime.trust.callout import GROUP, SUBJECT, Callout
 from runtime.trust.nkeys import Signer
+from runtime.trust.serving_tokens import Tokens
 from runtime.trust.sources import Source, Unreadable
-from runtime.trust.tokens import Verifier
+from runtime.trust.workloads import Newest, workload_of
 from runtime.trust.xkeys import Xkey
 
 log = logging.getLogger(__name__)
@@ -25,20 +31,26 @@ READ_SECONDS: Final = 2.0
 _NOT_FOUND: Final = "404"
 
 type Ready = Callable[[bool, str], None]
+type _Queue = tuple[ObjectName, str]
+"""A Stack and the address of its NATS."""
 
 
-async def run_trust(source: Source, ready: Ready, *, read_seconds: float = READ_SECONDS) -> None:
+async def run_trust(
+    source: Source, ready: Ready, *, host: str = "127.0.0.1", read_seconds: float = READ_SECONDS
+) -> None:
     """Answer for every Stack that `source` names, until cancelled.
 
     Shape:
+        host   where the transaction token service listens, on the port of the configuration.
         ready  is told `(is_ready, sentence)` whenever that changes. Ready means that the
-               configuration has been read. A Stack whose server cannot be reached is retried and
-               logged and makes nothing unready: a new Stack's server comes up later than its name.
+               configuration has been read, and that tokens are served if they are to be. A Stack
+               whose server cannot be reached is retried and logged and makes nothing unready: a
+               new Stack's server comes up later than its name.
 
     Units:
         A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon.
     """
-    plane = _Plane()
+    plane = _Plane(host)
     said: tuple[bool, str] | None = None
     try:
         while True:
@@ -65,20 +77,22 @@ class _Rules:
     audience: str
     operator: ObjectName
     user_seed: str
-    verifier: Verifier
+    keys: IssuerKeys
+    verifier: WorkloadVerifier
     signer: Signer
     xkey: Xkey
 
 
 class _Plane:
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self._rules: _Rules | None = None
-        self._serving: dict[TrustedStack, tuple[Requests, asyncio.Task[None]]] = {}
+        self._tokens = Tokens(host, self._workload)
+        self._serving: dict[_Queue, tuple[Requests, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def is_running(self) -> bool:
-        return self._rules is not None
+        return self._rules is not None and self._tokens.is_ready
 
     @property
     def sentence(self) -> str:
@@ -93,31 +107,42 @@ class _Plane:
         """
         before, self._rules = self._rules, _rules(config, self._rules)
         other_user = before is not None and before.user_seed != self._rules.user_seed
-        for stack, (_, task) in list(self._serving.items()):
-            if other_user or stack not in config.stacks or task.done():
-                self._end(stack)
-        for stack in config.stacks:
-            if stack not in self._serving:
-                self._serving[stack] = self._serve(stack, self._rules.user_seed)
+        queues = [(one.stack, one.url) for one in config.stacks]
+        for queue, (_, task) in list(self._serving.items()):
+            if other_user or queue not in queues or task.done():
+                self._end(queue)
+        for queue in queues:
+            if queue not in self._serving:
+                self._serving[queue] = self._serve(*queue, self._rules.user_seed)
+        # Last: a key that is missing for tokens keeps nobody from his queue.
+        self._tokens.take(config, self._rules.keys)
 
     async def close(self) -> None:
         """Stop answering."""
-        for stack in list(self._serving):
-            self._end(stack)
+        await self._tokens.close()
+        for queue in list(self._serving):
+            self._end(queue)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    def _end(self, stack: TrustedStack) -> None:
-        _, task = self._serving.pop(stack)
+    def _end(self, queue: _Queue) -> None:
+        _, task = self._serving.pop(queue)
         task.cancel()
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def _serve(self, stack: TrustedStack, user_seed: str) -> tuple[Requests, asyncio.Task[None]]:
-        requests = Requests(stack.url, seed=user_seed, name="trust")
-        newest = _newest(requests, StackSubjects(stack.stack))
-        callout = Callout(stack.stack, self._current, newest)
+    def _serve(
+        self, stack: ObjectName, url: str, user_seed: str
+    ) -> tuple[Requests, asyncio.Task[None]]:
+        requests = Requests(url, seed=user_seed, name="trust")
+        callout = Callout(stack, self._current, _newest(requests, StackSubjects(stack)))
         serving = requests.serve(SUBJECT, GROUP, callout.answer)
-        return requests, asyncio.create_task(serving, name=f"trust of {stack.stack}")
+        return requests, asyncio.create_task(serving, name=f"trust of {stack}")
+
+    async def _workload(self, stack: ObjectName, account: ObjectName) -> Workload:
+        for (served, _), (requests, _) in self._serving.items():
+            if served == stack:
+                return await workload_of(account, _newest(requests, StackSubjects(stack)))
+        raise Refused(Reason.UNKNOWN_STACK, str(account))
 
     def _current(self) -> _Rules:
         if self._rules is None:
@@ -131,14 +156,16 @@ def _rules(config: TrustConfig, before: _Rules | None) -> _Rules:
     Signer(user_seed)  # it is nats.py that signs with it; here a bad one can still be said
     heard = (config.issuers, config.audience)
     if before is not None and (before.issuers, before.audience) == heard:
-        verifier = before.verifier
+        keys, verifier = before.keys, before.verifier
     else:
-        verifier = Verifier(IssuerKeys(config.issuers), config.audience)
+        keys = IssuerKeys(config.issuers)
+        verifier = WorkloadVerifier(keys, config.audience)
     return _Rules(
         issuers=config.issuers,
         audience=config.audience,
         operator=config.operator,
         user_seed=user_seed,
+        keys=keys,
         verifier=verifier,
         signer=Signer(Path(config.account_seed_file).read_text()),
         xkey=Xkey(Path(config.xkey_seed_file).read_text()),

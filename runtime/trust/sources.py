@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import httpx
 
 from runtime.contract.trust_config import TrustConfig
-from runtime.trust.https import fetch_object
+from runtime.identity.https import fetch_object
 
 POD_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 

@@ -180,6 +180,14 @@ _STACK: Final = (
         "keycloak",
         "must be an address that begins with http:// or https://, not 'keycloak'",
     ),
+    Bad(
+        Kind.STACK,
+        "spec.auth.issuer",
+        "http://keycloak/realms/agents",
+        "issuer must begin with https://, since whoever is between could let anybody in; http:// "
+        "is taken of 127.0.0.1 and localhost alone",
+        rule=True,
+    ),
     Bad(Kind.STACK, "spec.retention.taskSeconds", 0, "must be at least 1, not 0"),
     Bad(
         Kind.STACK,

@@ -10,6 +10,8 @@ from controller.desired.trust import trust_config
 from controller.model import Claim, Key, Problem
 from controller.tests.desired.views import stack_view, the_stack
 from controller.tests.fakes import SITE
+from runtime.contract.trust_config import TrustedStack
+from runtime.contract.value import ObjectName
 
 
 def claim(
@@ -129,7 +131,12 @@ def test_the_younger_stack_is_told_whose_it_is() -> None:
 )
 def test_whom_the_trust_plane_serves(told: dict[str, str], trusted: dict[str, str]) -> None:
     claims = (claim("b", "nats://x", 1), claim("a", "nats://x"))
-    before = {Key(Kind.STACK, "team", name): url for name, url in told.items()}
+    before = {
+        Key(Kind.STACK, "team", name): TrustedStack(
+            stack=ObjectName(namespace="team", name=name), url=url
+        )
+        for name, url in told.items()
+    }
 
     config = trust_config(claims, before, SITE)
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from controller.api.conditions import ReadyReason
+from controller.api.stack import Stack
 from controller.desired.agent import desired_agent
 from controller.desired.availability import Availability
 from controller.desired.claims import claim_of
@@ -55,16 +56,21 @@ POSTGRES = {
 }
 
 
-def agent_of(**spec: Any) -> Desired:
+def agent_of(stack: Stack | None = None, **spec: Any) -> Desired:
     view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
-    return desired_agent(view, the_stack(), SITE, stage=Stage.STAYING, availability=READY)
+    return desired_agent(view, stack or the_stack(), SITE, stage=Stage.STAYING, availability=READY)
 
 
 def tool_of(**spec: Any) -> Desired:
+    return tool_in(the_stack(), **spec)
+
+
+def tool_in(stack: Stack, **spec: Any) -> Desired:
     view = tool_view(the_tool(**spec))
-    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, health=WELL)
+    return desired_tool(view, stack, SITE, stage=Stage.STAYING, health=WELL)
 
 
+AUTH = {"issuer": "https://keycloak.example/realms/agents"}
 ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}
 SAMPLES = {
     "agent": agent_of(),
@@ -75,10 +81,13 @@ SAMPLES = {
         facts={"source": {"math_agent.py": "graph = ..."}},
         approval={"required": True, "timeoutSeconds": 60},
     ),
+    "agent-auth": agent_of(the_stack(auth=AUTH)),
     "tool": tool_of(),
+    "tool-auth": tool_in(the_stack(auth=AUTH)),
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
+    "stack-auth": desired_stack(the_stack(messaging=ONE_NATS, auth=AUTH), SITE),
     "stack-ogx": desired_stack(the_stack(server={"flavour": "OGX"}, models=[KEYED, VECTORS]), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
     "stack-postgres": desired_stack(
@@ -124,10 +133,10 @@ def test_what_the_trust_plane_reads() -> None:
 
 
 def pods() -> Iterator[tuple[str, Manifest]]:
-    for desired in SAMPLES.values():
+    for name, desired in SAMPLES.items():
         for child in desired.children:
             if child.ref.kind in ("Deployment", "StatefulSet"):
-                yield child.ref.name, child.manifest["spec"]["template"]["spec"]
+                yield f"{name}: {child.ref.name}", child.manifest["spec"]["template"]["spec"]
 
 
 def installed() -> Iterator[tuple[str, Manifest]]:
@@ -160,18 +169,19 @@ def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
 
 
 @pytest.mark.fault(36)
-def test_only_the_trust_plane_is_given_a_secret_and_only_two_may_speak_to_kubernetes() -> None:
+def test_only_the_trust_plane_is_given_a_secret_and_few_may_speak_to_kubernetes() -> None:
+    """The server of a Stack with users fetches there the keys of workloads' tokens."""
     given = [name for name, pod in EVERY for one in pod["volumes"] if "secret" in one]
     speaking = [name for name, pod in EVERY if pod.get("automountServiceAccountToken", True)]
 
     assert given == ["k8gentai-trust"]
-    assert speaking == ["k8gentai-operator", "k8gentai-trust"]
+    assert speaking == ["stack-auth: server-default", "k8gentai-operator", "k8gentai-trust"]
 
 
 @pytest.mark.fault(36)
 def test_the_key_of_a_model_is_told_to_the_server_alone() -> None:
     told = {
-        name
+        name.partition(": ")[2]
         for name, pod in EVERY
         for container in pod["containers"]
         for one in container.get("env", ())
@@ -181,17 +191,28 @@ def test_the_key_of_a_model_is_told_to_the_server_alone() -> None:
     assert told == {"server-default"}
 
 
+AUDIENCES = {
+    "token": "k8gentai",
+    "server-token": "k8gentai-server",
+    "assertion": "k8gentai-tokens",
+}
+
+
 @pytest.mark.fault(36)
-@pytest.mark.parametrize("pod", [pod for _, pod in pods()], ids=[name for name, _ in pods()])
-def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(pod: Manifest) -> None:
-    assert pod["automountServiceAccountToken"] is False
+@pytest.mark.parametrize(("name", "pod"), [*pods()], ids=[name for name, _ in pods()])
+def test_no_pod_of_ours_can_write_its_image_or_speak_to_kubernetes(
+    name: str, pod: Manifest
+) -> None:
+    """But for one that fetches the keys with which workloads' tokens are signed."""
+    assert pod["automountServiceAccountToken"] is (name == "stack-auth: server-default")
     for container in pod["containers"]:
         is_ours = container["name"] != "mcp"
         assert container["securityContext"].get("readOnlyRootFilesystem", False) is is_ours
     for volume in pod["volumes"]:
         for source in volume.get("projected", {}).get("sources", ()):
             token = source["serviceAccountToken"]
-            assert token["audience"] == "k8gentai"
+            assert token["audience"] == AUDIENCES[token["path"]]
+            assert token["path"] == "token" or "-auth: " in name
             assert 600 <= token["expirationSeconds"] <= 3600
 
 

@@ -43,7 +43,11 @@ async def test_every_token_is_written_anew_before_it_ends(
     await local.apply(Child(body), force=True)
 
     def tokens() -> list[str]:
-        return [Path(site.token_file(one)).read_text() for one in (site.operator, MATH)]
+        accounts = (site.operator, MATH)
+        files = [
+            file(one) for one in accounts for file in (site.token_file, site.server_token_file)
+        ]
+        return [Path(file).read_text() for file in files]
 
     first = tokens()
     renewing = asyncio.create_task(local.renew_tokens())
@@ -51,10 +55,10 @@ async def test_every_token_is_written_anew_before_it_ends(
         while set(tokens()) & set(first):
             await asyncio.sleep(0.05)
     renewing.cancel()
-    subjects = [
-        jwt.decode(token, options={"verify_signature": False})["sub"].removeprefix(
-            "system:serviceaccount:"
-        )
-        for token in tokens()
+    claims = [jwt.decode(token, options={"verify_signature": False}) for token in tokens()]
+    told = [(one["sub"].removeprefix("system:serviceaccount:"), *one["aud"]) for one in claims]
+    assert told == [
+        (account, audience)
+        for account in ("k8gentai-system:k8gentai-operator", "team:agent-math")
+        for audience in ("k8gentai", "k8gentai-server")
     ]
-    assert subjects == ["k8gentai-system:k8gentai-operator", "team:agent-math"]

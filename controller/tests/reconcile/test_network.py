@@ -33,6 +33,7 @@ LOCAL = {
     "model": "qwen3",
     "baseUrl": "http://vllm.models.svc:8000/v1",
 }
+AUTH = {"issuer": "https://keycloak.identity.svc/realms/agents"}
 DATABASE = {"urlSecretRef": {"name": "db", "key": "url"}}
 GUESTS = {"from": "Selector", "selector": {"matchLabels": {"guests": "of-team"}}}
 WEATHER = {"openapi": {"url": "https://api.example.com/openapi.json"}}
@@ -54,21 +55,28 @@ EVERY = " ".join(map(str, PORTS))
 WAYS_OUT = f"""
 nats-default → nats-default: 6222
 server-default → nats-default: 4222
+server-default → trust: 8082
 server-default → vllm: {EVERY}
-server-default → search: 5432
-server-default → keycloak: 5432
-server-default → postgres: 5432
-server-default → internet: 443 5432
+server-default → search: 443 5432 6443 8443
+server-default → keycloak: {EVERY}
+server-default → postgres: 443 5432 6443 8443
+server-default → internet: 443 5432 6443 8443
+server-default → kubernetes: 443 6443 8443
 dispatcher-default → nats-default: 4222
 tool-add → nats-default: 4222
+tool-add → trust: 8082
 tool-weather → nats-default: 4222
+tool-weather → trust: 8082
 tool-weather → internet: 443
 tool-search → nats-default: 4222
+tool-search → trust: 8082
 tool-search → search: {EVERY}
 agent-math → nats-default: 4222
 agent-math → server-default: 8321
+agent-math → trust: 8082
 agent-poet → nats-default: 4222
 agent-poet → server-default: 8321
+agent-poet → trust: 8082
 nats-second → nats-second: 6222
 server-second → nats-second: 4222
 server-second → vllm: {EVERY}
@@ -76,16 +84,18 @@ dispatcher-second → nats-second: 4222
 agent-solo → nats-second: 4222
 agent-solo → server-second: 8321
 """
-"""Nobody reaches `metadata` or `kubernetes`, and no Agent another one, a Tool or `keycloak`."""
+"""Nobody reaches `metadata`, no worker `kubernetes`, no Agent another one, a Tool or `keycloak`."""
 
 WAYS_OUT_OF_SYSTEM = """
 operator → nats-default: 4222
 operator → server-default: 8321
 operator → nats-second: 4222
 operator → server-second: 8321
+operator → keycloak: 443 4222 6443 8443
 operator → kubernetes: 443 4222 6443 8443
 trust → nats-default: 4222
 trust → nats-second: 4222
+trust → keycloak: 443 4222 6443 8443
 trust → kubernetes: 443 4222 6443 8443
 """
 
@@ -103,7 +113,7 @@ server-second: 8081 8321
 dispatcher-second: 8081
 agent-solo: 8081
 operator: 8080 8081
-trust: 8081
+trust: 8081 8082
 """
 """What is open to everybody in the cluster, since the kubelet may come from any address."""
 
@@ -123,7 +133,7 @@ async def _running(scene: Scene) -> Running:
     store: dict[str, Any] = {"storage": {"postgres": DATABASE}, "allowedNamespaces": GUESTS}
     abroad = {"stackRef": {"name": "default", "namespace": "team"}}
     bodies = (
-        samples.stack(models=[LARGE, LOCAL], **store),
+        samples.stack(models=[LARGE, LOCAL], auth=AUTH, **store),
         samples.tool(),
         samples.tool("weather", python=None, http=WEATHER),
         samples.tool("search", python=None, mcp={"url": "http://mcp.search.svc:3000/mcp"}),
@@ -148,7 +158,7 @@ def test_what_the_workloads_of_stacks_reach(running: Running) -> None:
 def test_what_the_operator_and_the_trust_plane_reach(running: Running) -> None:
     sources = [one for one in running.ours if one.namespace == SYSTEM]
 
-    ways = running.ways(sources, [*running.ours, METADATA, KUBERNETES])
+    ways = running.ways(sources, [*running.ours, KEYCLOAK, METADATA, KUBERNETES])
 
     assert ways == WAYS_OUT_OF_SYSTEM.split("\n")[1:-1]
 

@@ -1,14 +1,17 @@
 import json
 from typing import Any
 
+import pytest
+
 from controller.api.names import ANNOTATION_REVISION
-from controller.model import Container, Pod, Provider, Retention, ServerFacts
+from controller.model import Container, Key, Pod, Provider, Retention, ServerFacts
 from controller.tests import samples
 from controller.tests.reconcile.scene import Scene, is_true, running, told
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import TrustConfig, Workload
 
+KEYCLOAK = "https://keycloak.example/realms/agents"
 SERVER = "http://stack-default.team.svc:8321"
 
 
@@ -436,16 +439,34 @@ async def test_a_sweep_spares_whoever_cannot_be_read(scene: Scene) -> None:
     assert scene.queue.entries == before
 
 
-async def test_authentication_that_cannot_be_enforced_is_refused(scene: Scene) -> None:
-    """Ignoring it would let everybody in where the user asked for the opposite."""
-    auth = {"issuer": "https://keycloak/realms/agents"}
+def access(scene: Scene, key: Key) -> str:
+    return str(scene.cluster.objects[key]["status"]["access"])
+
+
+async def test_a_stack_says_whose_users_it_lets_in(scene: Scene) -> None:
+    stack, _, agent = await running(scene)
+    before = [access(scene, key) for key in (stack, agent)]
+
+    scene.cluster.put(samples.stack(auth={"issuer": KEYCLOAK}))
+    await scene.reconcile(stack)
+    await scene.reconcile(agent)
+
+    assert before == ["Open", "Open"]
+    assert [access(scene, key) for key in (stack, agent)] == ["Authenticated"] * 2
+    assert scene.cluster.objects[stack]["status"]["issuer"] == KEYCLOAK
+    assert scene.outside.servers.proved[SERVER]
+
+
+@pytest.mark.parametrize("field", ["issuer", "audience"])
+async def test_an_issuer_is_written_out(scene: Scene, field: str) -> None:
+    auth = {"issuer": KEYCLOAK} | {field: "https://a.${env.DOMAIN}"}
     stack = scene.cluster.put(samples.stack(auth=auth))
 
     await scene.reconcile(stack)
 
     assert told(scene, stack, "Accepted") == (
         "False",
-        "UnsupportedValue",
-        "spec.auth: authentication is not in this version; remove it to let everybody in",
+        "Invalid",
+        f"spec.auth.{field}: must not contain '${{'; write the value itself",
     )
     assert {ref.name for ref in scene.cluster.owned} == {"k8gentai-trust"}

@@ -15,7 +15,23 @@ from controller.tests.reconcile.scene import Scene
 BASE: Final = Path(__file__).parents[3] / "config" / "base"
 SYSTEM: Final = "k8gentai-system"
 WORKLOADS: Final = ("Deployment", "StatefulSet")
-PORTS: Final = (80, 443, 3000, 4222, 5432, 5433, 6222, 6443, 8000, 8080, 8081, 8222, 8321, 8443)
+PORTS: Final = (
+    80,
+    443,
+    3000,
+    4222,
+    5432,
+    5433,
+    6222,
+    6443,
+    8000,
+    8080,
+    8081,
+    8082,
+    8222,
+    8321,
+    8443,
+)
 
 
 @cache

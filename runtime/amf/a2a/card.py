@@ -6,17 +6,36 @@ Source:
 
 from collections.abc import Iterable
 
-from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
+from a2a.types import (
+    AgentCapabilities,
+    AgentCard,
+    AgentInterface,
+    AgentSkill,
+    OpenIdConnectSecurityScheme,
+    SecurityRequirement,
+    SecurityScheme,
+    StringList,
+)
 
 from runtime.contract.catalogue import AgentEntry, ToolEntry
 
 TEXT = "text/plain"
 VERSIONS = ("1.0", "0.3")
+USER = "user"
 
 
-def card_of(agent: AgentEntry, tools: Iterable[ToolEntry], url: str) -> AgentCard:
-    """The card of an agent that answers at `url`; `tools` are those it may call."""
-    return AgentCard(
+def card_of(
+    agent: AgentEntry, tools: Iterable[ToolEntry], url: str, discovery: str | None = None
+) -> AgentCard:
+    """The card of an agent that answers at `url`.
+
+    Args:
+        agent: as the catalogue has it.
+        tools: those it may call.
+        url: where calls go.
+        discovery: of the issuer whose users are let in; None if everybody is.
+    """
+    card = AgentCard(
         name=agent.model,
         description=_description(agent),
         version=agent.version,
@@ -29,6 +48,11 @@ def card_of(agent: AgentEntry, tools: Iterable[ToolEntry], url: str) -> AgentCar
         default_output_modes=[TEXT],
         skills=[_own_skill(agent), *(skill for tool in tools for skill in _skills_of(tool))],
     )
+    if discovery is not None:
+        login = OpenIdConnectSecurityScheme(open_id_connect_url=discovery)
+        card.security_schemes[USER].CopyFrom(SecurityScheme(open_id_connect_security_scheme=login))
+        card.security_requirements.append(SecurityRequirement(schemes={USER: StringList()}))
+    return card
 
 
 def _description(agent: AgentEntry) -> str:

@@ -20,6 +20,7 @@ KINDS: Final[dict[int, type[A2AError]]] = {
     HTTPStatus.BAD_REQUEST: InvalidParamsError,
     HTTPStatus.NOT_FOUND: InvalidParamsError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidParamsError,
+    HTTPStatus.FORBIDDEN: UnsupportedOperationError,
     HTTPStatus.CONFLICT: UnsupportedOperationError,
 }
 # Those that a client, or what stands between, acts upon without reading the body.

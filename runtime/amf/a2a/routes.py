@@ -122,4 +122,6 @@ def wrong(body: bytes) -> json_rpc.Message | None:
 def _card(agent: AgentEntry, tools: Iterable[ToolEntry], request: Request) -> AgentCard:
     """The card, with the address under which the client has found it."""
     called = [one for one in tools if one.tool in agent.tools]
-    return card_of(agent, called, f"{request.base_url}a2a/{agent.model}")
+    callers = request.app.state.callers
+    discovery = None if callers is None else callers.discovery
+    return card_of(agent, called, f"{request.base_url}a2a/{agent.model}", discovery)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from pathlib import Path
 from typing import Any, override
 
 import llama_stack_client
@@ -10,6 +11,7 @@ import pytest
 from llama_stack_client.lib.agents.agent import AsyncAgent
 from llama_stack_client.lib.agents.types import ToolCall
 
+from runtime.adapters import registry
 from runtime.adapters.llama_stack import build
 from runtime.adapters.llama_stack_tools import PlatformTool, arguments_of
 from runtime.adapters.port import AgentFailure, BadAgent, BudgetExceeded, ModelFailure, Used
@@ -35,6 +37,7 @@ from runtime.tests.agents import (
     steps_of,
     text,
 )
+from runtime.tests.scripted_model import jwt_of, saying, scripted
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure
 
@@ -123,6 +126,20 @@ async def test_a_model_that_nobody_knows_is_told(
     made = config(url=stack_url, model="nope/x", framework=Framework.LLAMA_STACK)
     with pytest.raises(ModelFailure, match=f"the model nope/x at {stack_url}.*not found"):
         await run(made, asking(stream=stream))
+
+
+async def test_a_model_is_asked_with_the_proof_of_the_workload(
+    config: Config, tmp_path: Path
+) -> None:
+    file, token = tmp_path / "server-token", jwt_of(1)
+    file.write_text(token)
+    async with scripted(saying("no response")) as server:
+        made = config(url=server.url, framework=Framework.LLAMA_STACK)
+        proving = made.model.model_copy(update={"token_file": str(file)})
+        adapter = await registry.build(made.model_copy(update={"model": proving}), ())
+        with pytest.raises(AgentFailure):  # it speaks another API
+            await steps_of(adapter, asking())
+    assert set(server.keys) == {f"Bearer {token}"}
 
 
 # A user's own agent

@@ -169,6 +169,7 @@ class Server:
             timeout_seconds=timeout_seconds,
             max_input_bytes=max_input_bytes,
             tools=tuple(tools),
+            service_account=ObjectName(namespace=namespace, name=f"agent-{name}"),
         )
         await self.tell(entry)
         return entry

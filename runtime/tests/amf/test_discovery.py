@@ -1,16 +1,12 @@
 """What there is to use, as clients are told; and who is told, where the server knows its users."""
 
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-import yaml
 from a2a.types import GetTaskRequest
 from a2a.utils.errors import TaskNotFoundError
-from aiohttp import web
 
 from runtime.contract.agent_config import SideEffects
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
@@ -18,7 +14,8 @@ from runtime.contract.value import ObjectName
 from runtime.tests.amf.a2a.clients import a2a_client, read, saying, task_in
 from runtime.tests.amf.clients import agent
 from runtime.tests.amf.mcp_server.clients import mcp_client
-from runtime.tests.amf.server import Server, free_port, running_server, server_config
+from runtime.tests.amf.server import Server
+from runtime.tests.amf.users import Users
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -97,86 +94,27 @@ async def test_the_document_of_the_server_has_these_routes(server: Server) -> No
     assert "get" in paths["/v1alpha/k8gentai/tools"]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def guarded(
-    server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Server]:
-    """A server that knows its users: a token is a name, and bob may not use `secret` agents."""
-    folder = tmp_path_factory.mktemp("guarded")
-    forbidden = {"principal": "bob", "actions": ["read"], "resource": "regex:model::agents/secret"}
-    policy = [
-        {"forbid": forbidden},
-        {"permit": {"actions": ["create", "read", "update", "delete"]}},
-    ]
-    config = server_config()
-    async with names() as endpoint:
-        provider = {"type": "custom", "endpoint": endpoint}
-        config["server"]["auth"] = {"provider_config": provider, "access_policy": policy}
-        file = folder / "run.yaml"
-        file.write_text(yaml.safe_dump(config))
-        async with running_server(server.nats, folder, run_config=file) as running:
-            yield running
-
-
-@contextlib.asynccontextmanager
-async def names() -> AsyncIterator[str]:
-    """Where the server asks whose a token is: it is the name itself."""
-
-    async def whose(request: web.Request) -> web.Response:
-        return web.json_response({"principal": (await request.json())["api_key"]})
-
-    app = web.Application()
-    app.router.add_post("/", whose)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        await runner.cleanup()
-
-
-PATHS = [
-    ("GET", "/a2a"),
-    ("GET", "/a2a/x/.well-known/agent-card.json"),
-    ("POST", "/a2a/x"),
-    ("POST", "/mcp"),
-    ("GET", "/v1alpha/k8gentai/agents"),
-    ("GET", "/v1alpha/k8gentai/tools"),
-]
-
-
-@pytest.mark.parametrize(("method", "path"), PATHS)
-async def test_every_path_asks_who_is_there(guarded: Server, method: str, path: str) -> None:
-    async with httpx.AsyncClient() as http:
-        answer = await http.request(method, f"{guarded.url}{path}", json={})
-
-    assert answer.status_code == 401
-
-
-async def test_a_body_is_looked_at_once_it_is_known_whose_it_is(guarded: Server) -> None:
-    async with httpx.AsyncClient(base_url=guarded.url, timeout=60) as http:
-        asked = [
-            await http.post("/v1/conversations", json={"items": 5}, headers=headers)
-            for headers in ({}, {"authorization": "Bearer ann"})
-        ]
+async def test_a_body_is_looked_at_once_it_is_known_whose_it_is(users: Users) -> None:
+    async with httpx.AsyncClient(base_url=users.server.url, timeout=60) as http:
+        stranger = await http.post("/v1/conversations", json={"items": 5})
+    asked = [stranger, await users.ann.post("/conversations", json={"items": 5})]
 
     assert [answer.status_code for answer in asked] == [401, 400]
 
 
-async def test_who_may_not_use_an_agent_is_not_told_of_it(server: Server, guarded: Server) -> None:
+async def test_who_may_not_use_an_agent_is_not_told_of_it(server: Server, users: Users) -> None:
+    ann, bob, guarded = users.anns_token, users.bobs_token, users.server
     hidden = await server.add_agent("secret-plans", tools=[tool("hidden").tool])
     await server.add_tool(tool("hidden"))
     try:
+        await users.until_known("secret-plans")
         seen = {
             who: (await listed(guarded, "agents", who), await listed(guarded, "tools", who))
-            for who in ("ann", "bob")
+            for who in (ann, bob)
         }
-        async with httpx.AsyncClient(headers={"authorization": "Bearer bob"}) as bob:
-            card = f"{guarded.url}/a2a/secret-plans/.well-known/agent-card.json"
-            answer = await bob.get(card)
-        async with mcp_client(guarded, "bob") as client:
+        card = f"{guarded.url}/a2a/secret-plans/.well-known/agent-card.json"
+        answer = await users.bob.get(card)
+        async with mcp_client(guarded, bob) as client:
             tools = await client.tools()
     finally:
         await server.remove_agent(hidden)
@@ -187,23 +125,26 @@ async def test_who_may_not_use_an_agent_is_not_told_of_it(server: Server, guarde
     assert "secret-plans" not in tools
 
 
-async def test_each_user_has_his_own_tasks(server: Server, guarded: Server) -> None:
-    async with (
-        agent(server) as (model, actor),
-        a2a_client(guarded, model, who="ann") as ann,
-        a2a_client(guarded, model, who="bob") as bob,
-    ):
+async def test_each_user_has_his_own_tasks(server: Server, users: Users) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        model, actor = await stack.enter_async_context(agent(server))
+        await users.until_known(model)
+        ann, bob = [
+            await stack.enter_async_context(a2a_client(users.server, model, who=token))
+            for token in (users.anns_token, users.bobs_token)
+        ]
         task = task_in(await read(ann.send_message(saying("Hello")))).id
         with pytest.raises(TaskNotFoundError):
             await bob.get_task(GetTaskRequest(id=task))
         again = await ann.get_task(GetTaskRequest(id=task))
 
     assert again.id == task
-    assert actor.seen[0].user == "ann"
+    assert actor.seen[0].user == users.issuer.principal("ann")
 
 
-async def test_a_call_over_mcp_is_its_users(server: Server, guarded: Server) -> None:
-    async with agent(server) as (model, actor), mcp_client(guarded, "ann") as client:
-        await client.ask(model, "Hello")
+async def test_a_call_over_mcp_is_its_users(server: Server, users: Users) -> None:
+    async with agent(server) as (model, actor), mcp_client(users.server, users.anns_token) as ann:
+        await users.until_known(model)
+        await ann.ask(model, "Hello")
 
-    assert actor.seen[0].user == "ann"
+    assert actor.seen[0].user == users.issuer.principal("ann")

@@ -87,7 +87,7 @@ def test_a_stream_is_made_of_events_with_data() -> None:
         pytest.param(
             "POST /v1/responses",
             {"has_body": True},
-            "400 401 404 409 413 415 422 429 503 504",
+            "400 401 403 404 409 413 415 422 429 503 504",
             id="a run",
         ),
         pytest.param(

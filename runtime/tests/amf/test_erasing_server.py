@@ -134,7 +134,7 @@ async def test_a_user_takes_all_of_his_away_and_nothing_of_others(
     after, own_after = await everything(people), stored(users.server)
     assert (erased.status_code, erased.json()) == (
         200,
-        {"object": "user", "id": "ann", "deleted": True},
+        {"object": "user", "id": users.issuer.principal("ann"), "deleted": True},
     )
     assert again.status_code == 200
     assert queue.count(mine.encode()) > 12
@@ -142,7 +142,7 @@ async def test_a_user_takes_all_of_his_away_and_nothing_of_others(
     assert after.count(mine.encode()) == own_after.count(mine.encode()) == 0
     assert after.count(others.encode()) == queue.count(others.encode())
     assert own_after.count(others.encode()) == own.count(others.encode())
-    assert await spoken_of(people) == {"bob"}
+    assert await spoken_of(people) == {users.issuer.principal("bob")}
     for path in ("/responses", "/prompts", "/agents"):
         assert (await done(users.ann.get(path)))["data"] == []
         assert (await done(users.bob.get(path)))["data"] != []
@@ -152,14 +152,15 @@ async def test_a_user_takes_all_of_his_away_and_nothing_of_others(
 async def test_what_llama_stack_has_left_goes_as_well(users: Users) -> None:
     """As it is kept there: items in a table that OGX copies, and prompts, which it does not."""
     words, home = random_words(), users.server.folder
-    whose = f"user:{hashlib.sha256(b'ann').hexdigest()}:prompts:v1:pmpt_1"
+    ann = users.issuer.principal("ann")
+    whose = f"user:{hashlib.sha256(ann.encode()).hexdigest()}:prompts:v1:pmpt_1"
     with contextlib.closing(sqlite3.connect(home / "sql.db")) as database, database:
         database.execute(
             "CREATE TABLE conversation_items_v1 "
             "(id TEXT, conversation_id TEXT, item_data TEXT, owner_principal TEXT)"
         )
         database.execute(
-            "INSERT INTO conversation_items_v1 VALUES ('msg_1', 'conv_1', ?, 'ann')", (words,)
+            "INSERT INTO conversation_items_v1 VALUES ('msg_1', 'conv_1', ?, ?)", (words, ann)
         )
     with contextlib.closing(sqlite3.connect(home / "kv.db")) as database, database:
         database.execute("INSERT INTO kvstore (key, value) VALUES (?, ?)", (whose, words))

@@ -84,7 +84,7 @@ def record(
         asked=asked,
         created=0,
         deadline=DEADLINE,
-        grant="signed",
+        grant="of the parent",
     )
     return RunRecord(**{"task": made, "state": state, "attempt": 1} | facts)
 
@@ -96,7 +96,7 @@ def entry(**facts: Any) -> AgentEntry:
 
 
 def test_a_call_becomes_a_task_of_the_same_user() -> None:
-    made = judged(call(traceparent="trace"), record(), entry(), 100)
+    made = judged(call(traceparent="trace", grant="signed"), record(), entry(), 100)
 
     assert isinstance(made, Take)
     task = made.task

@@ -47,7 +47,8 @@ def get_weather(
 def echo(rest: str, request: Request, x_note: Annotated[str, Header()] = "") -> dict[str, Any]:
     raw = request.scope["raw_path"].decode()
     cookies = request.headers.get("cookie")
-    return {"rest": rest, "raw": raw, "note": x_note, "cookie": cookies}
+    token = request.headers.get("txn-token")
+    return {"rest": rest, "raw": raw, "note": x_note, "cookie": cookies, "token": token}
 
 
 @app.post("/orders/{shop}", status_code=201)

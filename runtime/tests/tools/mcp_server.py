@@ -53,10 +53,10 @@ def key(context: Context[ServerSession, None]) -> str:
 
 
 @server.tool()
-def header(context: Context[ServerSession, None]) -> str:
-    """Tell the idempotency key in the header of this call."""
+def header(context: Context[ServerSession, None], name: str = "idempotency-key") -> str:
+    """Tell a header of this call."""
     request = context.request_context.request
-    return "none" if request is None else str(request.headers.get("idempotency-key"))
+    return "none" if request is None else str(request.headers.get(name))
 
 
 @server.tool()

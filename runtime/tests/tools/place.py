@@ -24,10 +24,12 @@ from runtime.contract.keys import effect_key
 from runtime.contract.messages import Call, CallResult, Message, Role, Task
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
+from runtime.identity.delegation import Delegations
 from runtime.state.ledger import Ledger
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.executors import announce
 from runtime.tools.port import Announced
+from runtime.tools.signed import SignedCalls
 from runtime.tools.toolbox import CatalogueToolbox
 from runtime.tools.worker import CallHandler
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
@@ -138,7 +140,12 @@ def call(a: int = 2, b: int = 3, *, index: int = 0, seconds: float = 30, **facts
 class Place:
     """The Stack in memory."""
 
-    def __init__(self, play: Play = adding, config: ToolConfig | None = None) -> None:
+    def __init__(
+        self,
+        play: Play = adding,
+        config: ToolConfig | None = None,
+        delegations: Delegations | None = None,
+    ) -> None:
         self.queue = MemoryQueue(STACK)
         self.queue.add_durable(Stream.CALLS, "add-1", self.queue.subjects.calls_of(ADD))
         self.link = self.queue.link()
@@ -147,7 +154,9 @@ class Place:
         self.ledger = Ledger(self.effects)
         self.executor = Scripted(play)
         self.config = config or tool_config()
-        self.handler = CallHandler(self.config, self.executor, self.ledger, self.link.outbox)
+        self.handler = CallHandler(
+            self.config, self.executor, self.ledger, self.link.outbox, SignedCalls(delegations)
+        )
         self.places = Places.with_own(1)
         self.told: list[Announced] = []
 
@@ -177,14 +186,21 @@ class Place:
 
     @contextlib.asynccontextmanager
     async def toolbox(
-        self, config: AgentConfig | None = None, *, worker: str = "w1", **facts: Any
+        self,
+        config: AgentConfig | None = None,
+        *,
+        worker: str = "w1",
+        delegations: Delegations | None = None,
+        **facts: Any,
     ) -> AsyncIterator[CatalogueToolbox]:
         """The agent's toolbox, once the tool has said what it can do."""
         await announce(self.config, self.executor.functions, self.catalogue)
         calls = Calls(
             self.link.outbox, self.effects, self.queue.subjects, caller=MATH, worker=worker, **facts
         )
-        box = CatalogueToolbox(config or agent_config(), self.catalogue, calls, self.places)
+        box = CatalogueToolbox(
+            config or agent_config(), self.catalogue, calls, self.places, delegations=delegations
+        )
         async with calls.running():
             await box.open()
             yield box

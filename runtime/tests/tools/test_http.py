@@ -18,8 +18,9 @@ from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
 from runtime.tests.tools.openapi_documents import document, parameter
 from runtime.tests.tools.place import ADD, Place, tool_config
+from runtime.tests.tools.test_mcp import Numbered
 from runtime.tools import http
-from runtime.tools.deadline import CALL_DEADLINE
+from runtime.tools.call_context import CALL_DEADLINE, CALL_TOKEN
 from runtime.tools.errors import EffectUnknown, ResultTooLarge
 from runtime.tools.executor import MAX_RESULT_BYTES
 from runtime.tools.executors import opened
@@ -173,6 +174,16 @@ async def test_what_is_sent_is_what_was_given(api: Api) -> None:
     assert seen["rest"] == rest
     assert seen["raw"] == "/echo/a%20b%2Fc%252F%3Fx%3D1%23y%3B%C3%BC"
     assert seen["note"] == "hello"
+
+
+async def test_an_api_gets_the_transaction_token_of_each_request(api: Api) -> None:
+    """Draft on transaction tokens, section 12.1."""
+    async with tool(api, "echo") as echo:
+        reset = CALL_TOKEN.set(Numbered())
+        given = [(await echo.call("echo", {"rest": "x"}, "k"))["token"] for _ in range(2)]
+        CALL_TOKEN.reset(reset)
+        assert given == ["token-1", "token-2"]
+        assert (await echo.call("echo", {"rest": "x"}, "k"))["token"] is None
 
 
 async def test_nothing_is_remembered_from_call_to_call(api: Api) -> None:

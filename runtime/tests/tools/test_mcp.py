@@ -16,6 +16,7 @@ from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
 from runtime.tests.tools.place import ADD, Place, tool_config
 from runtime.tools import mcp
+from runtime.tools.call_context import CALL_TOKEN
 from runtime.tools.errors import BadSpec, EffectUnknown
 from runtime.tools.executors import opened
 from runtime.tools.mcp import McpTool
@@ -127,6 +128,29 @@ async def test_a_server_gets_the_key_of_each_call(server: Server) -> None:
         assert await asyncio.gather(*calls) == ["k1", "k2", "k1"]
         headers = [sums.call("header", {}, key) for key in ("k1", "k2")]
         assert await asyncio.gather(*headers) == ['"k1"', '"k2"']
+
+
+class Numbered:
+    """Gives out a new token each time."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    async def jwt(self) -> str:
+        self.given += 1
+        return f"token-{self.given}"
+
+
+async def test_a_server_gets_the_transaction_token_of_each_call(server: Server) -> None:
+    """Draft on transaction tokens, section 12.1."""
+    await server.start()
+    async with tool(server) as sums:
+        assert await sums.call("header", {"name": "txn-token"}, "k1") == "None"
+        reset = CALL_TOKEN.set(Numbered())
+        given = [await sums.call("header", {"name": "txn-token"}, key) for key in ("k1", "k1")]
+        CALL_TOKEN.reset(reset)
+        assert given == ["token-1", "token-2"]
+        assert await sums.call("header", {"name": "txn-token"}, "k1") == "None"
 
 
 async def test_only_the_named_tools_are_offered(server: Server) -> None:

@@ -194,13 +194,6 @@ async def test_bad_bytes_are_malformed(data: bytes) -> None:
     assert handled.reason.startswith("no call: ")
 
 
-async def test_a_call_without_a_grant_is_unsigned_where_one_is_needed() -> None:
-    place = Place(config=tool_config(require_grant=True))
-    await place.publish(call())
-    assert await place.handler.handle(await place.delivery()) == Malformed("unsigned")
-    assert place.executor.asked == []
-
-
 async def test_a_call_past_its_deadline_is_not_run() -> None:
     place = Place()
     await place.publish(call(seconds=-1))

@@ -10,11 +10,11 @@ from controller.clients.nkeys import account_seed, public_xkey, user_seed, xkey_
 from controller.local.issuer import LocalIssuer
 from runtime.contract.subjects import Bucket
 from runtime.contract.value import ObjectName
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.workloads import WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.trust.callout import XKEY_HEADER, Callout
-from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Signer
-from runtime.trust.tokens import Verifier
 from runtime.trust.xkeys import Xkey
 
 NOW = 1_800_000_000.0
@@ -49,7 +49,7 @@ class Stack:
         self.policy: dict[str, bytes] = {}
         self.is_down = False
         keys = IssuerKeys((self.issuer.trusted(),))
-        self.verifier = Verifier(keys, "k8gentai")
+        self.verifier = WorkloadVerifier(keys, "k8gentai")
         self.signer, self.xkey = Signer(account_seed()), Xkey(TRUST_SEED)
         self.operator = ObjectName(namespace="system", name="operator")
         self.callout = Callout(

@@ -8,6 +8,8 @@ import pytest
 from controller.clients.nkeys import account_seed
 from runtime.contract.subjects import Account
 from runtime.contract.trust_config import USER_SECONDS
+from runtime.identity.tokens import Reason, Refused
+from runtime.identity.workloads import Identity
 from runtime.tests.trust.callouts import (
     MATH,
     NOW,
@@ -20,7 +22,6 @@ from runtime.tests.trust.callouts import (
 from runtime.trust.callout import Request, admission, read_request
 from runtime.trust.nkeys import Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions
-from runtime.trust.tokens import Identity, Reason, Refused
 
 ALLOWED = Permissions(Account.AGENTS, publish=("a.>",), subscribe=("b.>",))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import httpx
 import nats.errors
 import pytest
 
@@ -158,3 +159,23 @@ async def test_it_ends_within_a_second(unattended: RunningStack) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert time.monotonic() - began < 1
+
+
+async def test_who_cannot_serve_tokens_is_not_ready_and_lets_workloads_in(
+    unattended: RunningStack,
+) -> None:
+    """No request for a token is sent to it; the queues are another matter."""
+    url = await unattended.serve_tokens()
+    await unattended.stop_trust()
+    keys = unattended.folder / "signing.json"
+    text = keys.read_text()
+    keys.unlink()
+    async with plane(unattended.trust_file) as said:
+        await until(lambda: bool(said))
+        assert not said[0][0]
+        assert "signing.json" in said[0][1]
+        assert await is_let_in(unattended)
+        keys.write_text(text)
+        await until(lambda: said[-1] == (True, "answering for 1 of 1 stacks"))
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{url}/jwks")).status_code == 200

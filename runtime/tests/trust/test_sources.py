@@ -4,7 +4,7 @@ import pytest
 
 from runtime.contract.trust_config import TrustConfig
 from runtime.contract.value import ObjectName
-from runtime.tests.trust.conftest import HttpsServer
+from runtime.tests.https import HttpsServer
 from runtime.trust.sources import ConfigMapSource, FileSource, Unreadable, api_server
 
 CONFIG = TrustConfig(

@@ -20,7 +20,7 @@ async def fetch_object(url: str, ca_file: str | None, token_file: str | None) ->
         OSError: a file cannot be read.
         ValueError: the answer is no JSON object.
     """
-    verify = ssl.create_default_context(cafile=ca_file)
+    verify = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
     headers = _headers(token_file)
     async with httpx.AsyncClient(verify=verify, timeout=FETCH_SECONDS, trust_env=False) as client:
         response = await client.get(url, headers=headers)

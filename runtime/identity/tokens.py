@@ -1,25 +1,23 @@
-"""Whether a JWT proves a workload's identity, and whose."""
+"""Whether a JWT is what an issuer of ours has said; of whom it speaks, others read."""
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
 import jwt
 
-from runtime.contract.subjects import token as safe_token
-from runtime.contract.value import ObjectName
-
 ASYMMETRIC: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 CLOCK_SECONDS: Final = 60
 """How far an issuer's clock may run ahead of ours. An expiry is taken at its word."""
-_SUBJECT: Final = "system:serviceaccount:"
+MOST_CHARACTERS: Final = 16384
+"""Of one token; Keycloak's grow with the groups and roles of a user."""
 
 
 class Reason(StrEnum):
-    """Why a connection was refused; for the audit line, never for the client."""
+    """Why a proof was refused; the queue keeps it for the audit line, the API tells its client."""
 
     NOT_SEALED = "not sealed"
     MALFORMED_REQUEST = "malformed request"
@@ -33,13 +31,16 @@ class Reason(StrEnum):
     AUDIENCE = "audience"
     EXPIRED = "expired"
     CLOCK = "clock"
+    NO_ACCESS_TOKEN = "no access token"  # noqa: S105 - a sentence, no secret
+    NO_USER = "no user"
     NO_SERVICE_ACCOUNT = "no service account"
     UNKNOWN_WORKLOAD = "unknown workload"
+    UNKNOWN_STACK = "unknown stack"
     POLICY_UNREADABLE = "policy unreadable"
 
 
 class Refused(Exception):
-    """The connection is not let in; `who` is the ServiceAccount, once a signature proves it."""
+    """A proof is not taken; `who` is whom it names, once a signature proves it."""
 
     def __init__(self, reason: Reason, who: str | None = None) -> None:
         super().__init__(str(reason))
@@ -48,11 +49,11 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a token proves to be at the other end; `expires` in seconds since the epoch."""
+class Proved:
+    """What stands in a token whose signature, issuer and audience are right, whatever its times."""
 
-    service_account: ObjectName
-    expires: float
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
 
 
 class Keys(Protocol):
@@ -67,39 +68,41 @@ class Keys(Protocol):
         ...
 
 
-class Verifier:
-    """Verifies the tokens of workloads for one audience."""
+async def proved(token: str, keys: Keys, audience: str) -> Proved:
+    """What stands in `token`, if one of the issuers has signed it for this audience.
 
-    def __init__(self, keys: Keys, audience: str) -> None:
-        self._keys = keys
-        self._audience = audience
+    Raises:
+        Refused: it proves nothing.
 
-    async def identity(self, token: str, now: float | None = None) -> Identity:
-        """Whose `token` is; `now` in seconds since the epoch.
+    Source:
+        RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones).
+    """
+    header, unverified = _unverified(token)
+    if header.get("alg") not in ASYMMETRIC:
+        raise Refused(Reason.ALGORITHM)
+    issuer, kid = unverified.get("iss"), header.get("kid")
+    if not isinstance(issuer, str):
+        raise Refused(Reason.UNKNOWN_ISSUER)
+    if not isinstance(kid, str):
+        raise Refused(Reason.UNKNOWN_KEY)
+    return Proved(header, _verified(token, await keys.key(issuer, kid), issuer, audience))
 
-        Raises:
-            Refused: it proves nothing.
 
-        Source:
-            RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones).
-        """
-        header, unverified = _unverified(token)
-        if header.get("alg") not in ASYMMETRIC:
-            raise Refused(Reason.ALGORITHM)
-        issuer, kid = unverified.get("iss"), header.get("kid")
-        if not isinstance(issuer, str):
-            raise Refused(Reason.UNKNOWN_ISSUER)
-        if not isinstance(kid, str):
-            raise Refused(Reason.UNKNOWN_KEY)
-        claims = _verified(token, await self._keys.key(issuer, kid), issuer, self._audience)
-        service_account = _service_account(claims["sub"])
-        expires = _expiry(claims, str(service_account), time.time() if now is None else now)
-        return Identity(service_account, expires)
+def claimed_issuer(token: str) -> str | None:
+    """The issuer that a token names, which nothing proves yet.
+
+    Raises:
+        Refused: it is no token.
+    """
+    issuer = _unverified(token)[1].get("iss")
+    return issuer if isinstance(issuer, str) else None
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if not token:
         raise Refused(Reason.NO_TOKEN)
+    if len(token) > MOST_CHARACTERS:
+        raise Refused(Reason.MALFORMED_TOKEN)
     try:
         complete = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError) as error:
@@ -139,8 +142,12 @@ def _verified(token: str, key: jwt.PyJWK, issuer: str, audience: str) -> dict[st
     return claims
 
 
-def _expiry(claims: dict[str, Any], who: str, now: float) -> float:
-    """When the token ends, if it is good at `now`."""
+def expiry(claims: Mapping[str, Any], who: str, now: float) -> float:
+    """When a token with these claims ends, if it is good at `now`; in seconds since the epoch.
+
+    Raises:
+        Refused: it has ended, has not begun, or says neither.
+    """
     try:
         expires = float(claims["exp"])
         begins = max(float(claims.get("nbf", 0)), float(claims.get("iat", 0)))
@@ -152,14 +159,3 @@ def _expiry(claims: dict[str, Any], who: str, now: float) -> float:
     if not begins <= now + CLOCK_SECONDS:
         raise Refused(Reason.CLOCK, who)
     return expires
-
-
-def _service_account(subject: object) -> ObjectName:
-    """The ServiceAccount in a `sub` claim: `system:serviceaccount:<namespace>:<name>`."""
-    if not isinstance(subject, str) or not subject.startswith(_SUBJECT):
-        raise Refused(Reason.NO_SERVICE_ACCOUNT)
-    namespace, _, name = subject.removeprefix(_SUBJECT).partition(":")
-    try:
-        return ObjectName(namespace=safe_token(namespace), name=safe_token(name))
-    except ValueError as error:
-        raise Refused(Reason.NO_SERVICE_ACCOUNT) from error

@@ -11,8 +11,9 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
-from runtime.trust.keys import IssuerKeys
-from runtime.trust.tokens import CLOCK_SECONDS, Reason, Refused, Verifier
+from runtime.identity.keys import IssuerKeys
+from runtime.identity.tokens import CLOCK_SECONDS, Reason, Refused
+from runtime.identity.workloads import WorkloadVerifier
 
 ISSUER = "https://issuer.example"
 NOW = 1_800_000_000.0
@@ -40,8 +41,8 @@ CLAIMS: dict[str, Any] = {
 
 
 @pytest.fixture
-def verifier() -> Verifier:
-    return Verifier(IssuerKeys((Issuer(issuer=ISSUER, jwks=JWKS),)), "k8gentai")
+def verifier() -> WorkloadVerifier:
+    return WorkloadVerifier(IssuerKeys((Issuer(issuer=ISSUER, jwks=JWKS),)), "k8gentai")
 
 
 def signed(
@@ -84,7 +85,9 @@ def flipped(token: str) -> str:
         pytest.param(signed(iat=NOW + 30, nbf=NOW + 30), id="the issuer's clock is 30 s ahead"),
     ],
 )
-async def test_a_good_token_proves_its_service_account(verifier: Verifier, token: str) -> None:
+async def test_a_good_token_proves_its_service_account(
+    verifier: WorkloadVerifier, token: str
+) -> None:
     identity = await verifier.identity(token, NOW)
     assert identity.service_account == ObjectName(namespace="team", name="agent-math")
     assert identity.expires == NOW + 600
@@ -160,13 +163,15 @@ async def test_a_good_token_proves_its_service_account(verifier: Verifier, token
         ),
     ],
 )
-async def test_anything_else_is_refused(verifier: Verifier, token: str, reason: Reason) -> None:
+async def test_anything_else_is_refused(
+    verifier: WorkloadVerifier, token: str, reason: Reason
+) -> None:
     with pytest.raises(Refused) as refused:
         await verifier.identity(token, NOW)
     assert refused.value.reason is reason
 
 
-async def test_a_refusal_names_whom_the_signature_proves(verifier: Verifier) -> None:
+async def test_a_refusal_names_whom_the_signature_proves(verifier: WorkloadVerifier) -> None:
     with pytest.raises(Refused) as expired:
         await verifier.identity(signed(exp=NOW - 1), NOW)
     assert expired.value.who == "team/agent-math"
@@ -182,7 +187,7 @@ async def test_a_refusal_names_whom_the_signature_proves(verifier: Verifier) -> 
     ids=str,
 )
 async def test_a_clock_may_be_off_by_half_a_minute(
-    verifier: Verifier, off: float, reason: Reason | None
+    verifier: WorkloadVerifier, off: float, reason: Reason | None
 ) -> None:
     issued = NOW + off
     token = signed(iat=issued, nbf=issued, exp=issued + 300)
@@ -194,7 +199,7 @@ async def test_a_clock_may_be_off_by_half_a_minute(
         assert refused.value.reason is reason
 
 
-async def test_now_is_the_clocks_when_not_given(verifier: Verifier) -> None:
+async def test_now_is_the_clocks_when_not_given(verifier: WorkloadVerifier) -> None:
     now = time.time()
     identity = await verifier.identity(signed(iat=now, nbf=now, exp=now + 5))
     assert identity.expires == now + 5

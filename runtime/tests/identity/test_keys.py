@@ -1,15 +1,16 @@
 """Key sets that are fetched: over real TLS, from a server that rotates, fails and lies."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from controller.local.issuer import LocalIssuer
 from runtime.contract.trust_config import Issuer
-from runtime.tests.trust.conftest import HttpsServer
-from runtime.trust import keys as keys_module
-from runtime.trust.keys import IssuerKeys, key_by_kid
-from runtime.trust.tokens import Reason, Refused
+from runtime.identity import keys as keys_module
+from runtime.identity.keys import IssuerKeys, key_by_kid
+from runtime.identity.tokens import Reason, Refused
+from runtime.tests.https import HttpsServer
 
 NAME = "https://issuer.example"
 PATH = "/openid/v1/jwks"
@@ -114,12 +115,66 @@ async def test_a_server_with_another_certificate_is_not_believed(
 
 
 async def test_an_issuer_without_any_keys_opens_no_door() -> None:
-    keys = IssuerKeys([Issuer(issuer=NAME)])
-    assert await reason(keys, "any") is Reason.KEYS_UNREACHABLE
+    nobody = "http://127.0.0.1:9"
+    keys = IssuerKeys([Issuer(issuer=nobody)])
+    assert await reason(keys, "any", nobody) is Reason.KEYS_UNREACHABLE
     assert await reason(keys, "any", "https://other.example") is Reason.UNKNOWN_ISSUER
+
+
+async def test_an_issuer_says_itself_where_its_keys_are(https_server: HttpsServer) -> None:
+    local, name = LocalIssuer("k8gentai"), f"{https_server.url}/realms/agents"
+    discovery = "/realms/agents/.well-known/openid-configuration"
+    https_server.answers |= {
+        discovery: {"issuer": name, "jwks_uri": f"{https_server.url}{PATH}"},
+        PATH: local.jwks(),
+    }
+    keys = IssuerKeys([Issuer(issuer=name, ca_file=str(https_server.ca_file))])
+    assert (await keys.key(name, kid_of(local))).key_id == kid_of(local)
+    assert [path for path, _ in https_server.seen] == [discovery, PATH]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        pytest.param({"issuer": "https://other.example"}, "other.example", id="another issuer"),
+        pytest.param({"jwks_uri": "http://keys.example/"}, "https://", id="keys without TLS"),
+        pytest.param({"jwks_uri": None}, "https://", id="no keys"),
+    ],
+)
+async def test_an_issuer_that_says_something_else_opens_no_door(
+    https_server: HttpsServer, told: dict[str, object], said: str
+) -> None:
+    name = https_server.url
+    about = {"issuer": name, "jwks_uri": f"{name}{PATH}"} | told
+    https_server.answers["/.well-known/openid-configuration"] = about
+    https_server.answers[PATH] = LocalIssuer("k8gentai").jwks()
+    keys = IssuerKeys([Issuer(issuer=name, ca_file=str(https_server.ca_file))])
+    assert await reason(keys, "any", name) is Reason.KEYS_UNREACHABLE
+    assert said in (keys.look(name) or "")
+
+
+@pytest.mark.fault(24)
+async def test_nobody_waits_for_an_issuer_that_is_away_and_back_again(
+    https_server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = LocalIssuer("k8gentai")
+    https_server.answers[PATH] = local.jwks()
+    keys = IssuerKeys([issuer(https_server)], pause_seconds=0)
+    await keys.key(NAME, kid_of(local))
+    assert keys.look(NAME) is None
+    monkeypatch.setattr(keys_module, "FRESH_SECONDS", 0.0)
+    del https_server.answers[PATH]
+    await keys.key(NAME, kid_of(local))
+    assert "404" in (keys.look(NAME) or "")
+    https_server.answers[PATH] = local.jwks()
+    async with asyncio.timeout(5):
+        while keys.look(NAME) is not None:
+            await asyncio.sleep(0.01)
 
 
 def test_of_a_mixed_set_the_usable_keys_count() -> None:
     local = LocalIssuer("k8gentai")
-    mixed = {"keys": [{"kty": "?"}, 5, None, *local.jwks()["keys"], {"kty": "oct", "k": "eA"}]}
+    own = local.jwks()["keys"]
+    to_encrypt = own[0] | {"kid": "enc", "use": "enc"}
+    mixed = {"keys": [{"kty": "?"}, 5, None, *own, to_encrypt, {"kty": "oct", "k": "eA"}]}
     assert list(key_by_kid(mixed)) == [kid_of(local)]
