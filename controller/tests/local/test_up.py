@@ -224,6 +224,23 @@ def a_sum() -> tuple[str, str]:
     return f"What is {first} + {second}?", str(first + second)
 
 
+def test_a_state_folder_in_use_is_refused(up: Platform) -> None:
+    command = [sys.executable, "-m", "controller.cli", "up", "-f", str(up.folder), "--port", "0"]
+    second = subprocess.run(
+        [*command, "--state", str(up.state)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert "is in use by another `up`" in second.stderr
+    assert "--state" in second.stderr
+    assert up.process.poll() is None
+
+
 def test_the_tool_computes_what_the_agent_answers(client: openai.OpenAI) -> None:
     question, answer = a_sum()
     response = client.responses.create(model="math", input=question)
