@@ -6,7 +6,7 @@ Run by `hack/keycloak.sh test`, as `make test-apart` does.
 import contextlib
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openai
@@ -16,6 +16,8 @@ import yaml
 from controller.tests.local.platform import ROOT, Platform, running
 from controller.tests.local.test_up import a_sum
 from e2e.keycloak import BRIEF_SECONDS, Keycloak, running_keycloak
+
+type Client = Callable[[str], openai.OpenAI]
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -42,8 +44,13 @@ def up(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield platform
 
 
-def client(up: Platform, token: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{up.url}/v1", api_key=token, max_retries=0, timeout=60)
+@pytest.fixture
+def client(up: Platform) -> Iterator[Client]:
+    """A client for the bearer of a token."""
+    with contextlib.ExitStack() as stack:
+        yield lambda token: stack.enter_context(
+            openai.OpenAI(base_url=f"{up.url}/v1", api_key=token, max_retries=0, timeout=60)
+        )
 
 
 def ask_on(user: openai.OpenAI) -> None:
@@ -54,10 +61,10 @@ def ask_on(user: openai.OpenAI) -> None:
         time.sleep(0.2)
 
 
-def test_alice_asks_an_agent_and_bob_sees_nothing_of_it(up: Platform, keycloak: Keycloak) -> None:
+def test_alice_asks_an_agent_and_bob_sees_nothing_of_it(client: Client, keycloak: Keycloak) -> None:
     """The agent asks its model by the same server, with the proof of its own workload."""
     question, answer = a_sum()
-    alice, bob = (client(up, keycloak.token(name)) for name in ("alice", "bob"))
+    alice, bob = (client(keycloak.token(name)) for name in ("alice", "bob"))
 
     asked = alice.responses.create(model="math", input=question)
 
@@ -75,7 +82,7 @@ def test_the_curl_line_of_the_platform_has_a_place_for_the_token(up: Platform) -
 
 
 @pytest.mark.parametrize("kind", ["nothing", "an ID token", "a refresh token", "elsewhere"])
-def test_another_token_lets_nobody_in(up: Platform, keycloak: Keycloak, kind: str) -> None:
+def test_another_token_lets_nobody_in(client: Client, keycloak: Keycloak, kind: str) -> None:
     alice = keycloak.log_in("alice")
     token = {
         "nothing": "none",
@@ -84,19 +91,19 @@ def test_another_token_lets_nobody_in(up: Platform, keycloak: Keycloak, kind: st
         "elsewhere": keycloak.token("alice", "elsewhere"),
     }[kind]
     with pytest.raises(openai.AuthenticationError, match="Send an access token of http"):
-        client(up, token).responses.create(model="math", input="?")
+        client(token).responses.create(model="math", input="?")
 
 
-def test_a_token_ends(up: Platform, keycloak: Keycloak) -> None:
-    brief = client(up, keycloak.token("alice", "brief"))
+def test_a_token_ends(client: Client, keycloak: Keycloak) -> None:
+    brief = client(keycloak.token("alice", "brief"))
     brief.models.list()
 
     with pytest.raises(openai.AuthenticationError, match="it has expired"):
         ask_on(brief)
 
 
-def test_a_user_who_is_disabled_gets_no_further_token(up: Platform, keycloak: Keycloak) -> None:
-    before = client(up, keycloak.token("carol", "brief"))
+def test_a_user_who_is_disabled_gets_no_further_token(client: Client, keycloak: Keycloak) -> None:
+    before = client(keycloak.token("carol", "brief"))
     before.models.list()
     keycloak.disable("carol")
 
@@ -106,10 +113,10 @@ def test_a_user_who_is_disabled_gets_no_further_token(up: Platform, keycloak: Ke
 
 
 @pytest.mark.fault(34)
-def test_a_new_key_of_keycloak_is_known_when_it_is_used(up: Platform, keycloak: Keycloak) -> None:
-    old = client(up, keycloak.token("alice"))
+def test_a_new_key_of_keycloak_is_known_when_it_is_used(client: Client, keycloak: Keycloak) -> None:
+    old = client(keycloak.token("alice"))
     keycloak.rotate()
-    new = client(up, keycloak.token("alice"))
+    new = client(keycloak.token("alice"))
 
     # Keys are fetched once in a few seconds, however many tokens ask for it.
     end = time.monotonic() + 30
@@ -123,10 +130,10 @@ def test_a_new_key_of_keycloak_is_known_when_it_is_used(up: Platform, keycloak: 
 
 
 def test_nobodys_token_is_written_down(
-    up: Platform, keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
+    client: Client, keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     token = keycloak.token("alice")
-    client(up, token).responses.create(model="math", input="What is 1 + 2?")
+    client(token).responses.create(model="math", input="What is 1 + 2?")
 
     state = tmp_path_factory.getbasetemp()
     signature = token.rpartition(".")[2][:40].encode()

@@ -23,30 +23,40 @@ fits() {
   version=$("$1/bin/java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p') && [ "${version:-0}" -ge $JAVA ]
 }
 
-java_home() {
-  local own=$CACHE/openjdk-$JAVA new found
-  found=$(command -v java) && found=$(readlink -f "$found") && found=${found%/bin/java} || found=""
-  for found in "${JAVA_HOME:-}" "$found" "$own"/usr/lib/jvm/java-*-openjdk-*; do
-    if [ -n "$found" ] && [ -x "$found/bin/java" ] && fits "$found"; then
-      printf '%s\n' "$found"
+OWN_JAVA=$CACHE/openjdk-$JAVA
+
+# found_java: the home of a Java that is here and new enough.
+found_java() {
+  local found home
+  found=$(readlink -f "$(command -v java)") || found=""
+  for home in "${JAVA_HOME:-}" "${found%/bin/java}" "$OWN_JAVA"/usr/lib/jvm/java-"$JAVA"-openjdk-*; do
+    if [ -n "$home" ] && [ -x "$home/bin/java" ] && fits "$home"; then
+      printf '%s\n' "$home"
       return
     fi
   done
+  return 1
+}
+
+# fetch_java: Debian's, in the cache. What else that package asks for is for windows and sound.
+fetch_java() {
+  local new link homes
   if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then none; fi
   say "fetching Java $JAVA from Debian"
   mkdir -p "$CACHE"
-  new=$(mktemp -d "$own.XXXXXX")
-  # What else that package asks for is for windows and sound.
+  new=$(mktemp -d "$OWN_JAVA.XXXXXX")
   (cd "$new" && apt-get download -qq -o APT::Sandbox::User=root "openjdk-$JAVA-jre-headless" >&2 &&
     dpkg-deb -x ./*.deb . && rm -- *.deb) || { rm -rf "$new"; none; }
   # Its settings are links to /etc, where nothing was installed; nor was a list of authorities made, which it does not start without.
-  for link in $(find "$new/usr/lib/jvm" -lname '/etc/*'); do ln -sfnr "$new$(readlink "$link")" "$link"; done
+  find "$new/usr/lib/jvm" -lname '/etc/*' | while read -r link; do ln -sfnr "$new$(readlink "$link")" "$link"; done
   mkdir -p "$new/etc/ssl/certs/java"
-  "$new"/usr/lib/jvm/java-$JAVA-openjdk-*/bin/keytool -importcert -noprompt -alias one -file /etc/ssl/certs/ca-certificates.crt \
+  homes=("$new"/usr/lib/jvm/java-"$JAVA"-openjdk-*)
+  "${homes[0]}/bin/keytool" -importcert -noprompt -alias one -file /etc/ssl/certs/ca-certificates.crt \
     -keystore "$new/etc/ssl/certs/java/cacerts" -storepass changeit >/dev/null 2>&1 || { rm -rf "$new"; none; }
-  rm -rf "$own" && mv -T "$new" "$own" 2>/dev/null || rm -rf "$new" # whoever is first wins
-  java_home
+  mv -T "$new" "$OWN_JAVA" 2>/dev/null || rm -rf "$new" # whoever is first wins
 }
+
+java_home() { found_java || { fetch_java && found_java; } || none; }
 
 home() {
   local own=$CACHE/keycloak-$VERSION new

@@ -230,6 +230,11 @@ class Auth(Fields):
         max_length=253,
         description="What the audience of an access token must contain.",
     )
+    ca_secret_ref: SecretKeyRef | None = Field(
+        None,
+        description="Where the certificate (PEM) of the authority is kept that vouches for the "
+        "issuer; absent: one that is known everywhere.",
+    )
 
 
 class Retention(Fields):

@@ -171,7 +171,10 @@ def _keys(stack: Stack) -> Iterator[dict[str, str]]:
         ref = model.api_key_secret_ref
         if ref is not None:
             yield {"env": _key_name(place), "secret": ref.name, "key": ref.key}
-    postgres = stack.spec.storage.postgres
+    auth, postgres = stack.spec.auth, stack.spec.storage.postgres
+    if auth is not None and auth.ca_secret_ref is not None:
+        ref = auth.ca_secret_ref
+        yield {"env": "K8GENTAI_ISSUER_CA", "secret": ref.name, "key": ref.key}
     if postgres is not None:
         url, ca = postgres.url_secret_ref, postgres.ca_secret_ref
         yield {"env": "K8GENTAI_DATABASE_URL", "secret": url.name, "key": url.key}

@@ -26,7 +26,7 @@ from runtime.amf import discovery, erasing, sdk, sdk_errors, sdk_health, server
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.authentication import Authentication
 from runtime.amf.belongings import Belongings
-from runtime.amf.callers import Callers
+from runtime.amf.callers import Callers, told_auth
 from runtime.amf.config import AmfConfig
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
@@ -47,7 +47,6 @@ from runtime.amf.shared import SharedDesk
 from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
 from runtime.amf.stopping import LastWord
 from runtime.amf.stores import KvStore, SqlStore, making_tables
-from runtime.contract.auth_config import ServerAuth
 from runtime.garbage import spare_what_is_loaded
 from runtime.settings import Settings
 
@@ -198,7 +197,7 @@ def _callers(config: Mapping[str, Any], state: Any) -> Callers | None:
         desk = None if state.shared is None else state.shared.opened
         return None if desk is None else desk.agents
 
-    return Callers(ServerAuth.model_validate(told), agents)
+    return Callers(told_auth(told, os.environ, Path(os.environ[SCRATCH])), agents)
 
 
 def _refusal(error: Exception) -> CannotServe:

@@ -74,7 +74,11 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
             ],
             "storage": {"sqlite": {"size": "1Gi"}},
             "messaging": {"managed": {"replicas": 3, "storage": "2Gi", "syncInterval": "always"}},
-            "auth": {"issuer": "https://keycloak/realms/agents", "audience": "k8gentai"},
+            "auth": {
+                "issuer": "https://keycloak/realms/agents",
+                "audience": "k8gentai",
+                "caSecretRef": {"name": "keycloak", "key": "ca.crt"},
+            },
             "retention": {
                 "taskSeconds": 86400,
                 "eventSeconds": 3600,

@@ -15,6 +15,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from controller.__main__ import ACCOUNT_SEED, TRUST_SECRET, USER_SEED, XKEY_SEED, cluster_site
 from controller.clients.kubernetes import KubernetesCluster
 from controller.clients.nkeys import account_seed, user_seed, xkey_seed
+from controller.desired.trust import SIGNING_KEYS
 from controller.settings import Settings
 from controller.tests.kubernetes_api import KubernetesApi
 
@@ -66,7 +67,12 @@ def tokens(tmp_path: Path) -> Path:
 
 async def test_a_secret_made_again_has_the_same_digests_after_a_new_start(tokens: Path) -> None:
     seeds, others = (
-        {ACCOUNT_SEED: account_seed(), USER_SEED: user_seed(), XKEY_SEED: xkey_seed()}
+        {
+            ACCOUNT_SEED: account_seed(),
+            USER_SEED: user_seed(),
+            XKEY_SEED: xkey_seed(),
+            SIGNING_KEYS: "{}",
+        }
         for _ in range(2)
     )
     database = {"password": "12345"}

@@ -70,7 +70,10 @@ def tool_in(stack: Stack, **spec: Any) -> Desired:
     return desired_tool(view, stack, SITE, stage=Stage.STAYING, health=WELL)
 
 
-AUTH = {"issuer": "https://keycloak.example/realms/agents"}
+AUTH = {
+    "issuer": "https://keycloak.example/realms/agents",
+    "caSecretRef": {"name": "keycloak", "key": "ca.crt"},
+}
 ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}
 SAMPLES = {
     "agent": agent_of(),

@@ -1,0 +1,41 @@
+"""Whom a server lets in, as its run config and its environment say."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.local.issuer import LocalIssuer
+from runtime.amf.callers import CA, Callers, told_auth
+from runtime.amf.errors import IssuerAway
+from runtime.contract.auth_config import ServerAuth
+from runtime.contract.trust_config import Issuer
+from runtime.tests.https import running_https
+from runtime.tests.issuer import UserIssuer
+from runtime.tests.nats import OPERATOR
+
+
+async def test_an_issuer_may_have_an_authority_of_its_own(tmp_path: Path) -> None:
+    with running_https(tmp_path) as server, UserIssuer() as keys:
+        keys.url = server.url
+        server.answers |= {
+            "/.well-known/openid-configuration": {
+                "issuer": server.url,
+                "jwks_uri": f"{server.url}/keys",
+            },
+            "/keys": {"keys": keys.published},
+        }
+        auth = ServerAuth(
+            users=Issuer(issuer=server.url),
+            audience="k8gentai",
+            workloads=(LocalIssuer("k8gentai").trusted(),),
+            operator=OPERATOR,
+        )
+        told = auth.model_dump(mode="json", by_alias=True)
+        known = Callers(told_auth(told, {CA: server.ca_file.read_text()}, tmp_path), lambda: None)
+        unknown = Callers(told_auth(told, {}, tmp_path), lambda: None)
+
+        assert await known.principal(keys.token("ann"), "GET", "/") == f"{server.url}#ann"
+        assert known.why_not() is None
+        with pytest.raises(IssuerAway):
+            await unknown.principal(keys.token("ann"), "GET", "/")
+        assert "certificate verify failed" in (unknown.why_not() or "")
