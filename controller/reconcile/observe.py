@@ -1,6 +1,7 @@
 """Reading the world, once, into a frozen view. Nothing is decided here."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -73,13 +74,14 @@ async def observe_workload[R: (Agent, Tool)](
     owner = await observe(world, key, model)
     if owner is None or isinstance(owner, UnreadableView):
         return owner
-    stack, tools, agents, source, children, pods = await asyncio.gather(
+    stack, tools, agents, policies = await asyncio.gather(
         _stack(world, owner),
         _tools(world, owner),
         _agents(world, owner),
-        _source(world, owner),
-        world.children(key),
-        world.cluster.pods(key),
+        read_policies(world),
+    )
+    source, children, pods = await asyncio.gather(
+        _source(world, owner), world.children(key), world.cluster.pods(key)
     )
     view = WorkloadView(
         key=key,
@@ -90,6 +92,7 @@ async def observe_workload[R: (Agent, Tool)](
         pods=pods,
         tools=tools,
         agents=agents,
+        policies=policies,
     )
     if stack.target is None:
         return view
@@ -311,24 +314,54 @@ async def observe_policy(world: World, key: Key) -> PolicyView | UnreadableView 
     owner = await observe(world, key, IdentityPolicy)
     if owner is None or isinstance(owner, UnreadableView):
         return owner
-    kinds = (Kind.STACK, Kind.AGENT, Kind.TOOL)
-    lists = await asyncio.gather(
-        *(world.cluster.list(kind, key.namespace) for kind in (*kinds, Kind.IDENTITY_POLICY))
+    stacks, agents, tools, policies = await asyncio.gather(
+        world.cluster.list(Kind.STACK),
+        world.cluster.list(Kind.AGENT),
+        world.cluster.list(Kind.TOOL),
+        read_policies(world),
     )
-    names = {
-        Key(kind, key.namespace, body["metadata"]["name"])
-        for kind, bodies in zip(kinds, lists, strict=False)
-        for body in bodies
-    }
-    others = tuple(_others(key, lists[-1]))
-    return PolicyView(key=key, owner=owner, existing=frozenset(names), others=others)
+    by_kind = {Kind.STACK: stacks, Kind.AGENT: agents, Kind.TOOL: tools}
+    return PolicyView(
+        key=key,
+        owner=owner,
+        existing=frozenset(_keys(by_kind)),
+        stacks=_readable(Stack, stacks),
+        agents=_readable(Agent, agents),
+        tools=_readable(Tool, tools),
+        policies=policies,
+    )
 
 
-def _others(key: Key, bodies: tuple[Manifest, ...]) -> Iterator[IdentityPolicy]:
+def _keys(by_kind: Mapping[Kind, Iterable[Manifest]]) -> Iterator[Key]:
+    for kind, bodies in by_kind.items():
+        for body in bodies:
+            metadata = parse(Envelope, body).metadata
+            yield Key(kind, metadata.namespace, metadata.name)
+
+
+async def read_policies(world: World) -> tuple[IdentityPolicy, ...]:
+    """Every policy that is not being deleted.
+
+    One that cannot be read lets nobody call what it is attached to: what it would allow, nobody
+    knows, and without it everybody could.
+    """
+    bodies = await world.cluster.list(Kind.IDENTITY_POLICY)
+    found = (*_readable(IdentityPolicy, bodies), *_closed(bodies))
+    return tuple(one for one in found if not one.metadata.is_deleting)
+
+
+def _closed(bodies: Iterable[Manifest]) -> Iterator[IdentityPolicy]:
     for body in bodies:
-        try:
-            policy = parse(IdentityPolicy, body)
-        except InvalidSpec:
-            continue  # it counts for nothing
-        if policy.metadata.name != key.name and not policy.metadata.is_deleting:
-            yield policy
+        if _readable(IdentityPolicy, (body,)):
+            continue
+        spec = body.get("spec")
+        targets = {"targetRefs": spec.get("targetRefs") if isinstance(spec, Mapping) else None}
+        yield from _readable(IdentityPolicy, ({**body, "spec": targets},))
+
+
+def _readable[R: Resource](model: type[R], bodies: Iterable[Manifest]) -> tuple[R, ...]:
+    found = []
+    for body in bodies:
+        with contextlib.suppress(InvalidSpec):
+            found.append(parse(model, body))
+    return tuple(found)

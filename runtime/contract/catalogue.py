@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
+from runtime.contract.access import Guard
 from runtime.contract.agent_config import Framework, SideEffects
 from runtime.contract.value import ObjectName, Value, Versioned
 
@@ -45,6 +46,7 @@ class AgentEntry(Versioned):
         available  false while no worker of it can start, as far as is known.
         version    of its spec: the generation, as text.
         tools      the Tools that it may call.
+        guard      the policy that counts for it, null without one: then everybody may call it.
         capabilities   what tests of the platform have proved of its framework, in words; empty
                    for an image of a user's own.
     """
@@ -55,6 +57,7 @@ class AgentEntry(Versioned):
     description: str = ""
     version: str = "0"
     tools: tuple[ObjectName, ...] = ()
+    guard: Guard | None = None
     capabilities: tuple[str, ...] = ()
     accepting: bool = True
     leaving: bool = False

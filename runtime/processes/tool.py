@@ -10,6 +10,7 @@ from runtime.processes.process import CannotStart
 from runtime.processes.worker import Host
 from runtime.settings import Settings
 from runtime.state.ledger import Ledger
+from runtime.state.rights import Rights
 from runtime.tools.errors import BadSpec
 from runtime.tools.executors import opened
 from runtime.tools.worker import CallHandler
@@ -30,7 +31,8 @@ async def run_tool(settings: Settings) -> None:
             async with opened(config, on.link.store(Bucket.CATALOGUE)) as executor:
                 on.readiness.parts.append(executor.why_not)
                 ledger = Ledger(on.link.store(Bucket.EFFECTS))
-                handler = CallHandler(config, executor, ledger, on.link.outbox)
+                rights = Rights(on.link.store(Bucket.POLICY))
+                handler = CallHandler(config, executor, ledger, rights, on.link.outbox)
                 durables = {config.durable: Slots(config.execution.concurrency)}
                 async with _cancelling(on, handler):
                     await on.work(Stream.CALLS, durables, config.execution, handler)

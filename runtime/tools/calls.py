@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from runtime.contract.messages import Call, CallResult, Outcome
@@ -22,6 +22,8 @@ from runtime.transport.port import (
     TransportError,
     Unavailable,
 )
+
+type Check = Callable[[], None]
 
 LOOK_SECONDS = 2.0
 REPEAT_SECONDS = 0.5
@@ -71,7 +73,11 @@ class Calls:
             await subscription.close()
 
     async def result(
-        self, call: Call, subject: str, meanwhile: contextlib.AbstractAsyncContextManager[None]
+        self,
+        call: Call,
+        subject: str,
+        meanwhile: contextlib.AbstractAsyncContextManager[None],
+        check: Check,
     ) -> CallResult:
         """How `call` ended: asked under `subject` now, or in an earlier attempt at the task.
 
@@ -79,7 +85,7 @@ class Calls:
 
         Raises:
             EffectUnknown: it did not end before the call's deadline.
-            ToolFailure: it could not be asked.
+            ToolFailure: it could not be asked, or `check` raised it: it may not be, any more.
         """
         if (ended := await self._ended(call.id)) is not None:
             return ended
@@ -87,7 +93,7 @@ class Calls:
         self._waiting.setdefault(call.id, set()).add(woken)
         try:
             async with meanwhile:
-                await self._ask(call, subject)
+                await self._ask(call, subject, check)
                 return await self._wait(call, woken)
         finally:
             waiting = self._waiting[call.id]
@@ -95,9 +101,13 @@ class Calls:
             if not waiting:
                 del self._waiting[call.id]
 
-    async def _ask(self, call: Call, subject: str) -> None:
-        """Publish; a queue that is full or away gets another chance until the deadline."""
+    async def _ask(self, call: Call, subject: str, check: Check) -> None:
+        """Publish; a queue that is full or away gets another chance until the deadline.
+
+        One that refuses looks as if it were away.
+        """
         while True:
+            check()
             try:
                 await self._outbox.publish(subject, call.encode(), msg_id=call.id)
             except PayloadTooLarge as error:

@@ -13,6 +13,7 @@ from runtime.contract.value import ObjectName
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
 from runtime.trust.callout import GROUP, SUBJECT, Callout, Newest
+from runtime.trust.closing import LOOK_SECONDS, Closing
 from runtime.trust.keys import IssuerKeys
 from runtime.trust.nkeys import Signer
 from runtime.trust.sources import Source, Unreadable
@@ -26,7 +27,13 @@ _NOT_FOUND: Final = "404"
 type Ready = Callable[[bool, str], None]
 
 
-async def run_trust(source: Source, ready: Ready, *, read_seconds: float = READ_SECONDS) -> None:
+async def run_trust(
+    source: Source,
+    ready: Ready,
+    *,
+    read_seconds: float = READ_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
+) -> None:
     """Answer for every Stack that `source` names, until cancelled.
 
     Shape:
@@ -35,9 +42,10 @@ async def run_trust(source: Source, ready: Ready, *, read_seconds: float = READ_
                logged and makes nothing unready: a new Stack's server comes up later than its name.
 
     Units:
-        A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon.
+        A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon,
+        and so does, within `look_seconds`, that the rights of a workload have changed.
     """
-    plane = _Plane()
+    plane = _Plane(look_seconds)
     said: tuple[bool, str] | None = None
     try:
         while True:
@@ -69,7 +77,8 @@ class _Rules:
 
 
 class _Plane:
-    def __init__(self) -> None:
+    def __init__(self, look_seconds: float) -> None:
+        self._look_seconds = look_seconds
         self._rules: _Rules | None = None
         self._serving: dict[TrustedStack, tuple[Requests, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -114,8 +123,14 @@ class _Plane:
         requests = Requests(stack.url, seed=user_seed, name="trust")
         newest = _newest(requests, StackSubjects(stack.stack))
         callout = Callout(stack.stack, self._current, newest)
-        serving = requests.serve(SUBJECT, GROUP, callout.answer)
+        closing = Closing(stack.stack, requests, callout.standing)
+        serving = self._answer(requests, callout, closing)
         return requests, asyncio.create_task(serving, name=f"trust of {stack.stack}")
+
+    async def _answer(self, requests: Requests, callout: Callout, closing: Closing) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(requests.serve(SUBJECT, GROUP, callout.answer))
+            group.create_task(closing.run(self._look_seconds))
 
     def _current(self) -> _Rules:
         if self._rules is None:

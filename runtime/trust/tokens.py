@@ -35,6 +35,7 @@ class Reason(StrEnum):
     NO_SERVICE_ACCOUNT = "no service account"
     UNKNOWN_WORKLOAD = "unknown workload"
     POLICY_UNREADABLE = "policy unreadable"
+    SUSPENDED = "suspended"
 
 
 class Refused(Exception):
