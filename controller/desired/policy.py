@@ -78,9 +78,11 @@ def _counts(view: PolicyView, key: Key, stack: Key) -> bool:
 
 def _governed(view: PolicyView) -> Iterator[Key]:
     """The Agents and Tools for which this policy counts."""
-    for one in (*view.agents, *view.tools):
-        if _counts(view, key_of(one), stack_of(one)):
-            yield key_of(one)
+    members = {
+        **{key_of(agent): stack_of(agent) for agent in view.agents},
+        **{key_of(tool): stack_of(tool) for tool in view.tools},
+    }
+    return (key for key, stack in members.items() if _counts(view, key, stack))
 
 
 def _idle(policy: IdentityPolicy, governed: frozenset[Key]) -> Iterator[str]:

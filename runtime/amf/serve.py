@@ -44,6 +44,7 @@ from runtime.amf.shared import SharedDesk
 from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
 from runtime.amf.stopping import LastWord
 from runtime.amf.stores import KvStore, SqlStore, making_tables
+from runtime.amf.visible import may_call
 from runtime.garbage import spare_what_is_loaded
 from runtime.settings import Settings
 
@@ -233,10 +234,17 @@ def arrange(app: Any) -> McpEndpoint | None:
         sdk_health.show_health_of(app, PROVIDER)
     sdk_errors.name_fields_of_chats(app)
     sdk.call_by_bare_names(app, PROVIDER)
+    sdk.hide(app, PROVIDER, functools.partial(_is_hidden, provider.shared))
     app.state.shared = provider.shared
     belongings = Belongings(deps, functools.partial(forget_conversation, provider.shared))
     app.include_router(erasing.router(provider.shared, belongings))
     return _other_apis(app, Directory(provider.shared, sdk.models_of(deps)))
+
+
+def _is_hidden(shared: SharedDesk, model: str) -> bool:
+    """Whether there is an agent, and not for whoever asks."""
+    found = None if shared.opened is None else shared.opened.agents.find(model)
+    return found is not None and not may_call(found, sdk.caller())
 
 
 def _other_apis(app: Any, directory: Directory) -> McpEndpoint:

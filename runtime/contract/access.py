@@ -13,6 +13,9 @@ from pydantic import Field
 
 from runtime.contract.value import ObjectName, Value
 
+ANONYMOUS = "anonymous"
+"""What a caller is called whom nobody has authenticated."""
+
 SUBJECT = "sub"
 """The claim that names a user, RFC 7519 section 4.1.2."""
 
@@ -53,9 +56,14 @@ class User(Value):
             return (self.principal,)
         return found
 
+    @property
+    def name(self) -> str:
+        """What runs call him."""
+        return self.principal or ANONYMOUS
+
     @override
     def __str__(self) -> str:
-        return "nobody in particular" if self.principal is None else f"the user {self.principal}"
+        return "an anonymous user" if self.principal is None else f"the user {self.principal}"
 
 
 ANYBODY = User()
