@@ -249,7 +249,8 @@ class AgentSpec(Fields):
     )
     suspend: Boolean = Field(
         default=False,
-        description="No task is started while true; what is accepted waits in the queue.",
+        description="While true no worker runs, and none is let in to the queue: what it has there "
+        "is closed within ten seconds. What is accepted waits in the queue.",
     )
     pod_template: PodTemplate = Field(default_factory=dict, description=POD_TEMPLATE_DESCRIPTION)
 

@@ -1,30 +1,62 @@
 """What policies come to for one object: which one counts, and whom it lets call and be called."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controller.api.identity_policy import AccessRule, IdentityPolicy, TargetKind
 from controller.api.names import Kind
+from controller.api.parse import InvalidSpec, parse
+from controller.api.resource import Resource
 from controller.desired.metadata import key_of
-from controller.model import AgentView, Key, ToolView
+from controller.model import AgentView, Key, Manifest, ToolView
 from runtime.contract.access import (
     Access,
     Guard,
-    Resource,
     ResourceKind,
     Rule,
     Verdict,
     decide,
 )
+from runtime.contract.access import Resource as Callee
 from runtime.contract.value import ObjectName
 
 RESOURCE_KIND_BY_KIND = {Kind.AGENT: ResourceKind.AGENT, Kind.TOOL: ResourceKind.TOOL}
 
 
-def resource(key: Key) -> Resource:
+def resource(key: Key) -> Callee:
     """An Agent or a Tool, in the words of the queue."""
-    return Resource(kind=RESOURCE_KIND_BY_KIND[key.kind], name=key.object_name)
+    return Callee(kind=RESOURCE_KIND_BY_KIND[key.kind], name=key.object_name)
+
+
+def readable[R: Resource](model: type[R], bodies: Iterable[Manifest]) -> tuple[R, ...]:
+    """The objects whose spec can be read."""
+    found = []
+    for body in bodies:
+        with contextlib.suppress(InvalidSpec):
+            found.append(parse(model, body))
+    return tuple(found)
+
+
+def standing_policies(bodies: Iterable[Manifest]) -> tuple[IdentityPolicy, ...]:
+    """The policies that are not being deleted.
+
+    One that cannot be read lets nobody call what it is attached to: what it would allow, nobody
+    knows, and without it everybody could.
+    """
+    bodies = tuple(bodies)
+    found = (*readable(IdentityPolicy, bodies), *_closed(bodies))
+    return tuple(one for one in found if not one.metadata.is_deleting)
+
+
+def _closed(bodies: Iterable[Manifest]) -> Iterator[IdentityPolicy]:
+    for body in bodies:
+        if readable(IdentityPolicy, (body,)):
+            continue
+        spec = body.get("spec")
+        targets = {"targetRefs": spec.get("targetRefs") if isinstance(spec, Mapping) else None}
+        yield from readable(IdentityPolicy, ({**body, "spec": targets},))
 
 
 def age(policy: IdentityPolicy) -> tuple[datetime, str]:

@@ -1,7 +1,6 @@
 """Reading the world, once, into a frozen view. Nothing is decided here."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from controller.api.parse import InvalidSpec, parse
 from controller.api.resource import Envelope, Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
+from controller.desired.access import readable, standing_policies
 from controller.desired.agent import is_open
 from controller.desired.claims import holders
 from controller.desired.identity import queue_url
@@ -325,9 +325,9 @@ async def observe_policy(world: World, key: Key) -> PolicyView | UnreadableView 
         key=key,
         owner=owner,
         existing=frozenset(_keys(by_kind)),
-        stacks=_readable(Stack, stacks),
-        agents=_readable(Agent, agents),
-        tools=_readable(Tool, tools),
+        stacks=readable(Stack, stacks),
+        agents=readable(Agent, agents),
+        tools=readable(Tool, tools),
         policies=policies,
     )
 
@@ -340,28 +340,5 @@ def _keys(by_kind: Mapping[Kind, Iterable[Manifest]]) -> Iterator[Key]:
 
 
 async def read_policies(world: World) -> tuple[IdentityPolicy, ...]:
-    """Every policy that is not being deleted.
-
-    One that cannot be read lets nobody call what it is attached to: what it would allow, nobody
-    knows, and without it everybody could.
-    """
-    bodies = await world.cluster.list(Kind.IDENTITY_POLICY)
-    found = (*_readable(IdentityPolicy, bodies), *_closed(bodies))
-    return tuple(one for one in found if not one.metadata.is_deleting)
-
-
-def _closed(bodies: Iterable[Manifest]) -> Iterator[IdentityPolicy]:
-    for body in bodies:
-        if _readable(IdentityPolicy, (body,)):
-            continue
-        spec = body.get("spec")
-        targets = {"targetRefs": spec.get("targetRefs") if isinstance(spec, Mapping) else None}
-        yield from _readable(IdentityPolicy, ({**body, "spec": targets},))
-
-
-def _readable[R: Resource](model: type[R], bodies: Iterable[Manifest]) -> tuple[R, ...]:
-    found = []
-    for body in bodies:
-        with contextlib.suppress(InvalidSpec):
-            found.append(parse(model, body))
-    return tuple(found)
+    """Every policy that is not being deleted."""
+    return standing_policies(await world.cluster.list(Kind.IDENTITY_POLICY))

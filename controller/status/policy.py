@@ -9,6 +9,7 @@ from controller.api.conditions import (
     Condition,
     ConditionType,
     EnforcedReason,
+    ReadyReason,
     ResolvedRefsReason,
     abnormal,
     carried_over,
@@ -54,9 +55,12 @@ def _conditions(view: PolicyView, thought: PolicyThought, speaker: Speaker) -> I
     resolved = _resolved(view, thought, speaker)
     enforced = _enforced(view, thought, speaker)
     yield from (accepted, resolved, enforced)
-    yield summary(accepted, (resolved, enforced))
+    good = speaker.says(ReadyReason.READY, "it is in force")
+    yield summary(good, (accepted, resolved, enforced))
     if accepted.reason == AcceptedReason.CONFLICT:
         yield abnormal(ConditionType.STALLED, accepted)
+    elif thought.is_awaited:
+        yield abnormal(ConditionType.RECONCILING, enforced)
 
 
 def _accepted(thought: PolicyThought, speaker: Speaker) -> Condition:
