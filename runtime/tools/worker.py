@@ -24,6 +24,7 @@ from runtime.tools.port import ToolFailure
 from runtime.transport.port import Delivery, Outbox, QueueFull, TransportError
 from runtime.worker import outcomes
 from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
+from runtime.worker.stopping import is_stopping
 from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class CallHandler:
             with self.cancellations.under_way(call, executing):
                 end = await self._while_permitted(call, executing)
         except asyncio.CancelledError:
-            if _is_stopping():
+            if is_stopping():  # the worker is to end, not the call
                 executing.cancel()
                 await asyncio.wait({executing})
                 await self._break_off(call, reserved)
@@ -208,12 +209,6 @@ class CallHandler:
 
 def _denial(call: Call) -> str:
     return f"the agent {call.caller.name} may not call {call.tool.name} (any more)"
-
-
-def _is_stopping() -> bool:
-    """Whether it is the worker that is to end, not the call."""
-    current = asyncio.current_task()
-    return current is not None and current.cancelling() > 0
 
 
 def _check_size(call: Call, value: Any) -> None:
