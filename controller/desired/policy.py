@@ -8,6 +8,7 @@ from controller.desired.access import age, compiled, counts_for, winner
 from controller.desired.metadata import key_of
 from controller.desired.references import agents_of, stack_of, tools_of
 from controller.model import Key, PolicyThought, PolicyView, TargetThought
+from runtime.contract.access import Rule
 
 
 def think_policy(view: PolicyView) -> PolicyThought:
@@ -38,14 +39,18 @@ def _target(view: PolicyView, target: TargetRef) -> TargetThought:
 def _rules(view: PolicyView, target: TargetRef) -> Iterator[int]:
     """The places of the rules that are about a target."""
     for place, one in enumerate(view.owner.spec.access):
-        rule = compiled(place, one)
-        names = {
-            TargetKind.STACK: (target.name,),  # which of its objects a rule names, `_idle` looks at
-            TargetKind.AGENT: (*rule.from_agents, *rule.to_agents),
-            TargetKind.TOOL: rule.to_tools,
-        }[target.kind]
-        if target.name in names:
+        if _is_about(compiled(place, one), target):
             yield place
+
+
+def _is_about(rule: Rule, target: TargetRef) -> bool:
+    match target.kind:
+        case TargetKind.STACK:
+            return True  # which of its objects the rule names, `_idle` looks at
+        case TargetKind.AGENT:
+            return target.name in (*rule.from_agents, *rule.to_agents)
+        case TargetKind.TOOL:
+            return target.name in rule.to_tools
 
 
 def _untold(view: PolicyView, target: TargetRef) -> Iterator[Key]:

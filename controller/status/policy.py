@@ -138,14 +138,13 @@ def _force(view: PolicyView, target: TargetThought) -> tuple[EnforcedReason, str
         others = f" and {more} more" if more > 0 else ""
         message = f"the queue has not been told yet of {named}{others}; see their conditions"
         return EnforcedReason.NOT_ENFORCED, message
+    about = f"{ref.kind} {ref.name}"
     if ref.kind is TargetKind.STACK:
-        message = "it counts for all Agents and Tools of the Stack that have no policy of their own"
-    elif target.rules:
+        about = f"Agents and Tools of the {about} that have no policy of their own"
+    if target.rules:
         places = ", ".join(f"spec.access[{place}]" for place in target.rules)
-        message = f"about the {ref.kind} {ref.name} there is {places}; all else is denied"
-    else:
-        message = f"no rule names the {ref.kind} {ref.name}, so nobody may call it"
-    return EnforcedReason.ENFORCED, message
+        return EnforcedReason.ENFORCED, f"the {about}: by {places}; all else is denied"
+    return EnforcedReason.ENFORCED, f"no rule is about the {about}, so all of it is denied"
 
 
 def _ancestor(view: PolicyView, target: TargetThought, speaker: Speaker) -> Ancestor:

@@ -6,7 +6,7 @@ import contextvars
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.amf.response_id import ResponseId
 from runtime.amf.sequence import with_handovers
-from runtime.amf.visible import may_call, visible
+from runtime.amf.visible import may_call
 from runtime.contract.access import User
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
@@ -99,28 +99,20 @@ class Desk:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    def agents_for(self, caller: User) -> Mapping[str, AgentEntry]:
-        """The agents that `caller` may call, by the names of their models."""
-        return {entry.model: entry for entry in visible(self.agents.all, caller)}
-
     async def agent(self, model: str, caller: User) -> AgentEntry | None:
         """The agent that `caller` calls `model`, None if there is none, or not for him.
 
         Raises:
             OutOfReach: the catalogue has not been read, so nobody can say.
         """
-        found = await self._agent(model)
+        if self.agents.find(model) is None and not self.agents.read.is_set():
+            try:
+                async with asyncio.timeout(CATALOGUE_SECONDS):
+                    await self.agents.read.wait()
+            except TimeoutError as error:
+                raise out_of_reach("the agents are not known yet") from error
+        found = self.agents.find(model)
         return found if found is not None and may_call(found, caller) else None
-
-    async def _agent(self, model: str) -> AgentEntry | None:
-        if (found := self.agents.find(model)) is not None or self.agents.read.is_set():
-            return found
-        try:
-            async with asyncio.timeout(CATALOGUE_SECONDS):
-                await self.agents.read.wait()
-        except TimeoutError as error:
-            raise out_of_reach("the agents are not known yet") from error
-        return self.agents.find(model)
 
     def follow(
         self, task: Task, *, whole: bool, part: int = 0

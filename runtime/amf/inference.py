@@ -28,6 +28,7 @@ from runtime.amf.giving import give
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.known import PREFIX, KnownAgents
+from runtime.amf.model_list import as_server
 from runtime.amf.outputs import gives_outputs_in_chat, outputs_in_chat
 from runtime.amf.relay import Following
 from runtime.amf.reply import frames, response_object, whole
@@ -122,7 +123,7 @@ class AgentsInference:
 
     async def _keep_listed(self, desk: Desk) -> None:
         """Keep the server's list of models in step with the catalogue."""
-        sdk.as_server()
+        as_server()
         models = sdk.ServerModels(self.model_store)
         await desk.agents.read.wait()
         while True:

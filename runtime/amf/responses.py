@@ -34,6 +34,7 @@ from runtime.amf.response_id import ResponseId
 from runtime.amf.sequence import with_handovers
 from runtime.amf.shared import SharedDesk
 from runtime.amf.stream import EventStream, OnLeft
+from runtime.amf.visible import visible
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord
@@ -80,7 +81,7 @@ class AmfResponses:
         key = idempotency_key()
         if agent is None:
             _refuse(key, "Only agents know an Idempotency-Key; leave it out for other models.")
-            return await self._elsewhere.create(request, desk.agents_for(sdk.caller()))
+            return await self._elsewhere.create(request, _names(desk))
         if decides(request):
             _refuse(key, "A decision is taken once in any case; leave Idempotency-Key out.")
             return await self._decide(desk, agent, request)
@@ -103,7 +104,7 @@ class AmfResponses:
         """
         desk = await self.shared.get()
         if await _agent(desk, model) is None:
-            await self._elsewhere.check(model, desk.agents_for(sdk.caller()))
+            await self._elsewhere.check(model, _names(desk))
 
     async def get_openai_response(self, request: Any) -> Any:
         """A response as it stands, or its events, from whichever on."""
@@ -146,7 +147,7 @@ class AmfResponses:
             return await self._elsewhere.listed(request)
         agent = None if name is None else await desk.agent(name, sdk.caller())
         if name is not None and agent is None:
-            raise unknown_model(name, desk.agents_for(sdk.caller()), ())
+            raise unknown_model(name, _names(desk), ())
         kept = await self._kept()
         return json_response(await kept.listed(request, None if agent is None else agent.agent))
 
@@ -205,7 +206,7 @@ class AmfResponses:
                 "with previous_response_id or a conversation.",
                 param="model",
             )
-        return await self._elsewhere.compact(request, desk.agents_for(sdk.caller()))
+        return await self._elsewhere.compact(request, _names(desk))
 
     async def _decide(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
         """Let a run go on that a person has decided on, and answer as the request wants it."""
@@ -280,6 +281,11 @@ class Answering:
 async def _agent(desk: Desk, model: str) -> AgentEntry | None:
     """The agent that whoever asks calls so, None if it is none, or not for him."""
     return await desk.agent(model, sdk.caller()) if is_agent_name(model) else None
+
+
+def _names(desk: Desk) -> list[str]:
+    """The agents that there are for whoever asks, as clients call them."""
+    return [entry.model for entry in visible(desk.agents.all, sdk.caller())]
 
 
 def _refuse(key: str | None, why: str) -> None:

@@ -36,6 +36,7 @@ from runtime.amf.flavour import IS_OGX
 from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
 from runtime.amf.mcp_server.endpoint import McpEndpoint
+from runtime.amf.model_list import call_by_bare_names, hide
 from runtime.amf.pieces import Pieces
 from runtime.amf.pulse import Pulse
 from runtime.amf.refusals import use_one_shape
@@ -233,8 +234,8 @@ def arrange(app: Any) -> McpEndpoint | None:
     if URL in os.environ:
         sdk_health.show_health_of(app, PROVIDER)
     sdk_errors.name_fields_of_chats(app)
-    sdk.call_by_bare_names(app, PROVIDER)
-    sdk.hide(app, PROVIDER, functools.partial(_is_hidden, provider.shared))
+    call_by_bare_names(app, PROVIDER)
+    hide(app, PROVIDER, functools.partial(_is_hidden, provider.shared))
     app.state.shared = provider.shared
     belongings = Belongings(deps, functools.partial(forget_conversation, provider.shared))
     app.include_router(erasing.router(provider.shared, belongings))

@@ -69,7 +69,7 @@ async def test_a_policy_is_enforced_once_the_queue_has_been_told(scene: Scene) -
     by_type = {one["type"]: one for one in ancestor["conditions"]}
     assert by_type["Accepted"]["reason"] == "Accepted"
     assert by_type["Enforced"]["message"] == (
-        "about the Agent math there is spec.access[0], spec.access[1]; all else is denied"
+        "the Agent math: by spec.access[0], spec.access[1]; all else is denied"
     )
     assert (await scene.reconcile(policy)).again_in is None
 
@@ -149,6 +149,35 @@ async def test_rules_that_count_for_nothing_are_told(scene: Scene) -> None:
         "spec.access[1]: it names nothing that this policy counts for; "
         "add one of them to spec.targetRefs"
     ) in message
+
+
+async def test_the_policy_of_a_stack_counts_for_what_has_none_of_its_own(scene: Scene) -> None:
+    _, tool, math = await running(scene)
+    ask_poet = [{"agentRef": {"name": "poet"}}]
+    poet = scene.cluster.put(samples.agent("poet"))
+    uses = [{"toolRef": {"name": "add"}}]
+    scene.cluster.put(samples.agent(tools=uses, agents=ask_poet))
+    targets = [{"kind": "Stack", "name": "default"}]
+    whole = scene.cluster.put(samples.policy("whole", targetRefs=targets, access=[MATH_ADDS]))
+    asks = {"from": {"agents": ["math"]}, "to": {"agents": ["poet"]}}
+    target = [{"kind": "Agent", "name": "poet"}]
+    own = scene.cluster.put(samples.policy("own", targetRefs=target, access=[asks]))
+
+    await scene.rest(tool, math, poet, whole, own)
+
+    # What `poet` has of its own lets `math` in, and that of the Stack does not let `math` ask.
+    assert [one.name for one in workload(scene).calls] == ["add"]
+    assert workload(scene).asks == ()
+    for policy in (whole, own):
+        assert told(scene, policy, "Enforced")[0] == "True"
+    (ancestor,) = scene.cluster.objects[whole]["status"]["ancestors"]
+    by_type = {one["type"]: one["message"] for one in ancestor["conditions"]}
+    assert by_type["Enforced"] == (
+        "the Agents and Tools of the Stack default that have no policy of their own: by "
+        "spec.access[0]; all else is denied"
+    )
+    told_of = scene.cluster.objects[math]["status"]["policies"]
+    assert [one["name"] for one in told_of] == ["own", "whole"]
 
 
 async def test_a_policy_that_cannot_be_read_lets_nobody_in(scene: Scene) -> None:
