@@ -5,14 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.api.conditions import (
-    GOOD_REASONS,
-    ConditionStatus,
-    ConditionType,
-    ReadyReason,
-    ResolvedRefsReason,
-)
-from controller.api.resource import Resource
+from controller.api.conditions import ConditionType, ReadyReason, ResolvedRefsReason
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
 from controller.desired.access import denials, policies_about
@@ -31,7 +24,8 @@ from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
 from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
 from controller.desired.stack import desired_stack
-from controller.desired.tool import desired_tool, discovered
+from controller.desired.tool import desired_tool, discovered, explained
+from controller.desired.waiting import waiting
 from controller.model import (
     AgentView,
     ChildRef,
@@ -39,7 +33,6 @@ from controller.model import (
     Health,
     Manifest,
     Problem,
-    Reference,
     Site,
     StackView,
     Stage,
@@ -47,7 +40,6 @@ from controller.model import (
     ToolView,
     WorkloadView,
 )
-from runtime.contract.catalogue import ToolFunctions
 from runtime.contract.subjects import StackSubjects
 
 
@@ -107,7 +99,7 @@ def _desired_agent(
             return Desired(entries=entries, keeps_children=True, keeps_queue=True)
         case Stage.STAYING, Stack() if view.children and (old := told_before(view, subjects)):
             # What runs is of an earlier spec, and so is all that is told but how it is.
-            entry = retold(view, old, of_what_runs(workers), subjects)
+            entry = retold(view, old, of_what_runs(view, workers), subjects)
             entries = (*narrowed(view, subjects), entry)
             return Desired(entries=entries, keeps_children=True, keeps_queue=True)
         case _:
@@ -123,18 +115,10 @@ def think_tool(view: ToolView, site: Site, now: datetime) -> Thought:
     return Thought(
         stage=stage,
         problems=problems,
-        health=_explained(health, functions),
+        health=explained(health, functions),
         desired=desired,
         functions=functions,
     )
-
-
-def _explained(health: Health, functions: ToolFunctions | None) -> Health:
-    """Workers that are not ready have said why, if they run and it is not of their own making."""
-    if health.reason is not ReadyReason.PROGRESSING or not (functions and functions.problem):
-        return health
-    message = functions.problem
-    return replace(health, reason=ReadyReason.DEPENDENCY_NOT_READY, message=message)
 
 
 def _desired_tool(
@@ -146,8 +130,7 @@ def _desired_tool(
         case Stage.GONE, _:
             return gone_tool(view)
         case _, Stack() as stack if is_good:
-            is_ready = health.reason in GOOD_REASONS
-            return desired_tool(view, stack, site, stage=stage, is_ready=is_ready)
+            return desired_tool(view, stack, site, stage=stage, health=health)
         case _:
             return None
 
@@ -192,20 +175,8 @@ def _workload(
 
 def _dependencies(view: AgentView) -> tuple[Health, ...]:
     return (
-        *_waiting(ConditionType.READY, view.stack, *view.tools),
+        *waiting(ConditionType.READY, view.stack, *view.tools),
         # Its workers need not run, since a call waits in the queue. Nor could each of two agents
         # that ask each other become Ready if it had to wait for the other one.
-        *_waiting(ConditionType.PROGRAMMED, *view.agents),
+        *waiting(ConditionType.PROGRAMMED, *view.agents),
     )
-
-
-def _waiting(needed: ConditionType, *references: Reference[Any]) -> Iterator[Health]:
-    """What keeps an object from working although its own workers are fine."""
-    for reference in references:
-        target: Resource | None = reference.usable
-        found = target.status.condition(needed) if target is not None else None
-        # One that cannot be used is told by ResolvedRefs.
-        if target is not None and (found is None or found.status is not ConditionStatus.TRUE):
-            why = found.message if found else "the operator has not looked at it yet"
-            message = f"{reference.key} is not {needed.lower()}: {why}"
-            yield Health(ReadyReason.DEPENDENCY_NOT_READY, message)

@@ -161,22 +161,22 @@ async def test_the_worker_of_an_agent_that_is_deleted_ends_its_runs(
 ) -> None:
     task = new_task()
     held = await scene.runs.begin(await scene.accept(task), "w")
-    heard: list[str] = []
-
-    async def on_cancel(subject: str, _: bytes) -> None:
-        heard.append(subject)
-        now = await scene.held(task)
-        assert now.record.cancel_requested
-        await scene.runs.end(now, Cancelled(task=task.id, attempt=1, seq=1))
-
-    await scene.caller.outbox.listen(SUBJECTS.cancels(MATH), on_cancel)
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    await scene.caller.outbox.listen(
+        SUBJECTS.cancels(MATH), lambda subject, _: heard.put_nowait(subject)
+    )
     if inherited:
         await scene.tell_of(MATH, cancelling=True)
     async with scene.dispatching():
         await scene.tell_of(MATH, cancelling=True)
+        async with asyncio.timeout(2):
+            assert await heard.get() == SUBJECTS.cancel(MATH, task.id)
+        now = await scene.held(task)
+        assert now.record.cancel_requested
+        await scene.runs.end(now, Cancelled(task=task.id, attempt=1, seq=1))
         record = await scene.ended(task, seconds=2)
 
-    assert heard == [SUBJECTS.cancel(MATH, task.id)]
+    assert heard.empty()
     assert (record.state, record.attempt) == (RunState.CANCELLED, held.record.attempt)
 
 
@@ -190,15 +190,7 @@ async def test_a_run_ends_when_its_user_loses_the_right_to_it(
     await scene.accept(other, claims={"groups": ("analysts",)})
     held = await scene.accept(task, QUEUED if state is RUNNING else state, claims=claims)
     heard = asyncio.Event()
-
-    async def on_cancel(_: str, __: bytes) -> None:
-        heard.set()
-        now = await scene.held(task)
-        if now.record.state is RUNNING:
-            at = {"task": task.id, "attempt": 1, "seq": 1, "reason": now.record.cancel_reason}
-            await scene.runs.end(now, Cancelled.model_validate(at))
-
-    await scene.caller.outbox.listen(SUBJECTS.cancels(MATH), on_cancel)
+    await scene.caller.outbox.listen(SUBJECTS.cancels(MATH), lambda _, __: heard.set())
     if state is RUNNING:
         await scene.runs.begin(held, "w")
     both = Rule(place=0, users={"groups": ("analysts", "staff")}, to_agents=("math",))
@@ -207,8 +199,12 @@ async def test_a_run_ends_when_its_user_loses_the_right_to_it(
     async with scene.dispatching():
         await scene.tell_of(MATH, guard=Guard(policy=policy, rules=(both,)))
         await scene.tell_of(MATH, guard=Guard(policy=policy, rules=(one,)))
-        record = await scene.ended(task, seconds=5)
         await asyncio.wait_for(heard.wait(), 5)
+        if state is RUNNING:  # whoever has it writes its end
+            now = await scene.held(task)
+            at = {"task": task.id, "attempt": 1, "seq": 1, "reason": now.record.cancel_reason}
+            await scene.runs.end(now, Cancelled.model_validate(at))
+        record = await scene.ended(task, seconds=5)
 
     assert record.state is RunState.CANCELLED
     assert record.cancel_reason == "the user bob may not call the agent math any more."
