@@ -23,6 +23,7 @@ from runtime.contract.value import ObjectName
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
 from runtime.trust.callout import bearer
+from runtime.worker.stopping import is_stopping
 
 audit = logging.getLogger("k8gentai.audit")
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class Closing:
                     why = {"stack": str(self._stack), "error": str(error)}
                     log.warning("connections are not looked at", extra=why)
                     was_told = True
+            if is_stopping():
+                return  # nats.py takes a cancellation for its own while it writes
             await asyncio.sleep(look_seconds)
 
     async def _is_due(self) -> bool:
