@@ -18,6 +18,7 @@ from runtime.contract.value import ObjectName
 
 if TYPE_CHECKING:
     from controller.dead import DeadOptions
+    from controller.explain import ExplainOptions
     from controller.local.check import CheckOptions
     from controller.local.decide import Word
     from controller.local.site import ModelEndpoint
@@ -27,9 +28,16 @@ LAST_PORT: Final = 65535
 
 
 def main() -> None:
-    """Run the command line; exits with 0, 1 if it did not work out, 2 for a wrong command."""
+    """Run the command line; exits with 0, 1 for a no or if it failed, 2 for a wrong command."""
     arguments = parser().parse_args()
-    run = {"check": _check, "dead": _dead, "approve": _decide, "deny": _decide, "up": _up}
+    run = {
+        "check": _check,
+        "dead": _dead,
+        "approve": _decide,
+        "deny": _decide,
+        "explain": _explain,
+        "up": _up,
+    }
     try:
         run[arguments.verb](arguments)
     except KeyboardInterrupt:
@@ -79,6 +87,15 @@ def _decide(arguments: argparse.Namespace) -> None:
         asyncio.run(decide(word(arguments), show))
 
 
+def _explain(arguments: argparse.Namespace) -> None:
+    from controller.errors import ReconcileError  # noqa: PLC0415 - as the module says
+    from controller.explain import NotThere, explain  # noqa: PLC0415 - as above
+    from controller.local.manifests import BadManifest  # noqa: PLC0415 - as above
+
+    with _telling(BadManifest, NotThere, ReconcileError):
+        sys.exit(0 if asyncio.run(explain(explain_options(arguments), print)) else 1)
+
+
 def parser() -> argparse.ArgumentParser:
     """What can be said on the command line."""
     top = argparse.ArgumentParser(prog="k8gentai", description=(__doc__ or "").partition("\n")[0])
@@ -92,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     deny = verbs.add_parser("deny", help="refuse a call that waits for a person")
     deny.add_argument("--reason", metavar="WORDS", help="what the agent is told")
     _add_decide(deny)
+    _add_explain(verbs.add_parser("explain", help="say whether a user may call an agent, and why"))
     return top
 
 
@@ -137,6 +155,20 @@ def _add_decide(verb: argparse.ArgumentParser) -> None:
         "--url", default="http://127.0.0.1:8321", help="the Stack's server (%(default)s)"
     )
     verb.add_argument("--token", help="yours, where the server asks for one")
+
+
+def _add_explain(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "user",
+        metavar="USER",
+        help="by name (ann), by claims of the token (groups=staff,region=eu), by both "
+        "(ann,groups=staff), or `anonymous`",
+    )
+    verb.add_argument("agent", type=_object_name, metavar="[NAMESPACE/]AGENT")
+    verb.add_argument("tool", type=_object_name, nargs="?", metavar="[NAMESPACE/]TOOL")
+    verb.add_argument(
+        "-f", "--folder", type=Path, help="manifests in a folder, in place of those in the cluster"
+    )
 
 
 def word(arguments: argparse.Namespace) -> "Word":
@@ -190,6 +222,18 @@ def dead_options(arguments: argparse.Namespace) -> "DeadOptions":
         stack=arguments.stack,
         state=arguments.state,
         most=1 if showing else arguments.limit,
+    )
+
+
+def explain_options(arguments: argparse.Namespace) -> "ExplainOptions":
+    """What `explain` is to say."""
+    from controller.explain import ExplainOptions, user_of  # noqa: PLC0415 - as the module says
+
+    return ExplainOptions(
+        user=user_of(arguments.user),
+        agent=arguments.agent,
+        tool=arguments.tool,
+        folder=arguments.folder,
     )
 
 

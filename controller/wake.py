@@ -23,7 +23,7 @@ from controller.api.names import (
 from controller.errors import ReconcileError
 from controller.metrics import OBJECTS, RECONCILE_SECONDS, RECONCILES
 from controller.model import NATS_SERVER, ChildRef, Key, Manifest, Progress
-from controller.reconcile import references
+from controller.reconcile import policies, references
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,7 @@ class Wakes:
         if before is None or (before.uid, before.own) != (now.uid, now.own):
             self.wake(key)
             self._wake_rivals(before)
+            self._wake_bound(key)
         if before is None or (before.uid, before.others) != (now.uid, now.others):
             self.wake_referrers(key.ref)
 
@@ -142,6 +143,7 @@ class Wakes:
             del self._seen[key]
             self._refer(key, before.references, ())
             self._wake_rivals(before)
+            self._wake_bound(key)
         self.wake_referrers(key.ref)
 
     def _wake_rivals(self, before: _Seen | None) -> None:
@@ -149,6 +151,11 @@ class Wakes:
         for ref in before.references if before else ():
             if ref.kind == NATS_SERVER:
                 self.wake_referrers(ref)
+
+    def _wake_bound(self, key: Key) -> None:
+        """Reconcile whoever a policy may be about: from now on, or no longer."""
+        if key.kind is Kind.IDENTITY_POLICY:
+            self.wake_referrers(policies(key.namespace))
 
     async def keep(self, key: Key) -> Never:
         """Reconcile `key` again and again, until cancelled."""

@@ -18,15 +18,17 @@ from controller.api.fields import (
     DeletionPolicy,
     ExecutionSpec,
     ModelRef,
+    Namespace,
     PodTemplate,
     PythonModule,
     Ref,
     RetryPolicy,
     ScalingSpec,
+    ShortName,
 )
 from controller.api.names import Kind
 from controller.api.resource import AGE, READY, REASON, Column, Resource, name_rule
-from controller.api.schema import Boolean, Fields, Integer, Rule, exactly_one
+from controller.api.schema import Boolean, Fields, Integer, Keyed, Rule, exactly_one
 from controller.api.workload_status import WorkloadStatus
 
 
@@ -247,12 +249,21 @@ class AgentSpec(Fields):
     )
     suspend: Boolean = Field(
         default=False,
-        description="No task is started while true; what is accepted waits in the queue.",
+        description="While true no worker runs, and none is let in to the queue: what it has there "
+        "is closed within ten seconds. What is accepted waits in the queue.",
     )
     pod_template: PodTemplate = Field(default_factory=dict, description=POD_TEMPLATE_DESCRIPTION)
 
 
 Capability = Annotated[str, Field(max_length=64)]
+
+
+class BindingPolicy(Fields):
+    """An IdentityPolicy as the queue has been told of it."""
+
+    namespace: Namespace = Field(description="Its namespace.")
+    name: ShortName = Field(description="Its name.")
+    generation: Integer = Field(ge=0, description="The metadata.generation that was read of it.")
 
 
 class AgentStatus(WorkloadStatus):
@@ -274,6 +285,12 @@ class AgentStatus(WorkloadStatus):
         description="What tests of the platform have proved of the framework in this image, for "
         "example Streaming, ParallelTools, Cancel; what is missing it cannot do. Empty for an "
         "image of your own. docs/frameworks.md says what each word means.",
+    )
+    policies: Annotated[tuple[BindingPolicy, ...], Keyed(("namespace", "name"))] = Field(
+        (),
+        max_length=256,
+        description="The IdentityPolicies that count for it, or for what it may call, as the queue "
+        "has been told of them.",
     )
 
 

@@ -111,7 +111,10 @@ class AccessRule(Fields):
     from_: Callers = Field(alias="from", description="Who calls; exactly one of users and agents.")
     to: Callees = Field(description="What is called; exactly one of agents and tools.")
     scopes: Scopes = Field(
-        (), max_length=64, description="Scopes the call may carry; none when empty."
+        (),
+        max_length=64,
+        description="Scopes the call may carry; none when empty. Without effect in this version, "
+        "which makes no tokens that carry any.",
     )
 
 
@@ -142,7 +145,7 @@ class IdentityPolicySpec(Fields):
         min_length=1,
         max_length=16,
         description="Objects the policy is attached to. Of several policies on one object the "
-        "oldest wins.",
+        "oldest wins; an object's own goes before that of its Stack.",
     )
     workload_identity: WorkloadIdentity = Field(
         WorkloadIdentity(), description="How the targets' workers prove who they are."
@@ -151,13 +154,18 @@ class IdentityPolicySpec(Fields):
         (),
         max_length=64,
         description="Who may call whom. Once a policy targets an object, what is not listed is "
-        "denied.",
+        "denied: who calls it, and whom it calls.",
     )
     transaction_token: TransactionToken = Field(
-        TransactionToken(), description="The token that carries user and chain."
+        TransactionToken(),
+        description="The token that carries user and chain. Without effect in this version, which "
+        "makes none.",
     )
     exchange: Annotated[tuple[Exchange, ...], Keyed(("tool",))] = Field(
-        (), max_length=64, description="Third parties' tokens tools may get in the user's name."
+        (),
+        max_length=64,
+        description="Third parties' tokens tools may get in the user's name. Without effect in "
+        "this version, which exchanges none.",
     )
 
 

@@ -3,8 +3,10 @@
 from typing import Final
 
 from controller.api.agent import Agent, Framework
+from controller.api.names import Kind
 from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
+from controller.desired.access import access_of, guard_of, permitted, resource
 from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
 from controller.desired.identity import policy_entry, queue_access, token_access
@@ -28,11 +30,14 @@ from controller.model import (
     Desired,
     EntryRef,
     Image,
+    Key,
     KvEntry,
     QueueFacts,
     Site,
     Stage,
 )
+from runtime.contract.access import decide
+from runtime.contract.access import tool as the_tool
 from runtime.contract.agent_config import (
     AgentBinding,
     AgentConfig,
@@ -44,11 +49,11 @@ from runtime.contract.agent_config import (
 )
 from runtime.contract.agent_config import Framework as RuntimeFramework
 from runtime.contract.catalogue import AgentEntry, WhenBusy
-from runtime.contract.keys import agent_entry
+from runtime.contract.keys import agent_entry, workload_entry
 from runtime.contract.subjects import Bucket, StackSubjects
 from runtime.contract.trust_config import Role as QueueRole
 from runtime.contract.trust_config import Workload
-from runtime.contract.value import ObjectName
+from runtime.contract.value import ObjectName, Value
 
 IMAGE_BY_FRAMEWORK: Final = {
     Framework.LANGGRAPH: Image.WORKER_LANGGRAPH,
@@ -191,9 +196,35 @@ def agent_workload(view: AgentView) -> Workload:
         role=QueueRole.AGENT,
         name=view.key.object_name,
         durable=durable_of(view.owner),
-        calls=tuple(tool.key.object_name for tool in view.tools),
-        asks=tuple(agent.key.object_name for agent in view.agents),
+        calls=permitted(view, Kind.TOOL),
+        asks=permitted(view, Kind.AGENT),
+        suspended=view.owner.spec.suspend or None,
     )
+
+
+def narrowed(view: AgentView, subjects: StackSubjects) -> tuple[KvEntry, ...]:
+    """What workers of an earlier spec may do on the queue, without what is denied by now.
+
+    Policies, and `spec.suspend`, count at once, also while something else in the spec is wrong.
+    """
+    account = workload_name(Role.AGENT, view.key)
+    old = _told(view, EntryRef(subjects.bucket(Bucket.POLICY), workload_entry(account)), Workload)
+    if old is None:
+        return ()
+    tools = [_key(Kind.TOOL, name) for name in old.calls]
+    agents = [_key(Kind.AGENT, name) for name in old.asks]
+    access, caller = access_of(view, *tools, *agents), resource(view.key)
+    may = [key for key in (*tools, *agents) if decide(access, caller, resource(key)).allowed]
+    still = {
+        "calls": tuple(key.object_name for key in may if key.kind is Kind.TOOL),
+        "asks": tuple(key.object_name for key in may if key.kind is Kind.AGENT),
+        "suspended": view.owner.spec.suspend or None,
+    }
+    return (policy_entry(subjects, account, old.model_copy(update=still)),)
+
+
+def _key(kind: Kind, name: ObjectName) -> Key:
+    return Key(kind, name.namespace, name.name)
 
 
 def model_name(view: AgentView) -> str:
@@ -232,7 +263,8 @@ def catalogue_entry(
         description=spec.description,
         version=str(view.owner.metadata.generation),
         service_account=workload_name(Role.AGENT, view.key),
-        tools=tuple(tool.key.object_name for tool in view.tools),
+        tools=permitted(view, Kind.TOOL),
+        guard=guard_of(view.key, view.stack.key, view.policies),
         capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend and availability.is_programmed,
         leaving=stage is not Stage.STAYING,
@@ -251,21 +283,33 @@ def catalogue_entry(
 
 def told_before(view: AgentView, subjects: StackSubjects) -> AgentEntry | None:
     """What the catalogue has of the Agent; None if it has nothing that can be read."""
+    bucket = subjects.bucket(Bucket.CATALOGUE)
+    return _told(view, EntryRef(bucket, agent_entry(view.key.object_name)), AgentEntry)
+
+
+def _told[V: Value](view: AgentView, ref: EntryRef, kind: type[V]) -> V | None:
     if not isinstance(view.queue, QueueFacts):
         return None
-    ref = EntryRef(subjects.bucket(Bucket.CATALOGUE), agent_entry(view.key.object_name))
     value = view.queue.entries.get(ref)
     if value is None:
         return None
     try:
-        return AgentEntry.decode(value)
+        return kind.decode(value)
     except ValueError:
         return None  # of a newer operator, or damaged: as it is written, it stays
 
 
-def retold(entry: AgentEntry, availability: Availability, subjects: StackSubjects) -> KvEntry:
-    """The same Agent with another word on how it is."""
+def retold(
+    view: AgentView, entry: AgentEntry, availability: Availability, subjects: StackSubjects
+) -> KvEntry:
+    """The same Agent with another word on how it is, and on who may call it."""
+    access, caller = access_of(view, *(_key(Kind.TOOL, tool) for tool in entry.tools)), view.key
     news = {
+        "accepting": entry.accepting and not view.owner.spec.suspend,
+        "guard": guard_of(view.key, view.stack.key, view.policies),
+        "tools": tuple(
+            name for name in entry.tools if decide(access, resource(caller), the_tool(name)).allowed
+        ),
         "ready": availability.is_ready,
         "available": availability.is_available,
         "reason": availability.reason,

@@ -5,7 +5,15 @@ from enum import StrEnum
 from typing import Final
 
 from controller.desired.render import text
-from runtime.contract.subjects import Account, Bucket, StackSubjects, Stream
+from runtime.contract.keys import WORKLOAD_ENTRIES
+from runtime.contract.subjects import (
+    LIST_CONNECTIONS,
+    Account,
+    Bucket,
+    StackSubjects,
+    Stream,
+    close_connection,
+)
 from runtime.contract.value import ObjectName
 
 CLIENT_PORT: Final = 4222
@@ -35,7 +43,7 @@ class Border(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A subject of `WORK` that one other account may use.
+    """A subject of one account, `WORK` or `SYS`, that one other account may use.
 
     Shape:
         streamed   one request has many answers (a pull), or at most one.
@@ -45,6 +53,7 @@ class Export:
     account: Account
     border: Border = Border.SERVICE
     streamed: bool = False
+    owner: Account = Account.WORK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +109,7 @@ def nats_conf(server: NatsServer) -> str:
         NATS documentation: accounts, auth callout, JetStream, clustering; nats-server 2.15.1.
     """
     subjects = StackSubjects(server.stack)
-    exports = work_exports(subjects)
+    exports, system_exports = work_exports(subjects), _system_exports()
     return text(
         "nats.conf.j2",
         server=server,
@@ -109,7 +118,8 @@ def nats_conf(server: NatsServer) -> str:
         lame_duck_seconds=LAME_DUCK_SECONDS,
         exports=exports,
         agents_imports=[one for one in exports if one.account is Account.AGENTS],
-        auth_imports=[one for one in exports if one.account is Account.AUTH],
+        auth_imports=[one for one in exports if one.account is Account.AUTH] + system_exports,
+        system_exports=system_exports,
     )
 
 
@@ -125,5 +135,15 @@ def work_exports(subjects: StackSubjects) -> tuple[Export, ...]:
         *(Export(subjects.direct_get(*keys), Account.AGENTS) for keys in _SHARED),
         Export(subjects.every("cancel"), Account.AGENTS, Border.STREAM),
         Export(subjects.every("wake"), Account.AGENTS, Border.STREAM),
+        Export(subjects.direct_get(Bucket.POLICY, WORKLOAD_ENTRIES), Account.AGENTS),
         Export(subjects.direct_get(Bucket.POLICY), Account.AUTH),
+        Export(subjects.last_of(Bucket.POLICY), Account.AUTH),
     )
+
+
+def _system_exports() -> list[Export]:
+    """What the trust plane may ask of the servers themselves."""
+    return [
+        Export(LIST_CONNECTIONS, Account.AUTH, streamed=True, owner=Account.SYS),
+        Export(close_connection("*"), Account.AUTH, owner=Account.SYS),
+    ]

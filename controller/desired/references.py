@@ -22,7 +22,7 @@ from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.claims import servers
-from controller.model import NATS_SERVER, ChildRef, Key, Problem, Reference
+from controller.model import NATS_SERVER, POLICIES, ChildRef, Key, Problem, Reference
 
 type Labels = Mapping[str, str]
 
@@ -35,6 +35,23 @@ def key_of_ref(kind: Kind, ref: Ref, namespace: str) -> Key:
 def stack_of(owner: Agent | Tool) -> Key:
     """The Stack that `owner` belongs to."""
     return key_of_ref(Kind.STACK, owner.spec.stack_ref, owner.metadata.namespace)
+
+
+def tools_of(agent: Agent) -> tuple[Key, ...]:
+    """The Tools that `agent` may call, in the order of its spec."""
+    namespace = agent.metadata.namespace
+    return tuple(key_of_ref(Kind.TOOL, one.tool_ref, namespace) for one in agent.spec.tools)
+
+
+def agents_of(agent: Agent) -> tuple[Key, ...]:
+    """The Agents that `agent` may call, in the order of its spec."""
+    namespace = agent.metadata.namespace
+    return tuple(key_of_ref(Kind.AGENT, one.agent_ref, namespace) for one in agent.spec.agents)
+
+
+def policies(namespace: str) -> ChildRef:
+    """In place of all policies of a namespace: one that comes, changes or goes changes this."""
+    return ChildRef("", POLICIES, namespace, "")
 
 
 def module_of(owner: Agent | Tool) -> PythonModule | None:
@@ -67,7 +84,7 @@ def references(resource: Resource) -> frozenset[ChildRef]:
     """Everything whose change may change what `resource` implies, ConfigMaps and Secrets too.
 
     A NATS that a Stack names is no object of Kubernetes; it changes hands when a Stack that names
-    it too changes or goes.
+    it too changes or goes. Of policies nobody says whom they are about but they themselves.
     """
     return frozenset(_references(resource))
 
@@ -75,14 +92,15 @@ def references(resource: Resource) -> frozenset[ChildRef]:
 def _references(resource: Resource) -> Iterator[ChildRef]:
     namespace = resource.metadata.namespace
     if isinstance(resource, Agent | Tool):
-        yield stack_of(resource).ref
+        stack = stack_of(resource)
+        yield stack.ref
+        yield from (policies(one) for one in (namespace, stack.namespace))
         if (use := config_map_of(resource)) is not None:
             yield ChildRef("v1", "ConfigMap", namespace, use.name)
     if isinstance(resource, Agent):
-        for bound in resource.spec.tools:
-            yield key_of_ref(Kind.TOOL, bound.tool_ref, namespace).ref
-        for asked in resource.spec.agents:
-            yield key_of_ref(Kind.AGENT, asked.agent_ref, namespace).ref
+        for named in (*tools_of(resource), *agents_of(resource)):
+            yield named.ref
+            yield policies(named.namespace)
     if isinstance(resource, Stack):
         external = resource.spec.messaging.external
         for server in servers(external.url) if external else ():
@@ -90,6 +108,7 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
         for _, secret in secrets_of(resource):
             yield ChildRef("v1", "Secret", namespace, secret.name)
     if isinstance(resource, IdentityPolicy):
+        yield policies(namespace)
         for target in resource.spec.target_refs:
             yield Key(Kind(target.kind.value), namespace, target.name).ref
 

@@ -1,16 +1,19 @@
 """From a view to a thought: how far it is, what is wrong, how it fares, what it implies."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.api.conditions import ConditionType, ReadyReason
+from controller.api.conditions import ConditionType, ReadyReason, ResolvedRefsReason
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
+from controller.desired.access import denials, policies_about
 from controller.desired.agent import (
     catalogue_entry,
     desired_agent,
     model_name,
+    narrowed,
     proved,
     retold,
     told_before,
@@ -29,6 +32,7 @@ from controller.model import (
     Desired,
     Health,
     Manifest,
+    Problem,
     Site,
     StackView,
     Stage,
@@ -52,6 +56,8 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
     return Thought(
         stage=stage,
         problems=problems,
+        denied=tuple(_denied(view)),
+        policies=policies_about(view),
         health=health,
         desired=desired,
         image=image,
@@ -59,6 +65,16 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
         url=f"{site.server_url(view.stack.key.object_name)}/v1" if view.stack.usable else "",
         model=model_name(view),
     )
+
+
+def _denied(view: AgentView) -> Iterator[Problem]:
+    """What its spec names in vain: the rest of it is made all the same."""
+    for denial in denials(view):
+        message = (
+            f"{denial.field}: {denial.verdict.why}, so {view.key.name} works without "
+            f"{denial.key.name}; add a rule to the policy, or remove the reference"
+        )
+        yield Problem(ResolvedRefsReason.REF_NOT_PERMITTED, message)
 
 
 def _desired_agent(
@@ -75,14 +91,17 @@ def _desired_agent(
             return desired_agent(view, stack, site, stage=stage, availability=told)
         case Stage.DRAINING | Stage.CANCELLING, Stack():
             # What its spec refers to may be going as well: no new tasks, the rest as it is.
-            return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
+            entries = (*narrowed(view, subjects), entry)
+            return Desired(entries=entries, keeps_children=True, keeps_queue=True)
         case Stage.STAYING, Stack() if view.stack.usable is not None and not view.children:
             # Nothing runs that could be asked; whoever asks for it is told why.
-            return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
+            entries = (*narrowed(view, subjects), entry)
+            return Desired(entries=entries, keeps_children=True, keeps_queue=True)
         case Stage.STAYING, Stack() if view.children and (old := told_before(view, subjects)):
             # What runs is of an earlier spec, and so is all that is told but how it is.
-            entry = retold(old, of_what_runs(view, workers), subjects)
-            return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
+            entry = retold(view, old, of_what_runs(view, workers), subjects)
+            entries = (*narrowed(view, subjects), entry)
+            return Desired(entries=entries, keeps_children=True, keeps_queue=True)
         case _:
             return None
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.api.conditions import ProgrammedReason, ReadyReason
-from controller.model.objects import Child, ChildRef
+from controller.api.identity_policy import IdentityPolicy, TargetRef
+from controller.model.objects import Child, ChildRef, Key
 from controller.model.queue import (
     Bucket,
     Consumer,
@@ -189,6 +190,8 @@ class Thought:
 
     Shape:
         desired    None while something in the spec has to be put right: what runs stays as it is.
+        denied     what policies do not let an Agent's spec use; what they do goes on without it.
+        policies   all that count for an Agent, or for what its spec lets it call.
         image      that an Agent's workers run. `url`: where clients ask, `model`: for what. ""
                    if unknown.
         functions  of a Tool, as its worker of the current revision has found them out.
@@ -197,6 +200,8 @@ class Thought:
 
     stage: Stage = Stage.STAYING
     problems: tuple[Problem, ...] = ()
+    denied: tuple[Problem, ...] = ()
+    policies: tuple[IdentityPolicy, ...] = ()
     health: Health
     desired: Desired | None = None
     image: str = ""
@@ -204,6 +209,43 @@ class Thought:
     model: str = ""
     functions: ToolFunctions | None = None
     capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetThought:
+    """What an IdentityPolicy does to one of its targets.
+
+    Shape:
+        rival     the older policy that counts for it instead.
+        is_there  whether there is such an object.
+        rules     the places of the rules that are about it.
+        untold    the Agents whose workers and callers are not bound by these yet.
+    """
+
+    ref: TargetRef
+    rival: IdentityPolicy | None = None
+    is_there: bool = True
+    rules: tuple[int, ...] = ()
+    untold: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyThought:
+    """What one reconcile made of the view of an IdentityPolicy.
+
+    Shape:
+        idle        sentences about rules that count for nothing.
+        has_nobody  Stacks that authenticate nobody, so that rules about users let nobody in.
+    """
+
+    targets: tuple[TargetThought, ...]
+    idle: tuple[str, ...] = ()
+    has_nobody: tuple[Key, ...] = ()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether Agents are about to be bound."""
+        return any(target.untold for target in self.targets)
 
 
 @dataclass(frozen=True, slots=True)

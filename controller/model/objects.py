@@ -60,6 +60,9 @@ class ChildRef:
 NATS_SERVER = "NATS"
 """In place of a kind: one address of a NATS, whose name it is."""
 
+POLICIES = "IdentityPolicies"
+"""In place of a kind: all policies of the namespace that is named."""
+
 CHILD_KINDS = (
     ("v1", "ServiceAccount"),
     ("v1", "ConfigMap"),

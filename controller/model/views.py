@@ -75,6 +75,7 @@ class WorkloadView[R: (Agent, Tool)]:
         unfinished  tasks without an end; counted only while the object is deleted.
         tools       as the spec of an Agent names them, in its order; empty for a Tool.
         agents      the same for the Agents that it may call.
+        policies    every IdentityPolicy that is not being deleted, of whichever namespace.
     """
 
     key: Key
@@ -87,6 +88,7 @@ class WorkloadView[R: (Agent, Tool)]:
     unfinished: int = 0
     tools: tuple[Reference[Tool], ...] = ()
     agents: tuple[Reference[Agent], ...] = ()
+    policies: tuple[IdentityPolicy, ...] = ()
 
 
 type AgentView = WorkloadView[Agent]
@@ -175,10 +177,14 @@ class PolicyView:
 
     Shape:
         existing  Stacks, Agents and Tools of its namespace.
-        others    every other policy of its namespace that is not being deleted.
+        stacks, agents, tools   all that can be read, of whichever namespace.
+        policies  every policy that is not being deleted, of whichever namespace; itself, too.
     """
 
     key: Key
     owner: IdentityPolicy
     existing: frozenset[Key] = frozenset()
-    others: tuple[IdentityPolicy, ...] = ()
+    stacks: tuple[Stack, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    policies: tuple[IdentityPolicy, ...] = ()

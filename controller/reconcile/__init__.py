@@ -7,6 +7,7 @@ from typing import Final
 
 from controller.api.names import Kind
 from controller.api.parse import InvalidSpec, model_of, parse
+from controller.desired.references import policies
 from controller.desired.references import references as references_of
 from controller.model import ChildRef, Key, Manifest, Progress
 from controller.reconcile.agent import reconcile_agent
@@ -16,7 +17,7 @@ from controller.reconcile.tool import reconcile_tool
 from controller.reconcile.trust import reconcile_trust
 from controller.reconcile.world import World
 
-__all__ = ["World", "reconcile", "reconcile_trust", "references"]
+__all__ = ["World", "policies", "reconcile", "reconcile_trust", "references"]
 
 type Reconcile = Callable[[Key, World, datetime], Awaitable[Progress]]
 

@@ -1,11 +1,12 @@
-"""One IdentityPolicy: accepted, resolved and reported; nothing is made."""
+"""One IdentityPolicy: reported; what it comes to, its Agents write to their queues."""
 
 from datetime import datetime
 
 from controller.api.identity_policy import IdentityPolicyStatus
+from controller.desired.policy import think_policy
 from controller.model import Key, Progress, UnreadableView
 from controller.reconcile.observe import observe_policy
-from controller.reconcile.steps import reconcile_unreadable, report
+from controller.reconcile.steps import AWAITED, reconcile_unreadable, report
 from controller.reconcile.world import World
 from controller.status import policy_status
 
@@ -18,5 +19,6 @@ async def reconcile_identity_policy(key: Key, world: World, now: datetime) -> Pr
     if view.owner.metadata.is_deleting:
         world.forget(key)
         return Progress(finished=True)
-    await report(view, world, policy_status(view, now))
-    return Progress()
+    thought = think_policy(view)
+    await report(view, world, policy_status(view, thought, now))
+    return Progress(again_in=AWAITED if thought.is_awaited else None)

@@ -13,6 +13,7 @@ from controller.api.parse import InvalidSpec, parse
 from controller.api.resource import Envelope, Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
+from controller.desired.access import readable, standing_policies
 from controller.desired.agent import is_open
 from controller.desired.claims import holders
 from controller.desired.identity import queue_url
@@ -74,13 +75,14 @@ async def observe_workload[R: (Agent, Tool)](
     owner = await observe(world, key, model)
     if owner is None or isinstance(owner, UnreadableView):
         return owner
-    stack, tools, agents, source, children, pods = await asyncio.gather(
+    stack, tools, agents, policies = await asyncio.gather(
         _stack(world, owner),
         _tools(world, owner),
         _agents(world, owner),
-        _source(world, owner),
-        world.children(key),
-        world.cluster.pods(key),
+        read_policies(world),
+    )
+    source, children, pods = await asyncio.gather(
+        _source(world, owner), world.children(key), world.cluster.pods(key)
     )
     view = WorkloadView(
         key=key,
@@ -91,6 +93,7 @@ async def observe_workload[R: (Agent, Tool)](
         pods=pods,
         tools=tools,
         agents=agents,
+        policies=policies,
     )
     if stack.target is None:
         return view
@@ -315,24 +318,31 @@ async def observe_policy(world: World, key: Key) -> PolicyView | UnreadableView 
     owner = await observe(world, key, IdentityPolicy)
     if owner is None or isinstance(owner, UnreadableView):
         return owner
-    kinds = (Kind.STACK, Kind.AGENT, Kind.TOOL)
-    lists = await asyncio.gather(
-        *(world.cluster.list(kind, key.namespace) for kind in (*kinds, Kind.IDENTITY_POLICY))
+    stacks, agents, tools, policies = await asyncio.gather(
+        world.cluster.list(Kind.STACK),
+        world.cluster.list(Kind.AGENT),
+        world.cluster.list(Kind.TOOL),
+        read_policies(world),
     )
-    names = {
-        Key(kind, key.namespace, body["metadata"]["name"])
-        for kind, bodies in zip(kinds, lists, strict=False)
-        for body in bodies
-    }
-    others = tuple(_others(key, lists[-1]))
-    return PolicyView(key=key, owner=owner, existing=frozenset(names), others=others)
+    by_kind = {Kind.STACK: stacks, Kind.AGENT: agents, Kind.TOOL: tools}
+    return PolicyView(
+        key=key,
+        owner=owner,
+        existing=frozenset(_keys(by_kind)),
+        stacks=readable(Stack, stacks),
+        agents=readable(Agent, agents),
+        tools=readable(Tool, tools),
+        policies=policies,
+    )
 
 
-def _others(key: Key, bodies: tuple[Manifest, ...]) -> Iterator[IdentityPolicy]:
-    for body in bodies:
-        try:
-            policy = parse(IdentityPolicy, body)
-        except InvalidSpec:
-            continue  # it counts for nothing
-        if policy.metadata.name != key.name and not policy.metadata.is_deleting:
-            yield policy
+def _keys(by_kind: Mapping[Kind, Iterable[Manifest]]) -> Iterator[Key]:
+    for kind, bodies in by_kind.items():
+        for body in bodies:
+            metadata = parse(Envelope, body).metadata
+            yield Key(kind, metadata.namespace, metadata.name)
+
+
+async def read_policies(world: World) -> tuple[IdentityPolicy, ...]:
+    """Every policy that is not being deleted."""
+    return standing_policies(await world.cluster.list(Kind.IDENTITY_POLICY))

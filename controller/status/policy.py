@@ -1,7 +1,7 @@
 """What IdentityPolicies report."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from controller.api.conditions import (
@@ -9,6 +9,7 @@ from controller.api.conditions import (
     Condition,
     ConditionType,
     EnforcedReason,
+    ReadyReason,
     ResolvedRefsReason,
     abnormal,
     carried_over,
@@ -17,23 +18,21 @@ from controller.api.conditions import (
 from controller.api.identity_policy import (
     Ancestor,
     AncestorRef,
-    IdentityPolicy,
     IdentityPolicyStatus,
-    TargetRef,
+    TargetKind,
+    TransactionToken,
 )
-from controller.api.names import CONTROLLER_NAME, Kind
-from controller.model import Key, PolicyView
+from controller.api.names import CONTROLLER_NAME
+from controller.model import PolicyThought, PolicyView, TargetThought
 from controller.status.conditions import Speaker
 
-NOT_ENFORCED: Final = (
-    "this version accepts and reports policies and does not enforce them: "
-    "everybody may call the target as if there were no policy"
-)
 TARGETS_LENGTH: Final = 1024
+MOST_NAMED: Final = 3
+"""Agents that a message names one by one."""
 
 
-def policy_status(view: PolicyView, now: datetime) -> IdentityPolicyStatus:
-    """What an IdentityPolicy reports: for each target whether it counts, and that it has no force.
+def policy_status(view: PolicyView, thought: PolicyThought, now: datetime) -> IdentityPolicyStatus:
+    """What an IdentityPolicy reports: for each target whether it counts, and by which rules.
 
     Of several policies on one object the oldest wins; among those of one moment the first by name.
     """
@@ -44,89 +43,122 @@ def policy_status(view: PolicyView, now: datetime) -> IdentityPolicyStatus:
     return before.model_copy(
         update={
             "observed_generation": metadata.generation,
-            "conditions": carried_over(_conditions(view, speaker), before.conditions),
+            "conditions": carried_over(_conditions(view, thought, speaker), before.conditions),
             "targets": shown[:TARGETS_LENGTH],
-            "ancestors": tuple(_ancestor(view, target, speaker) for target in targets),
+            "ancestors": tuple(_ancestor(view, target, speaker) for target in thought.targets),
         }
     )
 
 
-def _conditions(view: PolicyView, speaker: Speaker) -> Iterator[Condition]:
-    accepted, resolved = _accepted(view, speaker), _resolved(view, speaker)
-    enforced = _enforced(view, speaker)
+def _conditions(view: PolicyView, thought: PolicyThought, speaker: Speaker) -> Iterator[Condition]:
+    accepted = _accepted(thought, speaker)
+    resolved = _resolved(view, thought, speaker)
+    enforced = _enforced(view, thought, speaker)
     yield from (accepted, resolved, enforced)
-    yield summary(accepted, (resolved, enforced))
+    good = speaker.says(ReadyReason.READY, "it is in force")
+    yield summary(good, (accepted, resolved, enforced))
     if accepted.reason == AcceptedReason.CONFLICT:
         yield abnormal(ConditionType.STALLED, accepted)
+    elif thought.is_awaited:
+        yield abnormal(ConditionType.RECONCILING, enforced)
 
 
-def _accepted(view: PolicyView, speaker: Speaker) -> Condition:
-    for target in view.owner.spec.target_refs:
-        winner = _winner(view, target)
-        if winner is not None:
-            return _conflict(winner, target, speaker)
+def _accepted(thought: PolicyThought, speaker: Speaker) -> Condition:
+    for target in thought.targets:
+        if target.rival is not None:
+            return speaker.says(AcceptedReason.CONFLICT, _conflict(target))
     return speaker.says(AcceptedReason.ACCEPTED, "the spec is valid")
 
 
-def _conflict(winner: IdentityPolicy, target: TargetRef, speaker: Speaker) -> Condition:
-    return speaker.says(
-        AcceptedReason.CONFLICT,
-        f"spec.targetRefs: {target.kind} {target.name} has an older policy, "
-        f"{winner.metadata.name}; change that one or name other targets",
+def _conflict(target: TargetThought) -> str:
+    rival = target.rival.metadata.name if target.rival else ""
+    return (
+        f"spec.targetRefs: {target.ref.kind} {target.ref.name} has an older policy, {rival}; "
+        "change that one or name other targets"
     )
 
 
-def _resolved(view: PolicyView, speaker: Speaker) -> Condition:
-    missing = [
-        f"spec.targetRefs: there is no {target.kind} {target.name} in namespace "
-        f"{view.key.namespace}; create it or name another one"
-        for target in view.owner.spec.target_refs
-        if _key(view, target) not in view.existing
-    ]
+def _resolved(view: PolicyView, thought: PolicyThought, speaker: Speaker) -> Condition:
+    missing = [_missing(view, target) for target in thought.targets if not target.is_there]
     if missing:
         return speaker.says(ResolvedRefsReason.REF_NOT_FOUND, "; ".join(missing))
     return speaker.says(ResolvedRefsReason.RESOLVED_REFS, "everything it refers to is there")
 
 
-def _enforced(view: PolicyView, speaker: Speaker) -> Condition:
-    if any(_winner(view, target) for target in view.owner.spec.target_refs):
-        return speaker.says(EnforcedReason.CONFLICT, "an older policy counts for a target of it")
-    return speaker.says(EnforcedReason.NOT_ENFORCED, NOT_ENFORCED)
+def _missing(view: PolicyView, target: TargetThought) -> str:
+    return (
+        f"spec.targetRefs: there is no {target.ref.kind} {target.ref.name} in namespace "
+        f"{view.key.namespace}; create it or name another one"
+    )
 
 
-def _ancestor(view: PolicyView, target: TargetRef, speaker: Speaker) -> Ancestor:
-    winner = _winner(view, target)
-    if winner is None:
+def _enforced(view: PolicyView, thought: PolicyThought, speaker: Speaker) -> Condition:
+    """The worst of all targets, and what of the spec has no effect."""
+    by_target = [_force(view, target) for target in thought.targets]
+    worst = min(by_target, key=lambda one: _WORST_FIRST.index(one[0]))
+    if worst[0] is not EnforcedReason.ENFORCED:
+        return speaker.says(*worst)
+    told = ["everybody named by no rule is denied", *thought.idle, *_nobody(thought)]
+    return speaker.says(EnforcedReason.ENFORCED, "; ".join([*told, *_without_effect(view)]))
+
+
+_WORST_FIRST: Final = (
+    EnforcedReason.CONFLICT,
+    EnforcedReason.NOT_ENFORCED,
+    EnforcedReason.ENFORCED,
+)
+
+
+def _nobody(thought: PolicyThought) -> Iterator[str]:
+    for stack in thought.has_nobody:
+        yield (
+            f"{stack} has no spec.auth, so that whoever calls is anonymous and rules for users let "
+            "nobody in"
+        )
+
+
+def _without_effect(view: PolicyView) -> Iterator[str]:
+    spec = view.owner.spec
+    if spec.transaction_token != TransactionToken():
+        yield "spec.transactionToken has no effect: this version makes no transaction tokens"
+    if spec.exchange:
+        yield "spec.exchange has no effect: this version exchanges no tokens"
+
+
+def _force(view: PolicyView, target: TargetThought) -> tuple[EnforcedReason, str]:
+    """Whether the policy is in force on one target, and by which rules."""
+    ref = target.ref
+    if target.rival is not None:
+        return EnforcedReason.CONFLICT, _conflict(target)
+    if not target.is_there:
+        return EnforcedReason.NOT_ENFORCED, _missing(view, target)
+    if target.untold:
+        named = ", ".join(map(str, target.untold[:MOST_NAMED]))
+        more = len(target.untold) - MOST_NAMED
+        others = f" and {more} more" if more > 0 else ""
+        message = f"the queue has not been told yet of {named}{others}; see their conditions"
+        return EnforcedReason.NOT_ENFORCED, message
+    about = f"{ref.kind} {ref.name}"
+    if ref.kind is TargetKind.STACK:
+        about = f"Agents and Tools of the {about} that have no policy of their own"
+    if target.rules:
+        places = ", ".join(f"spec.access[{place}]" for place in target.rules)
+        return EnforcedReason.ENFORCED, f"the {about}: by {places}; all else is denied"
+    return EnforcedReason.ENFORCED, f"no rule is about the {about}, so all of it is denied"
+
+
+def _ancestor(view: PolicyView, target: TargetThought, speaker: Speaker) -> Ancestor:
+    if target.rival is None:
         accepted = speaker.says(AcceptedReason.ACCEPTED, "the policy counts for this target")
-        enforced = speaker.says(EnforcedReason.NOT_ENFORCED, NOT_ENFORCED)
     else:
-        accepted = _conflict(winner, target, speaker)
-        enforced = speaker.says(EnforcedReason.CONFLICT, accepted.message)
-    ref = AncestorRef(kind=target.kind.value, namespace=view.key.namespace, name=target.name)
+        accepted = speaker.says(AcceptedReason.CONFLICT, _conflict(target))
+    enforced = speaker.says(*_force(view, target))
+    ref = AncestorRef(
+        kind=target.ref.kind.value, namespace=view.key.namespace, name=target.ref.name
+    )
     before = next((one for one in view.owner.status.ancestors if one.ancestor_ref == ref), None)
     return Ancestor(
         ancestor_ref=ref,
         controller_name=CONTROLLER_NAME,
         conditions=carried_over((accepted, enforced), before.conditions if before else ()),
     )
-
-
-def _key(view: PolicyView, target: TargetRef) -> Key:
-    return Key(Kind(target.kind.value), view.key.namespace, target.name)
-
-
-def _winner(view: PolicyView, target: TargetRef) -> IdentityPolicy | None:
-    """The older policy on the same target, if there is one."""
-    wanted = (target.kind, target.name)
-    older = [
-        other
-        for other in view.others
-        if _age(other) < _age(view.owner)
-        and wanted in {(theirs.kind, theirs.name) for theirs in other.spec.target_refs}
-    ]
-    return min(older, key=_age, default=None)
-
-
-def _age(policy: IdentityPolicy) -> tuple[datetime, str]:
-    created = policy.metadata.creation_timestamp or datetime.max.replace(tzinfo=UTC)
-    return created, policy.metadata.name

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.api.agent import AgentStatus
+from controller.api.agent import AgentStatus, BindingPolicy
 from controller.api.conditions import AcceptedReason, Condition, carried_over
 from controller.api.names import Component, Kind, selector_labels
 from controller.api.tool import ToolStatus
@@ -51,7 +51,22 @@ def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datet
             "model": thought.model or None,
             "image": thought.image or before.image,
             "capabilities": thought.capabilities if thought.image else before.capabilities,
+            "policies": _bound_by(thought, outcome, before),
         }
+    )
+
+
+def _bound_by(thought: Thought, outcome: Outcome, before: AgentStatus) -> tuple[BindingPolicy, ...]:
+    """The policies of which the queue has been told; as before, if that did not work out."""
+    if thought.desired is None or outcome.failure is not None:
+        return before.policies
+    return tuple(
+        BindingPolicy(
+            namespace=one.metadata.namespace,
+            name=one.metadata.name,
+            generation=one.metadata.generation,
+        )
+        for one in thought.policies
     )
 
 
@@ -114,7 +129,7 @@ def workload_conditions(
     speaker = _speaker(view, now)
     role = "agent" if view.owner.kind is Kind.AGENT else "tool"
     parts = (
-        *judgements((*thought.problems, *_refused(view, outcome)), speaker),
+        *judgements((*thought.problems, *thought.denied, *_refused(view, outcome)), speaker),
         programmed(thought, outcome, speaker, _leaving(view, thought)),
         identity(f"{role}-{view.key.name}", outcome, speaker),
     )

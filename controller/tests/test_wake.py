@@ -344,6 +344,33 @@ async def test_a_stack_that_leaves_a_nats_wakes_those_that_want_it() -> None:
         await until(lambda: reconciles.count[other] == 3)
 
 
+async def test_a_policy_wakes_whoever_it_may_be_about() -> None:
+    policy = Key(Kind.IDENTITY_POLICY, "team", "sums")
+    metadata = {"name": "sums", "namespace": "team", "uid": "p", "generation": 1}
+    targets = {"targetRefs": [{"kind": "Tool", "name": "other"}]}
+    body = {
+        "apiVersion": API_VERSION,
+        "kind": "IdentityPolicy",
+        "metadata": metadata,
+        "spec": targets,
+    }
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent())
+    async with kept(wakes, reconciles, MATH):
+        await until(lambda: reconciles.count[MATH] == 1)
+        wakes.seen(policy, body)
+        await until(lambda: reconciles.count[MATH] == 2)
+        wakes.seen(policy, {**body, "status": {"observedGeneration": 1}})
+        await all_quiet(wakes, reconciles)
+        assert reconciles.count[MATH] == 2
+
+        wakes.seen(policy, {**body, "metadata": {**metadata, "generation": 2}})
+        await until(lambda: reconciles.count[MATH] == 3)
+        wakes.gone(policy, "p")
+        await until(lambda: reconciles.count[MATH] == 4)
+
+
 async def test_the_end_of_an_object_does_not_forget_its_successor() -> None:
     """The watch may tell of a re-created object before it tells of the end of the first."""
     reconciles = Reconciles()

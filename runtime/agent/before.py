@@ -50,7 +50,8 @@ def before(record: RunRecord, retry: Retry, now: float, *, resumption: int = 0) 
     if not record.takes(resumption):
         return Outdated()
     if record.cancel_requested:
-        return Refuse(Cancelled(task=record.task.id, attempt=max(record.attempt, 1), seq=1))
+        at = {"task": record.task.id, "attempt": max(record.attempt, 1), "seq": 1}
+        return Refuse(Cancelled.model_validate(at | {"reason": record.cancel_reason}))
     if now >= record.task.deadline:
         return Refuse(_failed(record, FailureReason.TIMED_OUT, "the task waited past its deadline"))
     crashed = record.state is RunState.RUNNING

@@ -336,7 +336,9 @@ class TaskHandler:
 
     async def _end(self, held: Held, emitter: Emitter, end: End) -> None:
         try:
-            await self.runs.end(held, end)
+            ended = await self.runs.end(held, end)
+            if isinstance(end, Cancelled):
+                end = ended.record.end(end.seq)  # it knows why, which this worker was not told
         except PayloadTooLarge:
             message = "the answer is larger than the queue takes; let the agent say less"
             end = self._failed(held.record, emitter, FailureReason.RESULT_TOO_LARGE, message)

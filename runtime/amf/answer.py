@@ -32,6 +32,7 @@ from runtime.contract.messages import (
 )
 
 CANCELLED = "cancelled"
+NOT_ALLOWED = "access_denied"  # of a run that was cancelled because its user may not have it
 
 
 class Answer:
@@ -313,8 +314,10 @@ class Answer:
                 self._break_off()
                 self._response["error"] = {"code": code_of(reason), "message": message}
                 self._finish("failed", self._used)
-            case Cancelled():
+            case Cancelled(reason=reason):
                 self._break_off()
+                if reason is not None:
+                    self._response["error"] = {"code": NOT_ALLOWED, "message": reason}
                 self._finish(CANCELLED, self._used)
 
     def _complete(self, text: str) -> None:

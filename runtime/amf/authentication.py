@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.amf.callers import Callers
 from runtime.amf.errors import ApiError, Forbidden, Unauthenticated
 from runtime.amf.granting import shown
+from runtime.amf.user_claims import claiming
 
 audit = logging.getLogger("k8gentai.audit")
 
@@ -28,7 +29,8 @@ class Authentication:
 
     Shape:
         What comes in for somebody has his name as `principal` in its scope; of it the server makes
-        the user of the request, and the owner of what is written.
+        the user of the request, and the owner of what is written. What his token says of him
+        is for policies alone.
     """
 
     def __init__(self, app: ASGIApp, callers: Callers) -> None:
@@ -46,13 +48,12 @@ class Authentication:
             return
         token = bearer(Headers(scope=scope))
         try:
-            inside["principal"] = await self._callers.principal(
-                token, scope["method"], scope["path"]
-            )
+            caller = await self._callers.caller(token, scope["method"], scope["path"])
         except ApiError as refused:
             await _refuse(refused, scope, receive, send)
             return
-        with shown(token):
+        inside["principal"] = caller.name
+        with shown(token), claiming(caller.claims):
             await self._app(inside, receive, send)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from runtime.amf.errors import ApiError, Forbidden, IssuerAway, OutOfReach, Unauthenticated
 from runtime.amf.known import KnownAgents
+from runtime.contract.access import User
 from runtime.contract.auth_config import SERVER_AUDIENCE, ServerAuth, workload_principal
 from runtime.contract.value import ObjectName
 from runtime.identity import tokens
@@ -93,8 +94,8 @@ class Callers:
             "from the server, or correct the field"
         )
 
-    async def principal(self, token: str, method: str, path: str) -> str:
-        """The name under which the bearer of `token` may do what he asks for.
+    async def caller(self, token: str, method: str, path: str) -> User:
+        """As whom the bearer of `token` may do what he asks for, with what it says of him.
 
         Raises:
             Unauthenticated: nothing proves who it is.
@@ -105,8 +106,9 @@ class Callers:
             if claimed_issuer(token) != self._auth.users.issuer:
                 account = (await self._workloads.identity(token)).service_account
                 self._check_workload(account, method, path)
-                return workload_principal(account)
-            return (await self._users.user(token)).principal
+                return User(principal=workload_principal(account))
+            user = await self._users.user(token)
+            return User(principal=user.principal, claims=user.described)
         except tokens.Refused as refused:
             raise self._refusal(refused) from refused
 

@@ -18,6 +18,8 @@ from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
 from runtime.amf.response_id import ResponseId
 from runtime.amf.sequence import with_handovers
+from runtime.amf.visible import may_call
+from runtime.contract.access import User
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import RUN_RECORDS, run_key, runs_of
@@ -97,20 +99,20 @@ class Desk:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    async def agent(self, model: str) -> AgentEntry | None:
-        """The agent that a client calls `model`, None if there is none.
+    async def agent(self, model: str, caller: User) -> AgentEntry | None:
+        """The agent that `caller` calls `model`, None if there is none, or not for him.
 
         Raises:
             OutOfReach: the catalogue has not been read, so nobody can say.
         """
-        if (found := self.agents.find(model)) is not None or self.agents.read.is_set():
-            return found
-        try:
-            async with asyncio.timeout(CATALOGUE_SECONDS):
-                await self.agents.read.wait()
-        except TimeoutError as error:
-            raise out_of_reach("the agents are not known yet") from error
-        return self.agents.find(model)
+        if self.agents.find(model) is None and not self.agents.read.is_set():
+            try:
+                async with asyncio.timeout(CATALOGUE_SECONDS):
+                    await self.agents.read.wait()
+            except TimeoutError as error:
+                raise out_of_reach("the agents are not known yet") from error
+        found = self.agents.find(model)
+        return found if found is not None and may_call(found, caller) else None
 
     def follow(
         self, task: Task, *, whole: bool, part: int = 0

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from runtime.amf.errors import NotFound, UnknownModel
 from runtime.amf.known import PREFIX
+from runtime.amf.visible import hint
 
 SHOWN = 20  # names in an error; the rest is counted
 NEAR = 3
@@ -106,7 +107,7 @@ def unknown_model(model: str, agents: Iterable[str], models: Iterable[str]) -> U
     shown = ", ".join(names[:SHOWN]) or "none yet"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return UnknownModel(
-        f"There is no model {model}.{meant} There are: {shown}{more}. See GET /v1/models.",
+        f"There is no model {model}.{meant} There are: {shown}{more}. See GET /v1/models.{hint()}",
         param="model",
     )
 

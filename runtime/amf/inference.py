@@ -28,6 +28,7 @@ from runtime.amf.giving import give
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.known import PREFIX, KnownAgents
+from runtime.amf.model_list import as_server
 from runtime.amf.outputs import gives_outputs_in_chat, outputs_in_chat
 from runtime.amf.relay import Following
 from runtime.amf.reply import frames, response_object, whole
@@ -95,13 +96,13 @@ class AgentsInference:
             ApiError: it is refused; see `errors`.
         """
         desk = await self._shared.get()
-        agent = await desk.agent(params.model)
+        agent = await desk.agent(params.model, sdk.caller())
         if agent is None:
             raise await unlisted_model(PREFIX + params.model, sdk.ServerModels(self.model_store))
         if gives_outputs_in_chat(params.messages):
             joined = await _giving(desk, agent, params)
         else:
-            intake = Intake(asked=asked_in_chat(params), agent=agent, user=sdk.user_name())
+            intake = Intake(asked=asked_in_chat(params), agent=agent, caller=sdk.caller())
             joined = await _joining(desk, intake, params)
         if not params.stream:
             return await _whole(desk, joined)
@@ -122,6 +123,7 @@ class AgentsInference:
 
     async def _keep_listed(self, desk: Desk) -> None:
         """Keep the server's list of models in step with the catalogue."""
+        as_server()
         models = sdk.ServerModels(self.model_store)
         await desk.agents.read.wait()
         while True:

@@ -15,6 +15,7 @@ from runtime.amf.conversing import Before
 from runtime.amf.desk import QUEUE_SECONDS, Desk
 from runtime.amf.errors import ApiError, Conflict, Forbidden, KeyReused, Unavailable
 from runtime.amf.functions import check_names
+from runtime.contract.access import User
 from runtime.contract.auth_config import SYSTEM_PREFIX
 from runtime.contract.catalogue import AgentEntry, AgentState
 from runtime.contract.keys import claim_key
@@ -37,10 +38,15 @@ class Intake:
 
     asked: Asked
     agent: AgentEntry
-    user: str
+    caller: User
     task: str = field(default_factory=lambda: secrets.token_hex(16))
     now: float = field(default_factory=time.time)
     claim: str | None = None
+
+    @property
+    def user(self) -> str:
+        """Who asks, as runs name him."""
+        return self.caller.name
 
     def check(self, *, awaited: bool) -> None:
         """Refuse what the agent does not take.
@@ -145,6 +151,7 @@ class Intake:
         )
         return RunRecord(
             task=task,
+            claims=None if self.caller.principal is None else self.caller.claims,
             state=RunState.WAITING if before.waits else RunState.QUEUED,
         )
 

@@ -34,6 +34,7 @@ from runtime.amf.response_id import ResponseId
 from runtime.amf.sequence import with_handovers
 from runtime.amf.shared import SharedDesk
 from runtime.amf.stream import EventStream, OnLeft
+from runtime.amf.visible import visible
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Event
 from runtime.contract.runs import RunRecord
@@ -76,18 +77,18 @@ class AmfResponses:
             ApiError: it is refused; see `errors`.
         """
         desk = await self.shared.get()
-        agent = await desk.agent(request.model) if is_agent_name(request.model) else None
+        agent = await _agent(desk, request.model)
         key = idempotency_key()
         if agent is None:
             _refuse(key, "Only agents know an Idempotency-Key; leave it out for other models.")
-            return await self._elsewhere.create(request, desk.agents.by_model)
+            return await self._elsewhere.create(request, _names(desk))
         if decides(request):
             _refuse(key, "A decision is taken once in any case; leave Idempotency-Key out.")
             return await self._decide(desk, agent, request)
         if gives_outputs(request.input):
             _refuse(key, "Outputs are taken once in any case; leave Idempotency-Key out.")
             return await self._give(desk, agent, request)
-        intake = Intake(asked=asked(request), agent=agent, user=sdk.user_name())
+        intake = Intake(asked=asked(request), agent=agent, caller=sdk.caller())
         if key is not None:
             intake = await intake.claimed(desk, key, digest_of("responses", request))
             if (record := await desk.earlier(agent.agent, intake.task)) is not None:
@@ -102,8 +103,8 @@ class AmfResponses:
             OutOfReach: the agents are not known yet.
         """
         desk = await self.shared.get()
-        if not is_agent_name(model) or await desk.agent(model) is None:
-            await self._elsewhere.check(model, desk.agents.by_model)
+        if await _agent(desk, model) is None:
+            await self._elsewhere.check(model, _names(desk))
 
     async def get_openai_response(self, request: Any) -> Any:
         """A response as it stands, or its events, from whichever on."""
@@ -144,9 +145,9 @@ class AmfResponses:
         desk, name = await self.shared.get(), request.model
         if name is not None and not is_agent_name(name):
             return await self._elsewhere.listed(request)
-        agent = None if name is None else await desk.agent(name)
+        agent = None if name is None else await desk.agent(name, sdk.caller())
         if name is not None and agent is None:
-            raise unknown_model(name, desk.agents.by_model, ())
+            raise unknown_model(name, _names(desk), ())
         kept = await self._kept()
         return json_response(await kept.listed(request, None if agent is None else agent.agent))
 
@@ -199,13 +200,13 @@ class AmfResponses:
         if not request.model:
             raise BadRequest("model has to be the name of a model.", param="model")
         desk = await self.shared.get()
-        if is_agent_name(request.model) and await desk.agent(request.model):
+        if await _agent(desk, request.model) is not None:
             raise NotDone(
                 f"{request.model} is an agent, which is told the newest of what was said; go on "
                 "with previous_response_id or a conversation.",
                 param="model",
             )
-        return await self._elsewhere.compact(request, desk.agents.by_model)
+        return await self._elsewhere.compact(request, _names(desk))
 
     async def _decide(self, desk: Desk, agent: AgentEntry, request: Any) -> Any:
         """Let a run go on that a person has decided on, and answer as the request wants it."""
@@ -275,6 +276,16 @@ class Answering:
         asked, task = self._record.response_of(self._part), self._record.task
         if not asked.background and not self._record.may_be_asked_again(self._part):
             self._desk.beside(self._desk.cancel(task.agent, task.id))
+
+
+async def _agent(desk: Desk, model: str) -> AgentEntry | None:
+    """The agent that whoever asks calls so, None if it is none, or not for him."""
+    return await desk.agent(model, sdk.caller()) if is_agent_name(model) else None
+
+
+def _names(desk: Desk) -> list[str]:
+    """The agents that there are for whoever asks, as clients call them."""
+    return [entry.model for entry in visible(desk.agents.all, sdk.caller())]
 
 
 def _refuse(key: str | None, why: str) -> None:

@@ -15,6 +15,8 @@ from runtime.amf.chat import without_nulls
 from runtime.amf.errors import ModelFailed
 from runtime.amf.flavour import IS_OGX, api_module, server_module
 from runtime.amf.items import Wire
+from runtime.amf.user_claims import claims_of_user
+from runtime.contract import access
 
 _api = api_module()
 _tables = api_module("internal.sqlstore")
@@ -30,7 +32,6 @@ User = server_module("core.datatypes").User
 STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = api_module(
     "router_utils"
 ).standard_responses
-ANONYMOUS = "anonymous"
 OLD_ITEMS = "conversation_items_v1"  # of conversations that Llama Stack has begun, as it kept them
 ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
@@ -86,9 +87,17 @@ def owner() -> str:
     return user.principal if isinstance(user, User) else ""
 
 
+def caller() -> access.User:
+    """Who asks, with what his token says of him."""
+    user = _headers.get_authenticated_user()
+    if not isinstance(user, User):
+        return access.ANYBODY
+    return access.User(principal=user.principal, claims=dict(claims_of_user()))
+
+
 def user_name() -> str:
-    """Who asks, as runs name him: the `owner`, else `anonymous`."""
-    return owner() or ANONYMOUS
+    """Who asks, as runs name him."""
+    return caller().name
 
 
 def provider_spec(
@@ -264,20 +273,6 @@ def response_request(body: Wire) -> Any:
         ValueError: it is none; the message names the fields.
     """
     return _api.CreateResponseRequest.model_validate(body)
-
-
-def call_by_bare_names(server: Any, provider: str) -> None:
-    """Let the models of one provider be named without it, in every API that looks into the list."""
-    table = server.stack.impls[Api.inference].routing_table
-    find = table.get_object_by_identifier
-
-    async def found(kind: str, identifier: str) -> Any:
-        one = await find(kind, identifier)
-        if one is None and kind == "model" and "/" not in identifier:
-            return await find(kind, f"{provider}/{identifier}")
-        return one
-
-    table.get_object_by_identifier = found
 
 
 async def owned_tables(backend: str, policy: Any) -> Any:

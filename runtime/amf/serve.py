@@ -39,6 +39,7 @@ from runtime.amf.http_connection import AbortableConnection
 from runtime.amf.inference import PROVIDER
 from runtime.amf.known import KnownAgents
 from runtime.amf.mcp_server.endpoint import McpEndpoint
+from runtime.amf.model_list import call_by_bare_names, hide
 from runtime.amf.pieces import Pieces
 from runtime.amf.pulse import Pulse
 from runtime.amf.refusals import use_one_shape
@@ -47,6 +48,7 @@ from runtime.amf.shared import SharedDesk
 from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
 from runtime.amf.stopping import LastWord
 from runtime.amf.stores import KvStore, SqlStore, making_tables
+from runtime.amf.visible import may_call
 from runtime.garbage import spare_what_is_loaded
 from runtime.settings import Settings
 
@@ -254,11 +256,18 @@ def arrange(app: Any) -> McpEndpoint | None:
     if callers is not None:
         callers.why_not()  # so that the issuer has been asked before the first user comes
     sdk_errors.name_fields_of_chats(app)
-    sdk.call_by_bare_names(app, PROVIDER)
+    call_by_bare_names(app, PROVIDER)
+    hide(app, PROVIDER, functools.partial(_is_hidden, provider.shared))
     app.state.shared = provider.shared
     belongings = Belongings(deps, functools.partial(forget_conversation, provider.shared))
     app.include_router(erasing.router(provider.shared, belongings))
     return _other_apis(app, Directory(provider.shared, sdk.models_of(deps)))
+
+
+def _is_hidden(shared: SharedDesk, model: str) -> bool:
+    """Whether there is an agent, and not for whoever asks."""
+    found = None if shared.opened is None else shared.opened.agents.find(model)
+    return found is not None and not may_call(found, sdk.caller())
 
 
 def _other_apis(app: Any, directory: Directory) -> McpEndpoint:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
+from runtime.contract.access import Guard
 from runtime.contract.agent_config import Framework, SideEffects
 from runtime.contract.value import ObjectName, Value, Versioned
 
@@ -47,6 +48,7 @@ class AgentEntry(Versioned):
         version    of its spec: the generation, as text.
         tools      the Tools that it may call.
         service_account  that its workers run as; null in an entry from before it was written.
+        guard      the policy that counts for it, null without one: then everybody may call it.
         capabilities   what tests of the platform have proved of its framework, in words; empty
                    for an image of a user's own.
     """
@@ -58,6 +60,7 @@ class AgentEntry(Versioned):
     version: str = "0"
     service_account: ObjectName | None = None
     tools: tuple[ObjectName, ...] = ()
+    guard: Guard | None = None
     capabilities: tuple[str, ...] = ()
     accepting: bool = True
     leaving: bool = False

@@ -17,6 +17,7 @@ AGENT_ENTRIES = "agents.*.*"  # in `catalogue`: every `agent_entry`
 CONVERSATION_HEADS = "heads.*"  # in `conversations`: every `conversation_head`
 RUN_RECORDS = "*.*.*"  # in `runs`: every `run_key`
 TOOL_ENTRIES = "tools.*.*"  # in `catalogue`: every `tool_entry`
+WORKLOAD_ENTRIES = "workloads.*.*"  # in `policy`: every `workload_entry`
 
 
 def run_key(agent: ObjectName, task: str) -> str:
@@ -180,6 +181,11 @@ def dispatcher_lease() -> str:
 def workload_entry(service_account: ObjectName) -> str:
     """The key in `policy` of what the workload with this ServiceAccount may do on the queue."""
     return f"workloads.{pair(service_account)}"
+
+
+def agent_account(agent: ObjectName) -> ObjectName:
+    """The ServiceAccount that the workers of an Agent run as."""
+    return ObjectName(namespace=agent.namespace, name=f"agent-{agent.name}")
 
 
 def _digest(text: str) -> str:

@@ -356,10 +356,11 @@ class Failed(EventBase):
 
 
 class Cancelled(EventBase):
-    """The end of a run that somebody cancelled."""
+    """The end of a run that somebody cancelled; `reason` says why, if it was no client."""
 
     kind: Literal["Cancelled"] = "Cancelled"
     by: str = "anonymous"
+    reason: str | None = None
 
 
 type End = Completed | Failed | Cancelled

@@ -7,6 +7,7 @@ from typing import Final, override
 
 from pydantic import Field
 
+from runtime.contract.access import ANYBODY, Caller, User, agent
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.client_calls import ClientCall
 from runtime.contract.handover import Handover
@@ -79,8 +80,11 @@ class RunRecord(Growing):
         returned         of these, how many a stopping worker handed back, or parked; they count
                          for nothing. `failed`: how many failed in a way that is tried again.
         worker           the process that holds the current attempt.
-        cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
+        claims           what the token of the user said when he asked; null: nobody was
+                         authenticated, or another agent has asked.
+        cancel_requested a client wants it to end, or nobody may have it any more; a worker or the
                          dispatcher writes that end.
+        cancel_reason    why, if it was no client.
         approvals        every call of the run that needs a person, in the order of asking.
         handovers        what its client was to call, in the order of asking; each ends a response.
         parked_attempt   the attempt that parked the run last, 0 if none has; `parked_spent`: what
@@ -100,7 +104,9 @@ class RunRecord(Growing):
     returned: int = 0
     failed: int = Field(default=0, exclude_if=not_)
     worker: str | None = None
+    claims: dict[str, tuple[str, ...]] | None = None
     cancel_requested: bool = False
+    cancel_reason: str | None = None
     started: float | None = None
     ended: float | None = None
     approvals: tuple[Approval, ...] = ()
@@ -121,6 +127,15 @@ class RunRecord(Growing):
     @override
     def calls_client(self) -> bool:
         return self.task.calls_client or bool(self.handovers)
+
+    @property
+    def caller(self) -> Caller:
+        """Who has asked for it."""
+        if self.task.asked is not None:
+            return agent(self.task.asked.chain[-1])
+        if self.claims is None:
+            return ANYBODY
+        return User(principal=self.task.user, claims=self.claims)
 
     @property
     def spent(self) -> int:
@@ -343,7 +358,7 @@ class RunRecord(Growing):
             case RunState.COMPLETED:
                 return Completed.model_validate(at | {"text": self.text or "", "usage": self.usage})
             case RunState.CANCELLED:
-                return Cancelled.model_validate(at)
+                return Cancelled.model_validate(at | {"reason": self.cancel_reason})
             case RunState.FAILED:
                 return Failed.model_validate(at | {"reason": self.reason, "message": self.message})
             case _:

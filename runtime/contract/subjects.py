@@ -19,6 +19,7 @@ from runtime.contract.value import ObjectName
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER"
 ASKED_DURABLE = "_asked"  # after the durable of an Agent: no durable of an object has a `_`
+LIST_CONNECTIONS = "$SYS.REQ.SERVER.PING.CONNZ"  # every server of a cluster answers
 DISPATCHER_DURABLE = "dispatcher"  # of ADVISORIES and CALLS; a Stack's dispatchers share it
 
 
@@ -255,6 +256,10 @@ class StackSubjects:
         """Where the newest value of a key is asked for; `key` may be a pattern."""
         return f"$JS.API.DIRECT.GET.KV_{self.bucket(bucket)}.{self.record(bucket, key)}"
 
+    def last_of(self, bucket: Bucket) -> str:
+        """Where the last write of those to whichever keys the request names is asked for."""
+        return f"$JS.API.DIRECT.GET.KV_{self.bucket(bucket)}"
+
     def advisories(self) -> tuple[str, ...]:
         """The advisories that the ADVISORIES stream captures: messages no worker will see again."""
         return tuple(
@@ -262,6 +267,11 @@ class StackSubjects:
             for stream in WORK_KINDS
             for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")
         )
+
+
+def close_connection(server: str) -> str:
+    """Where one server, by its id, is told to close a connection; `*` for any of them."""
+    return f"$SYS.REQ.SERVER.{server}.KICK"
 
 
 def inbox(service_account: ObjectName) -> str:

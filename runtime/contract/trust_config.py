@@ -1,5 +1,6 @@
 """What the trust plane is told, and what each workload may do on the queue."""
 
+import hashlib
 from enum import StrEnum
 from typing import Any
 
@@ -24,7 +25,8 @@ class Workload(Versioned):
         durable  the consumer it may pull from (Agent and Tool); an Agent also from the
                  `subjects.asked_durable` beside it.
         calls    the Tools it may call (Agent).
-        asks     the Agents it may call (Agent).
+        asks     the Agents it may call (Agent). Both are without what policies deny.
+        suspended  it may do nothing (Agent); null: it may.
     """
 
     role: Role
@@ -32,6 +34,12 @@ class Workload(Versioned):
     durable: str | None = None
     calls: tuple[ObjectName, ...] = ()
     asks: tuple[ObjectName, ...] = ()
+    suspended: bool | None = None
+
+    @property
+    def digest(self) -> str:
+        """12 hexadecimal digits that another entry of the same workload has not."""
+        return hashlib.sha256(self.encode()).hexdigest()[:12]
 
 
 class Issuer(Value):

@@ -68,8 +68,9 @@ class Asks:
             again = await self._bring_on(child)
             return delivery.ack if again is None else partial(delivery.nak, again)
         parent = await self._ends.get(call.caller, call.task)
-        entry = await self._entry(call.tool)
-        match judged(call, parent.record if parent else None, entry, time.time()):
+        entry, asking = await self._entry(call.tool), await self._entry(call.caller)
+        record, guard = parent.record if parent else None, asking.guard if asking else None
+        match judged(call, record, entry, time.time(), asking=guard):
             case NotYet() if delivery.number <= LOOKS:
                 return partial(delivery.nak, LOOK_SECONDS)
             case NotYet():

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from runtime.contract import access
+from runtime.contract.access import Guard, Resource
 from runtime.contract.catalogue import AgentEntry, AgentState
 from runtime.contract.keys import agent_entry
 from runtime.contract.messages import Task
@@ -85,6 +87,8 @@ class Book:
         self._waiting: dict[str, set[str]] = {}
         self._cancelling: set[str] = set()
         self._trouble: dict[str, str] = {}
+        self._access: dict[Resource, Guard] = {}
+        self._asker: dict[OpenRun, ObjectName] = {}
         self._chains = Chains()
 
     def note(self, entry: Entry, now: float, *, inherited: bool = False) -> None:
@@ -106,6 +110,8 @@ class Book:
         """Take in what the catalogue says of an Agent now."""
         told = _told(entry)
         self._trouble.pop(entry.key, None)
+        if told is not None or entry.deleted:  # else nobody can read what it says of rules
+            self._note_guard(entry.key, told, now)
         if told is not None and told.state is AgentState.UNAVAILABLE:
             self._trouble[entry.key] = told.message
         if told is None or not told.cancelling:
@@ -116,6 +122,31 @@ class Book:
         for run in runs:
             if self.is_cancelling(run.agent):
                 self.put(run, now)
+
+    def _note_guard(self, key: str, told: AgentEntry | None, now: float) -> None:
+        """Look at all that has to do with an Agent once other rules are about it."""
+        agent = told.agent if told is not None else _agent_of(key)
+        if agent is None:
+            return
+        guarded, guard = access.agent(agent), told.guard if told is not None else None
+        if guard == self._access.get(guarded):
+            return
+        self._access.pop(guarded, None)
+        if guard is not None:
+            self._access[guarded] = guard
+        runs = [matter for matter in self._times if isinstance(matter, OpenRun)]
+        for run in runs:
+            if agent in (run.agent, self._asker.get(run)):
+                self.put(run, now)
+
+    def denial(self, record: RunRecord) -> str:
+        """Why who has asked for this run may not do so (any more), a sentence; "" if he may."""
+        verdict = access.decide(self._access, record.caller, access.agent(record.task.agent))
+        if verdict.allowed:
+            return ""
+        caller = verdict.caller
+        who = f"the agent {caller.name.name}" if isinstance(caller, Resource) else str(caller)
+        return f"{who} may not call the agent {record.task.agent.name} any more."
 
     def put(self, matter: Matter, at: float) -> None:
         """Look at `matter` at `at`, and at no other time."""
@@ -178,6 +209,8 @@ class Book:
             elif conversation is not None and record.state is RunState.QUEUED:
                 self._put_by(Conversation(conversation), record.task.created + UNPUBLISHED_SECONDS)
         agent = record.task.agent
+        if record.task.asked is not None:
+            self._asker[OpenRun(agent, task)] = record.task.asked.chain[-1]
         if record.state is RunState.PARKED and conversation is not None:
             self.put(ParkedRun(agent, task), now)
         elif record.is_resumed:
@@ -189,6 +222,7 @@ class Book:
             now=now,
             cancelled_since=self._cancelled_since.get(task),
             unwanted=self.is_unwanted(record.task),
+            denial=self.denial(record),
         )
         at = needed.at if isinstance(needed, LookAgain) else now
         self.put(OpenRun(agent, task), at)
@@ -201,6 +235,7 @@ class Book:
         agent, task, conversation = record.task.agent, record.task.id, record.task.conversation
         self._cancelled_since.pop(task, None)
         self._times.pop(OpenRun(agent, task), None)
+        self._asker.pop(OpenRun(agent, task), None)
         self._times.pop(ParkedRun(agent, task), None)
         self._waits_no_more(record)
         self._put_open(self._chains.close(task), now)
@@ -223,6 +258,7 @@ class Book:
             case [namespace, name, task]:
                 agent = ObjectName(namespace=namespace, name=name)
                 self._times.pop(OpenRun(agent, task), None)
+                self._asker.pop(OpenRun(agent, task), None)
                 self._put_open(self._chains.close(task), now)
                 self._times.pop(ParkedRun(agent, task), None)
 
@@ -233,6 +269,15 @@ class Book:
         self._waiting[conversation].discard(record.task.id)
         if not self._waiting[conversation]:
             del self._waiting[conversation]
+
+
+def _agent_of(key: str) -> ObjectName | None:
+    """The Agent of whom an entry of the catalogue is."""
+    match key.split("."):
+        case [_, namespace, name]:
+            return ObjectName(namespace=namespace, name=name)
+        case _:
+            return None
 
 
 def _told(entry: Entry) -> AgentEntry | None:

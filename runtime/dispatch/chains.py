@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from runtime.contract.access import Guard, agent, decide
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import ask_key, asked_task
 from runtime.contract.messages import (
@@ -69,13 +70,21 @@ def genuine_ask(subjects: StackSubjects, subject: str, data: bytes) -> Call:
     return call
 
 
-def judged(call: Call, parent: RunRecord | None, entry: AgentEntry | None, now: float) -> Judgement:
+def judged(
+    call: Call,
+    parent: RunRecord | None,
+    entry: AgentEntry | None,
+    now: float,
+    *,
+    asking: Guard | None = None,
+) -> Judgement:
     """What becomes of a genuine call.
 
     Shape:
         parent  the record of the run that asks. One that was handed back waits for its next
                 attempt, which asks the same again.
         entry   the agent that is asked, as the catalogue has it.
+        asking  the policy that counts for the one that asks.
 
     Units:
         `now` in seconds since the epoch.
@@ -101,6 +110,8 @@ def judged(call: Call, parent: RunRecord | None, entry: AgentEntry | None, now: 
         )
     if entry is None:
         return Refuse(f"there is no agent {name}; find the answer without it")
+    if not _permitted(call, entry, asking):
+        return Refuse(f"the agent {name} may not be asked; find the answer without it")
     if not entry.accepting:
         return Refuse(f"the agent {name} takes no work at the moment; find the answer without it")
     if (size := len(said.encode())) > entry.max_input_bytes:
@@ -124,6 +135,14 @@ def judged(call: Call, parent: RunRecord | None, entry: AgentEntry | None, now: 
             traceparent=call.traceparent,
         )
     )
+
+
+def _permitted(call: Call, entry: AgentEntry, asking: Guard | None) -> bool:
+    """Whether policies allow it: the connection over which it came may be older than they are."""
+    asked, asks = agent(call.tool), agent(call.caller)
+    guards = {asked: entry.guard, asks: asking}
+    access = {one: guard for one, guard in guards.items() if guard is not None}
+    return decide(access, asks, asked).allowed
 
 
 def _path(chain: Iterable[ObjectName]) -> str:

@@ -38,7 +38,13 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Ask for the end of this run, as a client may; whoever has it writes that end."""
+    """Ask for the end of this run, as a client may; whoever has it writes that end.
+
+    Shape:
+        reason  for who has asked for the run; "" if there is nothing to tell him.
+    """
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +58,20 @@ def due(
     now: float,
     cancelled_since: float | None,
     unwanted: bool = False,
+    denial: str = "",
     trouble: str = "",
 ) -> LookAgain | Write | Cancel | Resume | None:
     """What an open run needs: an end, another look, or None if it has its end.
 
     A worker writes the ends of what it runs, so a running one gets time for that; `cancelled_since`
     is when the cancellation of it was first seen. `unwanted`: its Agent is to have no runs any
-    more; `trouble` says why no worker of that can start, if none can. A parked one has no deadline
-    but those of its approvals.
+    more; `denial` says why who has asked for it may not do so any more, `trouble` why no worker of
+    that can start, if so. A parked one has no deadline but those of its approvals.
     """
     if record.state.is_end:
         return None
     if record.state is RunState.PARKED and not record.cancel_requested:
-        return Cancel() if unwanted else _parked(record, now)
+        return Cancel(denial) if unwanted or denial else _parked(record, now)
     last = record.task.deadline
     if record.state is RunState.RUNNING:
         last += GRACE_SECONDS
@@ -74,7 +81,8 @@ def due(
         last = now
     if now >= last:
         return Write(_cancelled(record) if record.cancel_requested else _timed_out(record, trouble))
-    return Cancel() if unwanted and not record.cancel_requested else LookAgain(last)
+    is_to_end = (unwanted or denial) and not record.cancel_requested
+    return Cancel(denial) if is_to_end else LookAgain(last)
 
 
 def _parked(record: RunRecord, now: float) -> LookAgain | Resume | Write:
@@ -182,7 +190,7 @@ def _left(record: RunRecord) -> Failed:
 
 
 def _cancelled(record: RunRecord) -> Cancelled:
-    return Cancelled(**_place(record))
+    return Cancelled(**_place(record), reason=record.cancel_reason)
 
 
 def _place(record: RunRecord) -> dict[str, Any]:

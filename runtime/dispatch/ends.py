@@ -34,15 +34,16 @@ class Ends:
         await self.tell(ended)
         return True
 
-    async def cancel(self, held: Held) -> None:
-        """Ask for the end of the run, if it still is as in `held`."""
+    async def cancel(self, held: Held, reason: str = "") -> None:
+        """Ask for the end of the run, if it still is as in `held`; `reason` is told with it."""
         agent, task = held.record.task.agent, held.record.task.id
-        asked = held.record.model_copy(update={"cancel_requested": True})
+        wish = {"cancel_requested": True, "cancel_reason": reason or None}
+        asked = held.record.model_copy(update=wish)
         try:
             await self._ports.runs.update(run_key(agent, task), asked.encode(), held.revision)
         except RevisionConflict:
             return  # it has moved on, and comes up again as it is now
-        log.info("cancels a run", extra={"task": task, "agent": str(agent)})
+        log.info("cancels a run", extra={"task": task, "agent": str(agent), "why": reason})
         await self._ports.outbox.signal(self._ports.subjects.cancel(agent, task))
 
     async def tell(self, held: Held) -> None:

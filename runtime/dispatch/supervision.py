@@ -121,13 +121,20 @@ class Supervision:
             self._book.put(OpenRun(agent, task), now + MISSING_SECONDS)
             return
         unwanted, trouble = self._book.is_unwanted(held.record.task), self._book.trouble(agent)
-        match due(held.record, now=now, cancelled_since=since, unwanted=unwanted, trouble=trouble):
+        match due(
+            held.record,
+            now=now,
+            cancelled_since=since,
+            unwanted=unwanted,
+            denial=self._book.denial(held.record),
+            trouble=trouble,
+        ):
             case LookAgain(at):
                 self._book.put(OpenRun(agent, task), at)
             case Write(end):
                 await self._ends.write(held, end)
-            case Cancel():
-                await self._ends.cancel(held)
+            case Cancel(reason):
+                await self._ends.cancel(held, reason)
             case Resume():
                 await self._parked.resume(held, now)
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     UNKNOWN_WORKLOAD = "unknown workload"
     UNKNOWN_STACK = "unknown stack"
     POLICY_UNREADABLE = "policy unreadable"
+    SUSPENDED = "suspended"
 
 
 class Refused(Exception):

@@ -10,6 +10,11 @@ from runtime.identity.tokens import Keys, Proved, Reason, Refused, expiry, prove
 ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 - a type, no secret
 KEYCLOAKS: Final = "Bearer"
 OF_ID_TOKENS: Final = frozenset({"nonce", "at_hash", "c_hash"})
+OF_THE_TOKEN: Final = frozenset(
+    {"iss", "aud", "exp", "nbf", "iat", "jti", "typ", "azp", "client_id", "scope", "scp"}
+    | {"sid", "nonce", "auth_time", "acr", "amr"}
+)
+"""Claims that describe a token or a login, and no user (RFC 7519, RFC 9068, OpenID Connect)."""
 OF_ACCESS_TOKENS: Final = frozenset({"scope", "scp"})
 MOST_OF_SUBJECT: Final = 255
 
@@ -38,6 +43,20 @@ class User:
             OpenID Connect Core 1.0, section 5.7; Kubernetes writes OIDC users the same way.
         """
         return f"{self.issuer}#{self.subject}"
+
+    @property
+    def described(self) -> dict[str, tuple[str, ...]]:
+        """What the token says of the user and not of itself: text, and lists of text."""
+        listed = {
+            name: [value] if isinstance(value, str) else value
+            for name, value in self.claims.items()
+            if name not in OF_THE_TOKEN
+        }
+        return {
+            name: tuple(values)
+            for name, values in listed.items()
+            if isinstance(values, list) and all(isinstance(one, str) for one in values)
+        }
 
     @property
     def scopes(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from runtime.processes.process import CannotStart, Readiness
 from runtime.processes.worker import Host
 from runtime.settings import Settings
 from runtime.state.checkpoints import Checkpoints
+from runtime.state.rights import Rights
 from runtime.state.runs import Runs
 from runtime.tools.calls import Calls
 from runtime.tools.errors import BadSpec
@@ -44,9 +45,10 @@ async def _work(on: Host, config: AgentConfig) -> None:
     process = on.settings.process
     calls = Calls(link.outbox, effects, link.subjects, caller=config.agent, worker=process)
     places = Places.with_own(config.execution.concurrency)
+    rights = Rights(link.store(Bucket.POLICY))
     delegations = Delegations.of(config)
     toolbox = CatalogueToolbox(
-        config, link.store(Bucket.CATALOGUE), calls, places, delegations=delegations
+        config, link.store(Bucket.CATALOGUE), rights, calls, places, delegations=delegations
     )
     async with calls.running():
         handler = TaskHandler(

@@ -11,6 +11,7 @@ from runtime.processes.process import CannotStart
 from runtime.processes.worker import Host
 from runtime.settings import Settings
 from runtime.state.ledger import Ledger
+from runtime.state.rights import Rights
 from runtime.tools.errors import BadSpec
 from runtime.tools.executors import opened
 from runtime.tools.signed import SignedCalls
@@ -32,9 +33,9 @@ async def run_tool(settings: Settings) -> None:
             async with opened(config, on.link.store(Bucket.CATALOGUE)) as executor:
                 on.readiness.parts.append(executor.why_not)
                 ledger = Ledger(on.link.store(Bucket.EFFECTS))
-                delegations = Delegations.of(config)
-                signed = SignedCalls(delegations)
-                handler = CallHandler(config, executor, ledger, on.link.outbox, signed)
+                rights = Rights(on.link.store(Bucket.POLICY))
+                signed = SignedCalls(Delegations.of(config))
+                handler = CallHandler(config, executor, ledger, rights, on.link.outbox, signed)
                 durables = {config.durable: Slots(config.execution.concurrency)}
                 async with _cancelling(on, handler):
                     await on.work(Stream.CALLS, durables, config.execution, handler)

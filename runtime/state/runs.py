@@ -150,7 +150,9 @@ class Runs:
     async def _asked_to_cancel(self, held: Held) -> Held:
         """The record as it is now, if nothing else than a wish to cancel was added to it."""
         now = await self.get(held.record.task.agent, held.record.task.id)
-        if now is None or now.record != held.record.model_copy(update={"cancel_requested": True}):
+        reason = None if now is None else now.record.cancel_reason
+        wish = {"cancel_requested": True, "cancel_reason": reason}
+        if now is None or now.record != held.record.model_copy(update=wish):
             raise StaleAttempt(f"run {held.record.task.id} has moved on")
         return now
 

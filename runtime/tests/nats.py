@@ -247,7 +247,9 @@ class RunningStack:
                 reached.set()
 
         source = FileSource(self.trust_file)
-        self._trust = asyncio.create_task(run_trust(source, ready, read_seconds=0.02))
+        self._trust = asyncio.create_task(
+            run_trust(source, ready, read_seconds=0.02, look_seconds=0.2)
+        )
         await asyncio.wait_for(reached.wait(), 20)
 
     async def serve_tokens(self, users: UserIssuer | None = None, **rules: Any) -> str:

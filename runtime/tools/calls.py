@@ -23,6 +23,9 @@ from runtime.transport.port import (
     Unavailable,
 )
 
+type Check = Callable[[], None]
+type Sign = Callable[[Call], Awaitable[Call]]
+
 LOOK_SECONDS = 2.0
 REPEAT_SECONDS = 0.5
 STEP_BITS = 60
@@ -37,9 +40,6 @@ def step_of(function: str, arguments: dict[str, Any]) -> int:
     plain = json.dumps([function, arguments], sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(plain.encode()).digest()
     return int.from_bytes(digest, "big") >> (256 - STEP_BITS)
-
-
-type Sign = Callable[[Call], Awaitable[Call]]
 
 
 class Calls:
@@ -78,6 +78,7 @@ class Calls:
         call: Call,
         subject: str,
         meanwhile: contextlib.AbstractAsyncContextManager[None],
+        check: Check,
         *,
         sign: Sign | None = None,
     ) -> CallResult:
@@ -88,7 +89,7 @@ class Calls:
 
         Raises:
             EffectUnknown: it did not end before the call's deadline.
-            ToolFailure: it could not be asked.
+            ToolFailure: it could not be asked, or `check` raised it: it may not be, any more.
         """
         if (ended := await self._ended(call.id)) is not None:
             return ended
@@ -96,7 +97,7 @@ class Calls:
         self._waiting.setdefault(call.id, set()).add(woken)
         try:
             async with meanwhile:
-                await self._ask(call if sign is None else await sign(call), subject)
+                await self._ask(call if sign is None else await sign(call), subject, check)
                 return await self._wait(call, woken)
         finally:
             waiting = self._waiting[call.id]
@@ -104,9 +105,13 @@ class Calls:
             if not waiting:
                 del self._waiting[call.id]
 
-    async def _ask(self, call: Call, subject: str) -> None:
-        """Publish; a queue that is full or away gets another chance until the deadline."""
+    async def _ask(self, call: Call, subject: str, check: Check) -> None:
+        """Publish; a queue that is full or away gets another chance until the deadline.
+
+        One that refuses looks as if it were away.
+        """
         while True:
+            check()
             try:
                 await self._outbox.publish(subject, call.encode(), msg_id=call.id)
             except PayloadTooLarge as error:

@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from runtime.contract.agent_config import AgentConfig
+from runtime.contract.agent_config import AgentBinding, AgentConfig, ToolBinding
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
 from runtime.contract.messages import Call, CallResult, Outcome, Task
+from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
 from runtime.identity.delegation import Delegations
+from runtime.state.rights import Rights
 from runtime.tools.approvals import Approvals
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.errors import CallBudgetSpent, EffectUnknown
@@ -42,20 +44,22 @@ log = logging.getLogger(__name__)
 type OnChange = Callable[[tuple[FunctionSpec, ...]], Awaitable[None]]
 
 LOOK_SECONDS = 0.5
-REFRESH_SECONDS = 10.0
+REFRESH_SECONDS = 5.0
 
 
 class CatalogueToolbox:
     """A `Toolbox` of the functions that the agent's tools have written to the catalogue.
 
-    The agents that it may ask are functions too. While it waits for one of them, its place in the
-    worker is lent to other work.
+    What the agent's spec names and the agent may not call any more is not offered. The agents that
+    it may ask are functions too. While it waits for one of them, its place in the worker is lent to
+    other work.
     """
 
     def __init__(
         self,
         config: AgentConfig,
         catalogue: Store,
+        rights: Rights,
         calls: Calls,
         lending: Lending,
         *,
@@ -64,11 +68,14 @@ class CatalogueToolbox:
     ) -> None:
         self._config = config
         self._catalogue = catalogue
+        self._rights = rights
         self._calls = calls
         self._lending = lending
         self._delegations = delegations
         self._refresh_seconds = refresh_seconds
         self._found: dict[ObjectName, ToolFunctions] = {}
+        self._may: Workload | None = None
+        self._is_known = False
         self._offered: dict[str, Offered] = {}
         self._problem: str | None = None
 
@@ -87,10 +94,12 @@ class CatalogueToolbox:
         Raises:
             BadSpec: the tools cannot be bound together.
         """
-        while missing := await self._look():
+        while (missing := await self._look()) or not self._is_known:
             self._problem = (
                 f"spec.tools: the Tool {missing} has not said yet what it can do; "
                 "see its status, it has to start once"
+                if missing
+                else "what the agent may call could not be read from the queue yet"
             )
             await asyncio.sleep(LOOK_SECONDS)
         self._offered = self._offers()
@@ -133,6 +142,7 @@ class CatalogueToolbox:
             budget=self._config.budget.tool_calls,
             numbering=Numbering() if numbering is None else numbering,
             agreement=Approvals() if agreement is None else agreement,
+            permits=self._permits,
             granting=None if self._delegations is None else Granting(self._delegations, task),
         )
         return tuple(
@@ -141,11 +151,31 @@ class CatalogueToolbox:
         )
 
     def _offers(self) -> dict[str, Offered]:
-        return offers(self._config.tools, self._found, self._config.agents)
+        agents = tuple(one for one in self._config.agents if self._permits(one))
+        return offers(self._tools, self._found, agents)
+
+    def _permits(self, binding: ToolBinding | AgentBinding) -> bool:
+        """Whether the agent may call this, as far as is known."""
+        if self._may is None:
+            return False
+        match binding:
+            case ToolBinding(tool=tool):
+                return tool in self._may.calls
+            case AgentBinding(agent=agent):
+                return agent in self._may.asks
+
+    @property
+    def _tools(self) -> tuple[ToolBinding, ...]:
+        return tuple(one for one in self._config.tools if self._permits(one))
 
     async def _look(self) -> ObjectName | None:
-        """Read what the tools say; gives one that has said nothing so far."""
-        for binding in self._config.tools:
+        """Read what may be called and what the tools say; gives one that has said nothing yet."""
+        try:
+            self._may = await self._rights.of(self._config.agent)
+            self._is_known = True
+        except TransportError as error:
+            log.warning("the rights are out of reach", extra={"error": str(error)})
+        for binding in self._tools:
             try:
                 entry = await self._catalogue.get(functions_entry(binding.tool))
             except TransportError as error:
@@ -153,7 +183,7 @@ class CatalogueToolbox:
                 continue
             if entry is not None and (said := ToolFunctions.decode(entry.value)).is_known:
                 self._found[binding.tool] = said
-        tools = (binding.tool for binding in self._config.tools)
+        tools = (binding.tool for binding in self._tools)
         return next((tool for tool in tools if tool not in self._found), None)
 
 
@@ -172,6 +202,7 @@ class _Attempt:
     budget: int | None
     numbering: Numbering
     agreement: Agreement
+    permits: Callable[[ToolBinding | AgentBinding], bool]
     granting: Granting | None
 
     async def call(self, offered: Offered, arguments: dict[str, Any]) -> str:
@@ -212,12 +243,17 @@ class _Attempt:
     async def _problem(self, offered: Offered, call: Call) -> ToolFailure | None:
         """Why the call must not be made; nobody is asked for one that does not fit its schema."""
         try:
+            self._check_permitted(offered)
             offered.schema.check(call.arguments)
             if offered.approval_seconds is not None:
                 await self._agreed(offered, call, offered.approval_seconds)
         except ToolFailure as failure:
             return failure
         return None
+
+    def _check_permitted(self, offered: Offered) -> None:
+        if not self.permits(offered.binding):
+            raise ToolFailure(f"{offered.spec.name} may not be called any more; go on without it")
 
     async def _agreed(self, offered: Offered, call: Call, seconds: int) -> None:
         name = offered.spec.name
@@ -233,8 +269,9 @@ class _Attempt:
     async def _output(self, offered: Offered, call: Call) -> str:
         subject = offered.subject(self.calls.subjects, self.calls.caller)
         meanwhile = self.lending.lent(self.task) if offered.is_agent else contextlib.nullcontext()
+        check = partial(self._check_permitted, offered)
         sign = None if self.granting is None else self.granting.sign(is_agent=offered.is_agent)
-        return text_of(await self.calls.result(call, subject, meanwhile, sign=sign))
+        return text_of(await self.calls.result(call, subject, meanwhile, check, sign=sign))
 
     def _check_budget(self) -> None:
         made = len(self.numbering)

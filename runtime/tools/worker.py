@@ -16,6 +16,7 @@ from runtime.contract.subjects import StackSubjects
 from runtime.identity.delegation import refused
 from runtime.identity.exchange import NotGranted, ServiceAway
 from runtime.state.ledger import Ledger, Next, Noted, Overtaken, what_next
+from runtime.state.rights import Rights
 from runtime.tools.call_context import CALL_DEADLINE, CALL_TOKEN
 from runtime.tools.calls import step_of
 from runtime.tools.cancellations import Cancellations
@@ -33,17 +34,24 @@ log = logging.getLogger(__name__)
 
 # How long past its deadline a call may take to note its end before another worker may try.
 GRACE_SECONDS = 30.0
+LOOK_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class CallHandler:
-    """The `Handler` of a Tool's worker."""
+    """The `Handler` of a Tool's worker.
+
+    Units:
+        look_seconds  between two looks whether a call that takes long is still permitted.
+    """
 
     config: ToolConfig
     executor: Executor
     ledger: Ledger
+    rights: Rights
     outbox: Outbox
     signed: SignedCalls = field(default_factory=SignedCalls)
+    look_seconds: float = LOOK_SECONDS
     cancellations: Cancellations = field(default_factory=Cancellations)
     _suspects: Suspects = field(default_factory=Suspects)
 
@@ -128,18 +136,36 @@ class CallHandler:
             unwanted = f"{call.function} was not run: its run was cancelled before its turn came"
             await self._end(call, noted, _ended(noted, call, Outcome.FAILED, unwanted))
             return
+        if not await self._is_permitted(call):
+            denied = f"{call.function} was not run: {_denial(call)}"
+            await self._end(call, noted, _ended(noted, call, Outcome.FAILED, denied))
+            return
         reserved = await self.ledger.reserve(call.id, noted, sequence)
         executing = asyncio.create_task(self._execute(call, reserved), name=call.id)
         try:
             with self.cancellations.under_way(call, executing):
-                end = await executing
+                end = await self._while_permitted(call, executing)
         except asyncio.CancelledError:
             if is_stopping():  # the worker is to end, not the call
+                executing.cancel()
+                await asyncio.wait({executing})
                 await self._break_off(call, reserved)
                 raise
-            unwanted = f"{call.function} was broken off: its run was cancelled"
+            why = "its run was cancelled" if self.cancellations.includes(call) else _denial(call)
+            unwanted = f"{call.function} was broken off: {why}"
             end = _ended(reserved, call, self._when_begun, unwanted)
         await self._end(call, reserved, end)
+
+    async def _while_permitted(self, call: Call, executing: asyncio.Task[CallResult]) -> CallResult:
+        """How the call ends; it is cancelled once its caller may not make it any more."""
+        while not (await asyncio.wait({executing}, timeout=self.look_seconds))[0]:
+            with contextlib.suppress(TransportError):  # nobody knows; who began may go on
+                if not await self._is_permitted(call):
+                    executing.cancel()
+        return executing.result()
+
+    async def _is_permitted(self, call: Call) -> bool:
+        return await self.rights.may_call(call.caller, self.config.tool)
 
     async def _execute(self, call: Call, reserved: Noted) -> CallResult:
         limit = self.config.execution.timeout_seconds
@@ -188,6 +214,10 @@ class CallHandler:
         subject = StackSubjects(self.config.queue.stack).wake(call.caller, call.worker)
         with contextlib.suppress(TransportError):  # the caller also looks by itself
             await self.outbox.signal(subject, call.id.encode())
+
+
+def _denial(call: Call) -> str:
+    return f"the agent {call.caller.name} may not call {call.tool.name} (any more)"
 
 
 def _check_size(call: Call, value: Any) -> None:

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 2
 ASK_SECONDS: Final = 2.0
+GATHER_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 0.5
 PING_SECONDS: Final = 10
 LEAVE_SECONDS: Final = 0.5
@@ -77,6 +78,33 @@ class Requests:
             return await self._client.request(subject, data, timeout=ASK_SECONDS)
         except (OSError, nats.errors.Error, TimeoutError) as error:
             raise Unavailable(f"no answer on {subject}: {error!r}") from error
+
+    async def gather(
+        self, subject: str, data: bytes = b"", *, seconds: float = GATHER_SECONDS
+    ) -> list[Msg]:
+        """One request of our own and all replies to it that come within so many `seconds`.
+
+        Raises:
+            Unavailable: no connection.
+        """
+        if self._client is None:
+            raise Unavailable(f"no connection to {self._url}")
+        replies: list[Msg] = []
+
+        async def on_reply(message: Msg) -> None:
+            replies.append(message)
+
+        try:
+            inbox = self._client.new_inbox()
+            subscription = await self._client.subscribe(inbox, cb=on_reply)
+            try:
+                await self._client.publish(subject, data, reply=inbox)
+                await asyncio.sleep(seconds)
+            finally:
+                await subscription.unsubscribe()
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            raise Unavailable(f"no answer on {subject}: {error!r}") from error
+        return replies
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[Client, asyncio.Event]]:

@@ -16,6 +16,7 @@ from runtime.contract.trust_config import USER_SECONDS, Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.identity.tokens import Reason, Refused
 from runtime.identity.workloads import Identity, WorkloadVerifier
+from runtime.transport.port import Unavailable
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions, permissions
 from runtime.trust.workloads import Newest, workload_of
@@ -98,14 +99,31 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:MAX_CLIENT])
 
 
+def bearer(name: str) -> tuple[ObjectName, str] | None:
+    """The ServiceAccount and the digest in the name of a user JWT; None if it is none of ours."""
+    match name.split(" "):
+        case [account, digest] if account.count("/") == 1:
+            namespace, _, named = account.partition("/")
+            return ObjectName(namespace=namespace, name=named), digest
+        case _:
+            return None
+
+
 def admission(
-    request: Request, identity: Identity, allowed: Permissions, signer: Signer, now: float
+    request: Request,
+    identity: Identity,
+    allowed: Permissions,
+    signer: Signer,
+    now: float,
+    *,
+    digest: str,
 ) -> bytes:
     """The answer that lets the connection in until the identity's token ends, or sooner.
 
     Shape:
         An authorization response around a user JWT, both signed by the account's key. The name in
-        the user JWT is what NATS shows in its monitoring instead of the token.
+        the user JWT is what NATS shows in its monitoring instead of the token: see `bearer`. The
+        `digest` tells by which entry of the policy it was let in.
 
     Units:
         `now` in seconds since the epoch; the user JWT ends `USER_SECONDS` later at most.
@@ -116,7 +134,7 @@ def admission(
         {
             "sub": request.user,
             "aud": str(allowed.account),
-            "name": str(identity.service_account),
+            "name": f"{identity.service_account} {digest}",
             "iat": int(now),
             "exp": expires,
             "nats": _user(allowed),
@@ -200,8 +218,22 @@ class Callout:
             self._audit("refused", request, who=refused.who, reason=refused.reason)
             return None
         self._audit("admitted", request, who=str(identity.service_account), reason=workload.role)
-        answer = admission(request, identity, allowed, rules.signer, now)
+        answer = admission(request, identity, allowed, rules.signer, now, digest=workload.digest)
         return rules.xkey.seal(answer, request.xkey)
+
+    async def standing(self, service_account: ObjectName) -> str | None:
+        """The digest of what a workload may do now, None if it would not be let in.
+
+        Raises:
+            Unavailable: the policy cannot be read.
+        """
+        rules = self._rules()
+        try:
+            return (await self._workload(service_account, rules)).digest
+        except Refused as refused:
+            if refused.reason is Reason.POLICY_UNREADABLE:
+                raise Unavailable(f"the policy of {service_account} cannot be read") from refused
+            return None
 
     async def _workload(self, service_account: ObjectName, rules: Rules) -> Workload:
         if service_account == rules.operator:

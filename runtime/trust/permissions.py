@@ -7,7 +7,13 @@ here is ever empty.
 from dataclasses import dataclass
 from typing import assert_never
 
-from runtime.contract.keys import effects_for, functions_entry, keys_of
+from runtime.contract.keys import (
+    WORKLOAD_ENTRIES,
+    effects_for,
+    functions_entry,
+    keys_of,
+    workload_entry,
+)
 from runtime.contract.subjects import (
     DISPATCHER_DURABLE,
     Account,
@@ -48,7 +54,7 @@ def permissions(
         case Role.DISPATCHER:
             return _dispatcher(subjects, own_inbox)
         case Role.AGENT:
-            return _agent(workload, subjects, own_inbox)
+            return _agent(workload, subjects, own_inbox, service_account)
         case Role.TOOL:
             return _tool(workload, subjects, own_inbox)
         case _:
@@ -129,7 +135,9 @@ def _erased(subjects: StackSubjects) -> tuple[str, ...]:
     )
 
 
-def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permissions:
+def _agent(
+    workload: Workload, subjects: StackSubjects, own_inbox: str, service_account: ObjectName
+) -> Permissions:
     agent, durable = workload.name, _durable(workload)
     return Permissions(
         Account.AGENTS,
@@ -146,6 +154,7 @@ def _agent(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permi
                 subjects.direct_get(Bucket.CATALOGUE, functions_entry(tool))
                 for tool in workload.calls
             ),
+            subjects.direct_get(Bucket.POLICY, workload_entry(service_account)),
         ),
         subscribe=(own_inbox, subjects.wakes(agent), subjects.cancels(agent)),
     )
@@ -159,6 +168,8 @@ def _tool(workload: Workload, subjects: StackSubjects, own_inbox: str) -> Permis
             *_delivered(subjects, Stream.CALLS, durable),
             *_records(subjects, Bucket.EFFECTS, keys_of(tool)),
             *_records(subjects, Bucket.CATALOGUE, functions_entry(tool)),
+            # What its callers may call; the subject of a call says by whom it is, not whether.
+            subjects.direct_get(Bucket.POLICY, WORKLOAD_ENTRIES),
             subjects.every("wake"),
         ),
         subscribe=(own_inbox, subjects.every("cancel")),

@@ -19,6 +19,7 @@ from runtime.identity.workloads import WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
 from runtime.trust.callout import GROUP, SUBJECT, Callout
+from runtime.trust.closing import LOOK_SECONDS, Closing
 from runtime.trust.nkeys import Signer
 from runtime.trust.serving_tokens import Tokens
 from runtime.trust.sources import Source, Unreadable
@@ -36,7 +37,12 @@ type _Queue = tuple[ObjectName, str]
 
 
 async def run_trust(
-    source: Source, ready: Ready, *, host: str = "127.0.0.1", read_seconds: float = READ_SECONDS
+    source: Source,
+    ready: Ready,
+    *,
+    host: str = "127.0.0.1",
+    read_seconds: float = READ_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
 ) -> None:
     """Answer for every Stack that `source` names, until cancelled.
 
@@ -48,9 +54,10 @@ async def run_trust(
                new Stack's server comes up later than its name.
 
     Units:
-        A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon.
+        A new Stack is answered for within `read_seconds`, a changed key or issuer counts as soon,
+        and so does, within `look_seconds`, that the rights of a workload have changed.
     """
-    plane = _Plane(host)
+    plane = _Plane(host, look_seconds)
     said: tuple[bool, str] | None = None
     try:
         while True:
@@ -84,7 +91,8 @@ class _Rules:
 
 
 class _Plane:
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, look_seconds: float) -> None:
+        self._look_seconds = look_seconds
         self._rules: _Rules | None = None
         self._tokens = Tokens(host, self._workload)
         self._serving: dict[_Queue, tuple[Requests, asyncio.Task[None]]] = {}
@@ -135,7 +143,8 @@ class _Plane:
     ) -> tuple[Requests, asyncio.Task[None]]:
         requests = Requests(url, seed=user_seed, name="trust")
         callout = Callout(stack, self._current, _newest(requests, StackSubjects(stack)))
-        serving = requests.serve(SUBJECT, GROUP, callout.answer)
+        closing = Closing(stack, requests, callout.standing)
+        serving = self._answer(requests, callout, closing)
         return requests, asyncio.create_task(serving, name=f"trust of {stack}")
 
     async def _workload(self, stack: ObjectName, account: ObjectName) -> Workload:
@@ -143,6 +152,11 @@ class _Plane:
             if served == stack:
                 return await workload_of(account, _newest(requests, StackSubjects(stack)))
         raise Refused(Reason.UNKNOWN_STACK, str(account))
+
+    async def _answer(self, requests: Requests, callout: Callout, closing: Closing) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(requests.serve(SUBJECT, GROUP, callout.answer))
+            group.create_task(closing.run(self._look_seconds))
 
     def _current(self) -> _Rules:
         if self._rules is None:

@@ -34,4 +34,6 @@ async def workload_of(service_account: ObjectName, newest: Newest) -> Workload:
     if workload.role is Role.OPERATOR:
         # The configuration names the operator; what a Stack's bucket says cannot.
         raise Refused(Reason.UNKNOWN_WORKLOAD, who)
+    if workload.suspended:
+        raise Refused(Reason.SUSPENDED, who)
     return workload

@@ -98,7 +98,7 @@ def test_every_export_names_who_may_import_it() -> None:
     exported = re.findall(
         r'^ *\{ (?:service|stream): "([^"]+)", accounts: \[ (\w+) \]', conf, re.MULTILINE
     )
-    imported = re.findall(r'(?:service|stream): \{account: WORK, subject: "([^"]+)"\}', conf)
+    imported = re.findall(r'(?:service|stream): \{account: \w+, subject: "([^"]+)"\}', conf)
     assert sorted(subject for subject, _ in exported) == sorted(imported)
     assert {account for _, account in exported} == {"AGENTS", "AUTH"}
 
@@ -107,9 +107,11 @@ def test_what_crosses_the_border_is_of_this_stack_and_no_more() -> None:
     crossing = {(one.subject, one.account) for one in work_exports(StackSubjects(STACK))}
     workers = {subject for subject, account in crossing if account is Account.AGENTS}
     assert {subject for subject, account in crossing if account is Account.AUTH} == {
-        "$JS.API.DIRECT.GET.KV_team_default_policy.$KV.team_default_policy.>"
+        "$JS.API.DIRECT.GET.KV_team_default_policy",
+        "$JS.API.DIRECT.GET.KV_team_default_policy.$KV.team_default_policy.>",
     }
     assert workers == {
+        "$JS.API.DIRECT.GET.KV_team_default_policy.$KV.team_default_policy.workloads.*.*",
         "$JS.API.CONSUMER.MSG.NEXT.team_default_TASKS.*",
         "$JS.API.CONSUMER.MSG.NEXT.team_default_CALLS.*",
         "$JS.ACK.team_default_TASKS.>",

@@ -78,6 +78,10 @@ def an_agent(name: str = "poet", namespace: str = "team", **spec: Any) -> Agent:
     return read(Agent, samples.agent(name, namespace, **spec), f"{name}-uid")
 
 
+def a_tool(name: str = "add", namespace: str = "team", **spec: Any) -> Tool:
+    return read(Tool, samples.tool(name, namespace, **spec), f"{name}-uid")
+
+
 def the_tool(**spec: Any) -> Tool:
     return read(Tool, samples.tool(**spec), "tool-uid")
 

@@ -1,5 +1,6 @@
 """The same reconciles on a real NATS server: nothing twice, all is repaired, all goes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,16 @@ from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Task
 from runtime.contract.runs import RunRecord, RunState
 from runtime.contract.subjects import Bucket, Stream, asked_durable
+from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR, OPERATOR_WORKLOAD, RunningStack, running_stack
+from runtime.transport.port import Unavailable
 
 pytestmark = pytest.mark.integration
 
 NAME = ObjectName(namespace="team", name="default")
 TASKS = "k8gentai.team.default.tasks.team.math"
+CALLS = "k8gentai.team.default.calls.team.add.team.math"
 ASKED = "k8gentai.team.default.asked.team.math"
 ALL = QueueQuery(
     streams=tuple(f"team_default_{stream}" for stream in Stream),
@@ -178,6 +182,28 @@ async def test_an_agent_made_again_finds_no_old_message(scene: OnNats) -> None:
 
     assert not any(backlog.total for backlog in facts.backlogs.values())
     assert is_true(scene, scene.agent, "Ready")
+
+
+@pytest.mark.fault(26)
+async def test_a_rule_that_goes_takes_the_right_from_a_worker_that_is_connected(
+    scene: OnNats,
+) -> None:
+    targets = [{"kind": "Tool", "name": "add"}]
+    rule = {"from": {"agents": ["math"]}, "to": {"tools": ["add"]}}
+    scene.cluster.put(samples.policy(targetRefs=targets, access=[rule]))
+    facts = await scene.settled()
+    told = facts.entries[EntryRef("team_default_policy", "workloads.team.agent-math")]
+    async with scene.nats.link_as(Workload.decode(told)) as link:
+        before = await link.connection.current()
+        await link.outbox.publish(CALLS, b"1")
+
+        scene.cluster.put(samples.policy(targetRefs=targets))
+        await scene.reconcile(scene.agent)
+        await asyncio.wait_for(before.closed.wait(), 10)
+
+        after = await link.connection.current(10)
+        with pytest.raises(Unavailable):
+            await after.request(CALLS, b"2", timeout=0.5)
 
 
 async def test_a_deleted_stack_leaves_an_external_queue_empty(scene: OnNats) -> None:

@@ -184,7 +184,7 @@ async def _taken_in(visit: Visit, params: SendMessageRequest, *, stream: bool) -
     context = params.message.context_id or uuid.uuid4().hex
     check_context(context)
     wanted = asked(params, context, stream=stream)
-    intake = Intake(asked=wanted, agent=visit.agent, user=visit.user)
+    intake = Intake(asked=wanted, agent=visit.agent, caller=visit.caller)
     # Who reads along, or comes back, has the task before anything happens to it.
     intake.check(awaited=not stream)
     before = await Conversing(visit.desk, NoItems()).before(

@@ -89,7 +89,7 @@ class A2aRoutes:
         body = await body_of(request, body_limit(agent.max_input_bytes))
         if (refused := wrong(body)) is not None:
             return JSONResponse(refused)
-        visit = Visit(await self._directory.desk(), agent, sdk.user_name())
+        visit = Visit(await self._directory.desk(), agent, sdk.caller())
         setattr(request.state, KEY, visit)
         read = Request(request.scope, replayed(body, request.receive))
         answering = self._dispatcher.handle_requests(read)

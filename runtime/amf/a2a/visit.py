@@ -11,6 +11,7 @@ from a2a.utils.errors import TaskNotFoundError
 from runtime.amf.a2a.errors import SHOWN, as_a2a
 from runtime.amf.desk import Desk, in_time
 from runtime.amf.errors import ApiError
+from runtime.contract.access import User
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.runs import RunRecord
 
@@ -20,7 +21,7 @@ KEY = "visit"
 
 @dataclass
 class Visit:
-    """One request of `user` to `agent`.
+    """One request of `caller` to `agent`.
 
     Shape:
         refusal  why it was refused, if the HTTP status is to say so too.
@@ -28,8 +29,13 @@ class Visit:
 
     desk: Desk
     agent: AgentEntry
-    user: str
+    caller: User
     refusal: ApiError | None = None
+
+    @property
+    def user(self) -> str:
+        """Who asks, as runs name him."""
+        return self.caller.name
 
     @staticmethod
     def of(context: ServerCallContext) -> "Visit":

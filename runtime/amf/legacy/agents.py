@@ -63,7 +63,7 @@ class LegacyAgents:
             BadRequest: its config asks for what is not done.
         """
         desk = await self._shared.get()
-        await agent_of(desk, self._responses, body.agent_config)
+        await agent_of(desk, self._responses, body.agent_config, sdk.caller())
         config = body.agent_config.model_dump(exclude_unset=True)
         return {"agent_id": await _shelf(desk).create_agent(config)}
 
@@ -159,7 +159,7 @@ class LegacyAgents:
             desk,
             self._responses,
             self._vectors(desk),
-            sdk.user_name(),
+            sdk.caller(),
             agent=agent,
             session=session,
         )

@@ -43,6 +43,7 @@ from runtime.amf.legacy.values import Held, Overtaken
 from runtime.amf.legacy.vectors import Vectors
 from runtime.amf.responses import AmfResponses, json_response
 from runtime.amf.stream import EventStream
+from runtime.contract.access import User
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import legacy_conversation
 from runtime.contract.messages import Event
@@ -64,7 +65,7 @@ class Turns:
         desk: Desk,
         responses: AmfResponses,
         vectors: Vectors,
-        user: str,
+        caller: User,
         *,
         agent: str,
         session: str,
@@ -72,9 +73,10 @@ class Turns:
         self._desk = desk
         self._responses = responses
         self._vectors = vectors
-        self._user = user
+        self._caller = caller
+        self._user = caller.name
         self._at = (agent, session)
-        self._shelf = Shelf(desk.store(Bucket.CONVERSATIONS), user)
+        self._shelf = Shelf(desk.store(Bucket.CONVERSATIONS), self._user)
 
     async def create(self, body: CreateTurn) -> Response:
         """Answer a turn, whole or as a stream.
@@ -84,7 +86,7 @@ class Turns:
         """
         config = await self._config()
         session = await self._shelf.session(*self._at)
-        entry = await agent_of(self._desk, self._responses, config)
+        entry = await agent_of(self._desk, self._responses, config, self._caller)
         check_turn(body, tools_of(entry, self._desk))
         turn = await self._with_memory(config, body, new_turn(body, now=time.time()))
         if entry is not None:
@@ -146,14 +148,14 @@ class Turns:
         conversation = legacy_conversation(self._at[1])
         asked = asked_of_agent(config, body, conversation=conversation, context=memory_of(turn))
         task = task_of_turn(turn.id)
-        intake = Intake(asked=asked, agent=entry, user=self._user, task=task, now=turn.started)
+        intake = Intake(asked=asked, agent=entry, caller=self._caller, task=task, now=turn.started)
         intake.check(awaited=True)
         check_names(asked.options.functions, self._desk.tools.functions_of(entry.tools))
         return turn.model_copy(update={"task": task}), lambda: run_of(self._desk, intake)
 
     async def _going_on(self, config: AgentConfig, body: ResumeTurn) -> Told:
         """The run of a turn, which gets what the client gave."""
-        entry = await agent_of(self._desk, self._responses, config)
+        entry = await agent_of(self._desk, self._responses, config, self._caller)
         if entry is None:
             raise NotFound(f"There is no Agent {config.model} any more.", param="turn_id")
         made = outputs_of(body)
@@ -275,15 +277,17 @@ class Turns:
         return []  # the record has the answer; what the tools did is missing
 
 
-async def agent_of(desk: Desk, responses: Any, config: AgentConfig) -> AgentEntry | None:
-    """The Agent of the Stack that an agent is to be, None if a model is to answer.
+async def agent_of(
+    desk: Desk, responses: Any, config: AgentConfig, caller: User
+) -> AgentEntry | None:
+    """The Agent of the Stack that an agent of `caller` is to be, None if a model is to answer.
 
     Raises:
         UnknownModel: there is neither.
         BadRequest: the config asks for what that one does not do.
         OutOfReach: the catalogue has not been read.
     """
-    entry = await desk.agent(config.model) if is_agent_name(config.model) else None
+    entry = await desk.agent(config.model, caller) if is_agent_name(config.model) else None
     if entry is None:
         await responses.check_model(config.model)
     check_config(config, tools_of(entry, desk))

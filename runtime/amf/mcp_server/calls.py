@@ -77,7 +77,7 @@ class Calls:
                 options=Options(stream=progress.is_wanted),
             ),
             agent=agent,
-            user=sdk.user_name(),
+            caller=sdk.caller(),
             task=await _new_task(desk, asking),
         )
         intake.check(awaited=True)

@@ -7,6 +7,7 @@ import pytest
 from controller.local.issuer import LocalIssuer
 from runtime.amf.callers import CA, Callers, told_auth
 from runtime.amf.errors import IssuerAway
+from runtime.contract.access import User
 from runtime.contract.auth_config import ServerAuth
 from runtime.contract.trust_config import Issuer
 from runtime.tests.https import running_https
@@ -34,8 +35,11 @@ async def test_an_issuer_may_have_an_authority_of_its_own(tmp_path: Path) -> Non
         known = Callers(told_auth(told, {CA: server.ca_file.read_text()}, tmp_path), lambda: None)
         unknown = Callers(told_auth(told, {}, tmp_path), lambda: None)
 
-        assert await known.principal(keys.token("ann"), "GET", "/") == f"{server.url}#ann"
+        ann = await known.caller(keys.token("ann", groups=["one", "all"]), "GET", "/")
+        assert ann == User(
+            principal=f"{server.url}#ann", claims={"sub": ("ann",), "groups": ("one", "all")}
+        )
         assert known.why_not() is None
         with pytest.raises(IssuerAway):
-            await unknown.principal(keys.token("ann"), "GET", "/")
+            await unknown.caller(keys.token("ann"), "GET", "/")
         assert "certificate verify failed" in (unknown.why_not() or "")

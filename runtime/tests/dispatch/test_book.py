@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from runtime.contract.access import Guard, Rule
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import agent_entry, run_key
@@ -271,6 +272,89 @@ def test_an_agent_that_is_there_again_has_runs_again(gone: bytes) -> None:
     note_agent(book, cancelling=False, now=0)
     note(book, RunState.QUEUED)
     assert taken(book) == {OPEN: 600.0}
+
+
+ADDER = ObjectName(namespace="ns", name="adder")
+FOR_ANN = Guard(
+    policy=ObjectName(namespace="ns", name="p"),
+    rules=(
+        Rule(place=0, users={"sub": ("ann",)}, to_agents=("math",)),
+        Rule(place=1, from_agents=("adder",), to_agents=("math",)),
+    ),
+)
+FOR_NOBODY = FOR_ANN.model_copy(update={"rules": ()})
+OF_ADDER = ASKED.model_copy(update={"chain": (ADDER,)})
+
+
+def run_of(user: str | None, asked: Asked | None = None) -> RunRecord:
+    task = Task(
+        id="t1",
+        stack=STACK,
+        agent=MATH,
+        origin="o",
+        user=user or "anonymous",
+        input=(),
+        asked=asked,
+        created=0,
+        deadline=600,
+    )
+    return RunRecord(task=task, claims=None if user is None else {})
+
+
+@pytest.mark.parametrize(
+    ("run", "guards", "denial"),
+    [
+        pytest.param(run_of(None), {}, "", id="no policy"),
+        pytest.param(run_of("ann"), {MATH: FOR_ANN}, "", id="the rule names her"),
+        pytest.param(
+            run_of("bob"),
+            {MATH: FOR_ANN},
+            "the user bob may not call the agent math any more.",
+            id="it does not name him",
+        ),
+        pytest.param(
+            run_of(None),
+            {MATH: FOR_ANN},
+            "an anonymous user may not call the agent math any more.",
+            id="anonymous",
+        ),
+        pytest.param(run_of("bob", OF_ADDER), {MATH: FOR_ANN}, "", id="an agent has asked"),
+        pytest.param(
+            run_of("ann", OF_ADDER),
+            {ADDER: FOR_NOBODY},
+            "the agent adder may not call the agent math any more.",
+            id="the agent that has asked may call nobody",
+        ),
+    ],
+)
+def test_who_may_have_a_run_is_decided_by_what_the_catalogue_says(
+    run: RunRecord, guards: dict[ObjectName, Guard], denial: str
+) -> None:
+    book = Book(event_seconds=3600)
+    for agent, guard in guards.items():
+        note_agent(book, now=0, agent=agent, guard=guard)
+
+    assert book.denial(run) == denial
+
+
+def test_runs_come_up_when_other_rules_are_about_who_runs_or_asks() -> None:
+    book = Book(event_seconds=3600)
+    note(book, RunState.RUNNING, task="t0")
+    note(book, RunState.RUNNING, task="t1", asked=OF_ADDER)
+    book.put(OpenRun(MATH, "t0"), 900)
+    assert book.take(0) == []
+    note_agent(book, now=10, guard=FOR_ANN)
+    assert set(book.take(10)) == {OPEN, OpenRun(MATH, "t0")}
+    book.put(OPEN, 600)
+    note_agent(book, now=20, guard=FOR_ANN, message="nothing that matters")
+    assert book.take(20) == []
+    note_agent(book, now=30, agent=ADDER, guard=FOR_NOBODY)
+    assert book.take(30) == [OPEN]
+    book.put(OPEN, 600)
+    book.note_agent(Entry(agent_entry(ADDER), b"not json", 2), 40)
+    assert book.take(40) == []
+    book.note_agent(Entry(agent_entry(ADDER), b"", 3, deleted=True), 50)
+    assert book.take(50) == [OPEN]
 
 
 def test_a_conversation_waits_for_as_long_as_anybody_in_it() -> None:

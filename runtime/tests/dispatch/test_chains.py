@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from runtime.contract.access import Guard, Rule
 from runtime.contract.agent_config import Framework
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.keys import ask_key, asked_task
@@ -156,6 +157,10 @@ def test_a_run_that_was_handed_back_still_waits(state: RunState) -> None:
         ),
         pytest.param((call(), record(), None), "there is no agent b; find the answer without it"),
         pytest.param(
+            (call(), record(), entry(guard=Guard(policy=named("p")))),
+            "the agent b may not be asked; find the answer without it",
+        ),
+        pytest.param(
             (call(), record(), entry(accepting=False)),
             "the agent b takes no work at the moment; find the answer without it",
         ),
@@ -186,6 +191,16 @@ def test_what_cannot_be_asked_is_refused_with_a_sentence(
     judgement = judged(asks, parent, rest[0] if rest else entry(), 10)
     assert isinstance(judgement, Refuse)
     assert judgement.sentence.startswith(why)
+
+
+def test_both_who_asks_and_who_is_asked_have_to_allow_it() -> None:
+    rules = (Rule(place=0, from_agents=("a",), to_agents=("b",)),)
+    allows, denies = Guard(policy=named("p"), rules=rules), Guard(policy=named("q"))
+    asked = entry(guard=allows)
+
+    assert isinstance(judged(call(), record(), asked, 10), Take)
+    assert isinstance(judged(call(), record(), asked, 10, asking=allows), Take)
+    assert isinstance(judged(call(), record(), asked, 10, asking=denies), Refuse)
 
 
 @pytest.mark.parametrize("parent", [None, record(state=RunState.QUEUED, attempt=0)])

@@ -128,6 +128,35 @@ def test_a_parked_run_waits_for_people_alone(
     assert due(run, now=900, cancelled_since=None, unwanted=unwanted) == outcome
 
 
+WHY = "the user bob may not call the agent math any more."
+
+
+@pytest.mark.parametrize(
+    ("run", "outcome"),
+    [
+        pytest.param(record(RunState.WAITING), Cancel(WHY), id="waiting"),
+        pytest.param(record(RunState.QUEUED), Cancel(WHY), id="queued"),
+        pytest.param(record(RunState.RUNNING, attempt=1), Cancel(WHY), id="running"),
+        pytest.param(parked(901), Cancel(WHY), id="parked"),
+        pytest.param(record(RunState.RUNNING, cancel=True, attempt=1), LookAgain(610), id="told"),
+        pytest.param(record(RunState.COMPLETED), None, id="ended"),
+    ],
+)
+def test_a_run_ends_with_the_right_to_have_it(run: RunRecord, outcome: object) -> None:
+    assert due(run, now=300, cancelled_since=None, denial=WHY) == outcome
+
+
+def test_an_end_says_why_nobody_asked_for_it() -> None:
+    run = record(RunState.QUEUED, cancel=True).model_copy(update={"cancel_reason": WHY})
+
+    (end,) = [due(run, now=300, cancelled_since=None)]
+
+    assert isinstance(end, Write)
+    assert isinstance(end.end, Cancelled)
+    assert end.end.reason == WHY
+    assert run.ending(end.end, 300).end(1) == end.end
+
+
 def handed_over(*, is_open: bool = True, cancel: bool = False) -> RunRecord:
     """Parked for its client until 901, long after its deadline."""
     call = ClientCall(key="c", function="add", arguments="{}")

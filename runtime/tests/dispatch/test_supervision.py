@@ -10,6 +10,7 @@ from typing import override
 
 import pytest
 
+from runtime.contract.access import Guard, Rule
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.keys import checkpoint_key, checkpoint_part
 from runtime.contract.messages import (
@@ -23,6 +24,7 @@ from runtime.contract.messages import (
 )
 from runtime.contract.runs import RunState
 from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.value import ObjectName
 from runtime.dispatch import supervision
 from runtime.dispatch.decide import CANCEL_SECONDS, GRACE_SECONDS, PHANTOM_SECONDS
 from runtime.dispatch.ends import Ends
@@ -176,6 +178,38 @@ async def test_the_worker_of_an_agent_that_is_deleted_ends_its_runs(
 
     assert heard.empty()
     assert (record.state, record.attempt) == (RunState.CANCELLED, held.record.attempt)
+
+
+@pytest.mark.parametrize("state", [QUEUED, WAITING, RUNNING])
+async def test_a_run_ends_when_its_user_loses_the_right_to_it(
+    scene: Scene, state: RunState
+) -> None:
+    task = new_task().model_copy(update={"user": "bob"})
+    other = new_task()
+    claims = {"groups": ("staff",)}
+    await scene.accept(other, claims={"groups": ("analysts",)})
+    held = await scene.accept(task, QUEUED if state is RUNNING else state, claims=claims)
+    heard = asyncio.Event()
+    await scene.caller.outbox.listen(SUBJECTS.cancels(MATH), lambda _, __: heard.set())
+    if state is RUNNING:
+        await scene.runs.begin(held, "w")
+    both = Rule(place=0, users={"groups": ("analysts", "staff")}, to_agents=("math",))
+    one = both.model_copy(update={"users": {"groups": ("analysts",)}})
+    policy = ObjectName(namespace="team", name="sums")
+    async with scene.dispatching():
+        await scene.tell_of(MATH, guard=Guard(policy=policy, rules=(both,)))
+        await scene.tell_of(MATH, guard=Guard(policy=policy, rules=(one,)))
+        await asyncio.wait_for(heard.wait(), 5)
+        if state is RUNNING:  # whoever has it writes its end
+            now = await scene.held(task)
+            at = {"task": task.id, "attempt": 1, "seq": 1, "reason": now.record.cancel_reason}
+            await scene.runs.end(now, Cancelled.model_validate(at))
+        record = await scene.ended(task, seconds=5)
+
+    assert record.state is RunState.CANCELLED
+    assert record.cancel_reason == "the user bob may not call the agent math any more."
+    assert record.end(1) == Cancelled(task=task.id, attempt=1, seq=1, reason=record.cancel_reason)
+    assert not (await scene.held(other)).record.cancel_requested
 
 
 async def test_the_end_of_a_run_comes_after_everything_else(scene: Scene) -> None:

@@ -20,12 +20,15 @@ from runtime.contract.agent_config import (
     ToolConfig,
 )
 from runtime.contract.catalogue import FunctionSpec
-from runtime.contract.keys import effect_key
+from runtime.contract.keys import agent_account, effect_key, workload_entry
 from runtime.contract.messages import Call, CallResult, Message, Role, Task
 from runtime.contract.subjects import Bucket, Stream
+from runtime.contract.trust_config import Role as Admitted
+from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
 from runtime.identity.delegation import Delegations
 from runtime.state.ledger import Ledger
+from runtime.state.rights import Rights
 from runtime.tools.calls import Calls, step_of
 from runtime.tools.executors import announce
 from runtime.tools.port import Announced
@@ -33,6 +36,7 @@ from runtime.tools.signed import SignedCalls
 from runtime.tools.toolbox import CatalogueToolbox
 from runtime.tools.worker import CallHandler
 from runtime.transport.memory import MemoryDelivery, MemoryQueue
+from runtime.transport.port import Entry
 from runtime.worker.loop import Worker
 from runtime.worker.slots import Places
 
@@ -154,11 +158,28 @@ class Place:
         self.ledger = Ledger(self.effects)
         self.executor = Scripted(play)
         self.config = config or tool_config()
+        self.policy = self.link.store(Bucket.POLICY)
+        self.rights = Rights(self.policy, fresh_seconds=0)
         self.handler = CallHandler(
-            self.config, self.executor, self.ledger, self.link.outbox, SignedCalls(delegations)
+            self.config,
+            self.executor,
+            self.ledger,
+            self.rights,
+            self.link.outbox,
+            SignedCalls(delegations),
+            look_seconds=0.01,
         )
+        self.allow(ADD)
         self.places = Places.with_own(1)
         self.told: list[Announced] = []
+
+    def allow(self, *tools: ObjectName, asks: tuple[ObjectName, ...] = ()) -> None:
+        """What the agent may call from now on, as the operator writes it."""
+        allowed = Workload(role=Admitted.AGENT, name=MATH, durable="d", calls=tools, asks=asks)
+        key = workload_entry(agent_account(MATH))
+        buckets = self.queue.buckets
+        entries = buckets.entries[self.queue.subjects.bucket(Bucket.POLICY)]
+        entries[key] = Entry(key, allowed.encode(), next(buckets.revisions))
 
     async def tell(self, what: Announced) -> None:
         self.told.append(what)
@@ -194,12 +215,15 @@ class Place:
         **facts: Any,
     ) -> AsyncIterator[CatalogueToolbox]:
         """The agent's toolbox, once the tool has said what it can do."""
+        config = config or agent_config()
+        agents = tuple(one.agent for one in config.agents)
+        self.allow(*(one.tool for one in config.tools), asks=agents)
         await announce(self.config, self.executor.functions, self.catalogue)
         calls = Calls(
             self.link.outbox, self.effects, self.queue.subjects, caller=MATH, worker=worker, **facts
         )
         box = CatalogueToolbox(
-            config or agent_config(), self.catalogue, calls, self.places, delegations=delegations
+            config, self.catalogue, self.rights, calls, self.places, delegations=delegations
         )
         async with calls.running():
             await box.open()

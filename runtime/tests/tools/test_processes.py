@@ -23,6 +23,7 @@ from runtime.contract.agent_config import (
 from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
+from runtime.state.rights import Rights
 from runtime.tests.nats import RunningStack
 from runtime.tests.tools.place import agent_config, task
 from runtime.tools.calls import Calls
@@ -137,7 +138,8 @@ async def bound(
         effects = link.store(Bucket.EFFECTS)
         calls = Calls(link.outbox, effects, link.subjects, caller=agent.name, worker=worker)
         config = agent_config(ToolBinding(tool=ADD, timeout_seconds=30), agent=agent.name)
-        box = CatalogueToolbox(config, link.store(Bucket.CATALOGUE), calls, Places.with_own(1))
+        catalogue, rights = link.store(Bucket.CATALOGUE), Rights(link.store(Bucket.POLICY))
+        box = CatalogueToolbox(config, catalogue, rights, calls, Places.with_own(1))
         heard = told if told is not None else []
 
         async def tell(what: Announced) -> None:

@@ -312,7 +312,9 @@ def calls_of(place: Place) -> Calls:
 
 async def test_the_toolbox_waits_for_a_tool_that_has_said_nothing() -> None:
     place = Place()
-    box = CatalogueToolbox(agent_config(), place.catalogue, calls_of(place), place.places)
+    box = CatalogueToolbox(
+        agent_config(), place.catalogue, place.rights, calls_of(place), place.places
+    )
     opening = asyncio.create_task(box.open())
     while box.why_not() is None:
         await asyncio.sleep(0)
@@ -330,7 +332,12 @@ async def test_the_toolbox_follows_what_its_tools_say() -> None:
     place = Place()
     await announce(place.config, (SPEC,), place.catalogue)
     box = CatalogueToolbox(
-        agent_config(), place.catalogue, calls_of(place), place.places, refresh_seconds=0.01
+        agent_config(),
+        place.catalogue,
+        place.rights,
+        calls_of(place),
+        place.places,
+        refresh_seconds=0.01,
     )
     await box.open()
     changes: asyncio.Queue[tuple[FunctionSpec, ...]] = asyncio.Queue()
@@ -352,6 +359,39 @@ async def test_the_toolbox_follows_what_its_tools_say() -> None:
         while box.why_not() is None:
             await asyncio.sleep(0.01)
     assert box.specs == (other,)
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+
+
+async def test_what_may_not_be_called_is_not_offered_and_comes_back_with_the_right() -> None:
+    place = Place()
+    other = ToolBinding(tool=ObjectName(namespace="team", name="sub"), timeout_seconds=20)
+    config = agent_config(ToolBinding(tool=ADD, timeout_seconds=20), other)
+    await announce(place.config, (SPEC,), place.catalogue)
+    place.allow(ADD)
+    box = CatalogueToolbox(
+        config,
+        place.catalogue,
+        place.rights,
+        calls_of(place),
+        place.places,
+        refresh_seconds=0.01,
+    )
+    await box.open()  # and waits for nothing that `sub` would say
+    assert box.specs == (SPEC,)
+    (add,) = box.bind(task(), place.tell)
+    changes: asyncio.Queue[tuple[FunctionSpec, ...]] = asyncio.Queue()
+    following = asyncio.create_task(box.follow(changes.put))
+
+    place.allow()
+    assert await asyncio.wait_for(changes.get(), 5) == ()
+    with pytest.raises(ToolFailure, match="add may not be called any more; go on without it"):
+        await add.call({"a": 2, "b": 3})
+    assert place.queue.messages(Stream.CALLS) == []
+
+    place.allow(ADD)
+    assert await asyncio.wait_for(changes.get(), 5) == (SPEC,)
     following.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await following

@@ -7,6 +7,7 @@ from typing import Any, override
 import pytest
 
 from runtime.contract.agent_config import SideEffects
+from runtime.contract.keys import agent_account, workload_entry
 from runtime.contract.messages import Call, CallResult, FailureReason, Outcome
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.value import ObjectName
@@ -202,6 +203,57 @@ async def test_a_call_past_its_deadline_is_not_run() -> None:
     assert record is not None
     assert record.error == "add was not run: its deadline had passed before its turn came"
     assert place.executor.asked == []
+
+
+async def test_a_call_of_an_agent_that_may_not_make_it_is_not_run() -> None:
+    """Its connection may be older than that, and its subject says who calls, not whether he may."""
+    place = Place()
+    place.allow()
+    await place.publish(call())
+    assert await place.handler.handle(await place.delivery()) == Done()
+    record = await place.record(call())
+    assert record is not None
+    assert record.outcome is Outcome.FAILED
+    assert record.error == "add was not run: the agent math may not call add (any more)"
+    assert place.executor.asked == []
+
+
+@pytest.mark.parametrize("data", [None, b"no workload", b'{"schema": 2}'])
+async def test_an_agent_of_which_nothing_is_known_may_call_nothing(data: bytes | None) -> None:
+    place = Place()
+    key = workload_entry(agent_account(MATH))
+    if data is None:
+        await place.policy.delete(key)
+    else:
+        await place.policy.put(key, data)
+    await place.publish(call())
+    await place.handler.handle(await place.delivery())
+    assert place.executor.asked == []
+
+
+@pytest.mark.parametrize(
+    ("side_effects", "outcome"),
+    [(SideEffects.IDEMPOTENT, Outcome.FAILED), (ONCE, Outcome.UNKNOWN)],
+)
+async def test_a_call_is_broken_off_once_its_agent_may_not_make_it_any_more(
+    side_effects: SideEffects, outcome: Outcome
+) -> None:
+    begun = asyncio.Event()
+
+    async def begins(_function: str, _arguments: dict[str, Any]) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    place = Place(begins, tool_config(side_effects))
+    await place.publish(call())
+    handling = asyncio.create_task(place.handler.handle(await place.delivery()))
+    await begun.wait()
+    place.allow()
+    assert await asyncio.wait_for(handling, 5) == Done()
+    record = await place.record(call())
+    assert record is not None
+    assert record.outcome is outcome
+    assert record.error == "add was broken off: the agent math may not call add (any more)"
 
 
 async def fails(_function: str, _arguments: dict[str, Any]) -> Any:

@@ -55,7 +55,13 @@ BY_TOKEN = {
 """Refusals by what the client brings; the first nine prove nobody."""
 ELSEWHERE = {Reason.NO_ACCESS_TOKEN, Reason.NO_USER, Reason.UNKNOWN_STACK}
 """What is said of users, and by the transaction token service; it has tests of its records."""
-PROVED = {Reason.EXPIRED, Reason.CLOCK, Reason.UNKNOWN_WORKLOAD, Reason.POLICY_UNREADABLE}
+PROVED = {
+    Reason.EXPIRED,
+    Reason.CLOCK,
+    Reason.UNKNOWN_WORKLOAD,
+    Reason.POLICY_UNREADABLE,
+    Reason.SUSPENDED,
+}
 
 
 async def refused(reason: Reason) -> None:
@@ -69,6 +75,10 @@ async def refused(reason: Reason) -> None:
             assert await stack.sent(good(), aud="another") is None
         case Reason.POLICY_UNREADABLE:
             stack.is_down = True
+            assert await stack.sent(good()) is None
+        case Reason.SUSPENDED:
+            suspended = AGENT | {"durable": "math-1", "suspended": True}
+            stack.policy[ENTRY] = json.dumps(suspended).encode()
             assert await stack.sent(good()) is None
         case _:
             assert await stack.sent(BY_TOKEN[reason]) is None

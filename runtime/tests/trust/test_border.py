@@ -7,7 +7,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from runtime.contract.keys import ask_key, effect_key, functions_entry, run_key, tool_entry
-from runtime.contract.subjects import DISPATCHER_DURABLE, Bucket, Stream, asked_durable, inbox
+from runtime.contract.subjects import (
+    DISPATCHER_DURABLE,
+    LIST_CONNECTIONS,
+    Bucket,
+    Stream,
+    asked_durable,
+    close_connection,
+    inbox,
+)
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, service_account
@@ -86,6 +94,7 @@ async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStac
         s.direct_get(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
         s.direct_get(Bucket.EFFECTS, ask_key(B, A, "t1", 1, 0)),
         s.direct_get(Bucket.CATALOGUE, functions_entry(ADD)),
+        s.direct_get(Bucket.POLICY, "workloads.team.agent-a"),
     )
     refused = (
         s.tasks(A),
@@ -113,7 +122,10 @@ async def test_an_agent_may_do_its_work_and_nothing_else(nats_stack: RunningStac
         s.direct_get(Bucket.RUNS, run_key(B, "t1")),
         s.direct_get(Bucket.EFFECTS, effect_key(ADD, B, "t1", 1, 0)),
         s.direct_get(Bucket.CATALOGUE, functions_entry(SUB)),
-        s.direct_get(Bucket.POLICY, "workloads.team.agent-a"),
+        s.direct_get(Bucket.POLICY, "workloads.team.agent-b"),
+        f"$JS.API.DIRECT.GET.KV_{s.bucket(Bucket.POLICY)}",
+        LIST_CONNECTIONS,
+        close_connection("*"),
         f"$JS.API.DIRECT.GET.KV_{runs}",
         f"$JS.API.DIRECT.GET.KV_{effects}.>",
         f"$JS.API.CONSUMER.CREATE.{s.stream(Stream.TASKS)}",
@@ -159,6 +171,7 @@ async def test_a_tool_may_do_its_work_and_nothing_else(nats_stack: RunningStack)
         s.direct_get(Bucket.EFFECTS, effect_key(ADD, A, "t1", 1, 0)),
         s.record(Bucket.CATALOGUE, functions_entry(ADD)),
         s.direct_get(Bucket.CATALOGUE, functions_entry(ADD)),
+        s.direct_get(Bucket.POLICY, "workloads.team.agent-a"),
         s.wake(A, "w"),
     )
     refused = (
@@ -170,6 +183,7 @@ async def test_a_tool_may_do_its_work_and_nothing_else(nats_stack: RunningStack)
         s.asks(A, A),
         s.direct_get(Bucket.EFFECTS, effect_key(SUB, A, "t1", 1, 0)),
         s.record(Bucket.CATALOGUE, functions_entry(SUB)),
+        s.record(Bucket.POLICY, "workloads.team.agent-a"),
         s.record(Bucket.CATALOGUE, tool_entry(ADD)),
         s.record(Bucket.RUNS, run_key(A, "t1")),
         s.calls(ADD, A),

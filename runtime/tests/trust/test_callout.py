@@ -19,7 +19,7 @@ from runtime.tests.trust.callouts import (
     a_server,
     request,
 )
-from runtime.trust.callout import Request, admission, read_request
+from runtime.trust.callout import Request, admission, bearer, read_request
 from runtime.trust.nkeys import Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions
 
@@ -88,7 +88,7 @@ def test_only_the_server_that_is_named_may_have_signed(server: Signer) -> None:
 def admitted(expires: float) -> tuple[dict[str, Any], dict[str, Any], Signer]:
     signer = Signer(account_seed())
     asked = Request(user=USER, server="NSERVER", xkey="", token="", client="")
-    answer = admission(asked, Identity(MATH, expires), ALLOWED, signer, NOW)
+    answer = admission(asked, Identity(MATH, expires), ALLOWED, signer, NOW, digest="0a1b")
     response = signed_claims(answer.decode(), Prefix.ACCOUNT)
     return response, signed_claims(response["nats"]["jwt"], Prefix.ACCOUNT), signer
 
@@ -105,7 +105,13 @@ def test_the_answer_is_for_that_server_and_that_connection_alone() -> None:
 
 def test_the_name_is_what_the_server_shows_instead_of_the_token() -> None:
     _, user, _ = admitted(NOW + 3600)
-    assert user["name"] == "team/agent-math"
+    assert user["name"] == "team/agent-math 0a1b"
+    assert bearer(user["name"]) == (MATH, "0a1b")
+
+
+@pytest.mark.parametrize("name", ["", "trust", "team/agent-math", "a b", "a/b/c/d", "a/b c d"])
+def test_a_name_that_is_none_of_ours_bears_nothing(name: str) -> None:
+    assert bearer(name) is None
 
 
 def test_a_connection_ends_with_its_token_or_after_ten_minutes_with_jitter() -> None:
@@ -124,7 +130,7 @@ def test_an_empty_list_is_never_signed() -> None:
         Permissions(Account.AGENTS, publish=("a",), subscribe=()),
     ):
         with pytest.raises(ValueError, match="would allow them all"):
-            admission(asked, Identity(MATH, NOW + 60), allowed, signer, NOW)
+            admission(asked, Identity(MATH, NOW + 60), allowed, signer, NOW, digest="0a1b")
 
 
 ENTRY = "policy/workloads.team.agent-math"
@@ -153,6 +159,9 @@ async def test_the_operator_needs_no_policy_entry(server: Signer) -> None:
         pytest.param(AGENT | {"role": "Root"}, Reason.POLICY_UNREADABLE, id="an unknown role"),
         pytest.param(
             AGENT | {"role": "Operator"}, Reason.UNKNOWN_WORKLOAD, id="an entry that promotes"
+        ),
+        pytest.param(
+            AGENT | {"durable": "d", "suspended": True}, Reason.SUSPENDED, id="a suspended agent"
         ),
         pytest.param(
             AGENT | {"durable": "d", "name": {"namespace": "team", "name": ">"}},

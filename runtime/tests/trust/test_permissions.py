@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.contract.subjects import Account, StackSubjects, inbox
+from runtime.contract.subjects import Account, Bucket, StackSubjects, inbox
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.trust.permissions import permissions
@@ -16,6 +16,8 @@ ACCOUNT = ObjectName(namespace="team", name="agent-math")
 FUNCTIONS_OF_ADD = (
     "$JS.API.DIRECT.GET.KV_team_default_catalogue.$KV.team_default_catalogue.functions.tools.add"
 )
+
+RIGHTS = "$JS.API.DIRECT.GET.KV_team_default_policy.$KV.team_default_policy.workloads.{}"
 
 WORKLOADS = {
     Role.OPERATOR: Workload(role=Role.OPERATOR, name=STACK),
@@ -45,6 +47,7 @@ def test_an_agents_lists_hold_just_its_own() -> None:
         "$JS.API.DIRECT.GET.KV_team_default_checkpoints.$KV.team_default_checkpoints.team.math.>",
         "$JS.API.DIRECT.GET.KV_team_default_effects.$KV.team_default_effects.*.*.team.math.>",
         FUNCTIONS_OF_ADD,
+        RIGHTS.format("team.agent-math"),
     }
     assert set(allowed.subscribe) == {
         f"{inbox(ACCOUNT)}.>",
@@ -63,6 +66,7 @@ def test_a_tools_lists_hold_just_its_own() -> None:
         "$KV.team_default_catalogue.functions.tools.add",
         "$JS.API.DIRECT.GET.KV_team_default_effects.$KV.team_default_effects.tools.add.>",
         FUNCTIONS_OF_ADD,
+        RIGHTS.format("*.*"),
         "k8gentai.team.default.wake.>",
     }
     assert allowed.subscribe == (f"{inbox(ACCOUNT)}.>", "k8gentai.team.default.cancel.>")
@@ -85,8 +89,10 @@ def test_nobody_may_say_or_hear_everything(role: Role) -> None:
 @pytest.mark.parametrize("role", [Role.SERVER, Role.DISPATCHER, Role.AGENT, Role.TOOL])
 def test_only_the_operator_makes_streams_durables_and_policy(role: Role) -> None:
     allowed = permissions(WORKLOADS[role], SUBJECTS, ACCOUNT)
-    for word in ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "DURABLE", "_policy"):
+    for word in ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "DURABLE"):
         assert not [subject for subject in allowed.publish if word in subject]
+    written = SUBJECTS.record(Bucket.POLICY, "")
+    assert not [subject for subject in allowed.publish if subject.startswith(written)]
     assert "$JS.API.>" not in allowed.publish
 
 

@@ -19,6 +19,7 @@ from runtime.contract.messages import Task
 from runtime.contract.subjects import Bucket, Stream
 from runtime.contract.work import task_work
 from runtime.identity.delegation import Delegations
+from runtime.state.rights import Rights
 from runtime.tests.nats import OPERATOR_WORKLOAD
 from runtime.tests.tools.place import agent_config, call, task
 from runtime.tests.trust.test_accepting import access
@@ -116,6 +117,7 @@ async def test_a_granted_call_runs_and_a_planted_one_is_terminated(
         box = CatalogueToolbox(
             agent_config(),
             link.store(Bucket.CATALOGUE),
+            Rights(link.store(Bucket.POLICY)),
             calls,
             Places.with_own(1),
             delegations=Delegations(scene.client(scene.math)),
