@@ -25,6 +25,8 @@ class Workload(Versioned):
                  `subjects.asked_durable` beside it.
         calls    the Tools it may call (Agent).
         asks     the Agents it may call (Agent).
+        spiffe_id              of the SVIDs that prove it; null: none does.
+        service_account_token  whether a token of its ServiceAccount proves it.
     """
 
     role: Role
@@ -32,13 +34,16 @@ class Workload(Versioned):
     durable: str | None = None
     calls: tuple[ObjectName, ...] = ()
     asks: tuple[ObjectName, ...] = ()
+    spiffe_id: str | None = None
+    service_account_token: bool = True
 
 
 class Issuer(Value):
     """Who signs the tokens that prove a workload's identity.
 
     Shape:
-        issuer    the `iss` claim.
+        issuer    the `iss` claim; or a trust domain, `spiffe://<trust domain>`, that signs SVIDs:
+                  these are told by their `sub`.
         jwks      the key set itself, or null and
         jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`.
     """

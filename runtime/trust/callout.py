@@ -130,6 +130,13 @@ def _user(allowed: Permissions) -> dict[str, Any]:
     }
 
 
+def _vouched_for(identity: Identity, workload: Workload) -> bool:
+    """Whether the workload is to prove itself by this sort of token, and by this SPIFFE ID."""
+    if identity.spiffe_id is None:
+        return workload.service_account_token
+    return identity.spiffe_id == workload.spiffe_id
+
+
 class Rules(Protocol):
     """What holds for all Stacks; it changes when the configuration does."""
 
@@ -168,20 +175,20 @@ class Callout:
         try:
             request = read_request(data, now)
             identity = await rules.verifier.identity(request.token, now)
-            workload = await self._workload(identity.service_account, rules)
-            allowed = self._permissions(workload, identity.service_account)
+            workload = await self._workload(identity, rules)
+            allowed = self._permissions(workload, identity)
         except Refused as refused:
             self._audit("refused", request, who=refused.who, reason=refused.reason)
             return None
-        self._audit("admitted", request, who=str(identity.service_account), reason=workload.role)
+        self._audit("admitted", request, who=identity.who, reason=workload.role)
         return admission(request, identity, allowed, rules.signer, now)
 
-    async def _workload(self, service_account: ObjectName, rules: Rules) -> Workload:
-        if service_account == rules.operator:
+    async def _workload(self, identity: Identity, rules: Rules) -> Workload:
+        if identity.spiffe_id is None and identity.service_account == rules.operator:
             return Workload(role=Role.OPERATOR, name=self._stack)
-        who = str(service_account)
+        who = identity.who
         try:
-            data = await self._newest(Bucket.POLICY, workload_entry(service_account))
+            data = await self._newest(Bucket.POLICY, workload_entry(identity.service_account))
         except Exception as error:
             raise Refused(Reason.POLICY_UNREADABLE, who) from error
         if data is None:
@@ -193,13 +200,15 @@ class Callout:
         if workload.role is Role.OPERATOR:
             # The configuration names the operator; what a Stack's bucket says cannot.
             raise Refused(Reason.UNKNOWN_WORKLOAD, who)
+        if not _vouched_for(identity, workload):
+            raise Refused(Reason.OTHER_PROVIDER, who)
         return workload
 
-    def _permissions(self, workload: Workload, service_account: ObjectName) -> Permissions:
+    def _permissions(self, workload: Workload, identity: Identity) -> Permissions:
         try:
-            return permissions(workload, self._subjects, service_account)
+            return permissions(workload, self._subjects, identity.service_account)
         except ValueError as error:
-            raise Refused(Reason.POLICY_UNREADABLE, str(service_account)) from error
+            raise Refused(Reason.POLICY_UNREADABLE, identity.who) from error
 
     def _audit(self, what: str, request: Request | None, *, who: str | None, reason: str) -> None:
         level = logging.INFO if what == "admitted" else logging.WARNING

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import jwt
 
+from runtime.contract.spiffe import SCHEME, SpiffeId, trust_domain_of
 from runtime.contract.subjects import token as safe_token
 from runtime.contract.value import ObjectName
 
@@ -33,12 +34,14 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     CLOCK = "clock"
     NO_SERVICE_ACCOUNT = "no service account"
+    NO_WORKLOAD = "no workload"
+    OTHER_PROVIDER = "another identity provider"
     UNKNOWN_WORKLOAD = "unknown workload"
     POLICY_UNREADABLE = "policy unreadable"
 
 
 class Refused(Exception):
-    """The connection is not let in; `who` is the ServiceAccount, once a signature proves it."""
+    """The connection is not let in; `who` is the subject, once a signature proves it."""
 
     def __init__(self, reason: Reason, who: str | None = None) -> None:
         super().__init__(str(reason))
@@ -48,10 +51,20 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token proves to be at the other end; `expires` in seconds since the epoch."""
+    """Who a token proves to be at the other end; `expires` in seconds since the epoch.
+
+    Shape:
+        spiffe_id  that an SVID proves; None for a token of the ServiceAccount.
+    """
 
     service_account: ObjectName
     expires: float
+    spiffe_id: str | None = None
+
+    @property
+    def who(self) -> str:
+        """The subject, as the audit log names it."""
+        return self.spiffe_id or str(self.service_account)
 
 
 class Keys(Protocol):
@@ -76,24 +89,34 @@ class Verifier:
     async def identity(self, token: str, now: float | None = None) -> Identity:
         """Whose `token` is; `now` in seconds since the epoch.
 
+        An authority is asked about its own subjects alone: the trust domain in the `sub` of an SVID
+        chooses the keys, whatever its `iss` says, and of any other token the `iss` does.
+
         Raises:
             Refused: it proves nothing.
 
         Source:
-            RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones).
+            RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones);
+            JWT-SVID specification, sections 3 (claims) and 4 (keys of the trust domain).
         """
         header, unverified = _unverified(token)
         if header.get("alg") not in ASYMMETRIC:
             raise Refused(Reason.ALGORITHM)
-        issuer, kid = unverified.get("iss"), header.get("kid")
-        if not isinstance(issuer, str):
+        is_svid = str(unverified.get("sub")).startswith(SCHEME)
+        issuer = trust_domain_of(unverified["sub"]) if is_svid else unverified.get("iss")
+        kid = header.get("kid")
+        if not isinstance(issuer, str) or issuer.startswith(SCHEME) is not is_svid:
             raise Refused(Reason.UNKNOWN_ISSUER)
         if not isinstance(kid, str):
             raise Refused(Reason.UNKNOWN_KEY)
-        claims = _verified(token, await self._keys.key(issuer, kid), issuer, self._audience)
-        service_account = _service_account(claims["sub"])
-        expires = _expiry(claims, str(service_account), time.time() if now is None else now)
-        return Identity(service_account, expires)
+        key = await self._keys.key(issuer, kid)
+        claims = _verified(token, key, None if is_svid else issuer, self._audience)
+        subject = str(claims["sub"])
+        account = _svid_account(subject) if is_svid else _service_account(subject)
+        spiffe_id = subject if is_svid else None
+        who = spiffe_id or str(account)
+        expires = _expiry(claims, who, time.time() if now is None else now)
+        return Identity(account, expires, spiffe_id)
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -106,8 +129,11 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return complete["header"], complete["payload"]
 
 
-def _verified(token: str, key: jwt.PyJWK, issuer: str, audience: str) -> dict[str, Any]:
-    """The claims, once the signature, issuer and audience are right; times are not looked at."""
+def _verified(token: str, key: jwt.PyJWK, issuer: str | None, audience: str) -> dict[str, Any]:
+    """The claims, once the signature, issuer and audience are right; times are not looked at.
+
+    An SVID needs no `iss`: its keys were chosen by its trust domain.
+    """
     if key.algorithm_name not in ASYMMETRIC:
         raise Refused(Reason.ALGORITHM)
     try:
@@ -118,7 +144,7 @@ def _verified(token: str, key: jwt.PyJWK, issuer: str, audience: str) -> dict[st
             issuer=issuer,
             audience=audience,
             options={
-                "require": ["exp", "iss", "aud", "sub"],
+                "require": ["exp", "aud", "sub", *(() if issuer is None else ("iss",))],
                 "verify_exp": False,
                 "verify_nbf": False,
                 "verify_iat": False,
@@ -153,9 +179,18 @@ def _expiry(claims: dict[str, Any], who: str, now: float) -> float:
     return expires
 
 
-def _service_account(subject: object) -> ObjectName:
+def _svid_account(subject: str) -> ObjectName:
+    """The ServiceAccount that the workload with this SPIFFE ID runs as."""
+    try:
+        account = SpiffeId.parse(subject).service_account
+        return ObjectName(namespace=safe_token(account.namespace), name=safe_token(account.name))
+    except ValueError as error:
+        raise Refused(Reason.NO_WORKLOAD, subject) from error
+
+
+def _service_account(subject: str) -> ObjectName:
     """The ServiceAccount in a `sub` claim: `system:serviceaccount:<namespace>:<name>`."""
-    if not isinstance(subject, str) or not subject.startswith(_SUBJECT):
+    if not subject.startswith(_SUBJECT):
         raise Refused(Reason.NO_SERVICE_ACCOUNT)
     namespace, _, name = subject.removeprefix(_SUBJECT).partition(":")
     try:
