@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self
 
-from controller.model import TOKEN_DIR, ClusterSite, TrustKeys
+from controller.model import TOKEN_DIR, ClusterSite, Spire, TrustKeys
+from runtime.contract.spiffe import trust_domain_id
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -15,6 +16,10 @@ TOKEN_FILE: Final = f"{TOKEN_DIR}/token"
 POD_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 JWKS_URL: Final = "https://kubernetes.default.svc/openid/v1/jwks"
 """Where the API server publishes the keys it signs ServiceAccount tokens with."""
+
+TRUST_DOMAIN: Final = "k8gentai.local"
+SPIRE_CA_FILE: Final = "/etc/k8gentai/spire/ca.crt"
+"""Where the trust plane finds the key `ca.crt` of the ConfigMap k8gentai-spire."""
 
 RESYNC_SECONDS: Final = 60.0
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -30,6 +35,7 @@ class Settings:
         image_prefix, image_tag   `<prefix>/<program>:<tag>` is the image of each program.
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
+        spire         the SPIRE that policies may name; None where there is none.
         version       of this distribution.
 
     Units:
@@ -44,6 +50,7 @@ class Settings:
     health_port: int
     metrics_port: int
     jwks_url: str
+    spire: Spire | None
     resync_seconds: float
     version: str
     log_level: str
@@ -67,6 +74,7 @@ class Settings:
             health_port=_port(environment, "K8GENTAI_HEALTH_PORT", "8081"),
             metrics_port=_port(environment, "K8GENTAI_METRICS_PORT", "8080"),
             jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
+            spire=_spire(environment),
             resync_seconds=_seconds(environment, "K8GENTAI_RESYNC_SECONDS", RESYNC_SECONDS),
             version=version("k8gentai"),
             log_level=_level(environment),
@@ -85,10 +93,35 @@ class Settings:
                     ca_file=f"{POD_ACCOUNT}/ca.crt",
                     token_file=f"{POD_ACCOUNT}/token",
                 ),
+                *((_issuer_of_svids(self.spire),) if self.spire else ()),
             ),
+            spire=self.spire,
             image_prefix=self.image_prefix,
             image_tag=self.image_tag,
         )
+
+
+def _issuer_of_svids(spire: Spire) -> Issuer:
+    """What the trust plane is told of a SPIRE."""
+    return Issuer(
+        issuer=trust_domain_id(spire.trust_domain),
+        jwks_url=spire.jwks_url,
+        ca_file=spire.ca_file,
+    )
+
+
+def _spire(environment: Mapping[str, str]) -> Spire | None:
+    url = environment.get("K8GENTAI_SPIRE_JWKS_URL")
+    if not url:
+        return None
+    if not url.startswith("https://"):
+        raise ValueError(f"K8GENTAI_SPIRE_JWKS_URL is {url!r}; it has to begin with https://")
+    return Spire(
+        trust_domain=environment.get("K8GENTAI_TRUST_DOMAIN") or TRUST_DOMAIN,
+        jwks_url=url,
+        ca_file=environment.get("K8GENTAI_SPIRE_CA_FILE", SPIRE_CA_FILE) or None,
+        class_name=environment.get("K8GENTAI_SPIRE_CLASS") or None,
+    )
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

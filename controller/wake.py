@@ -22,7 +22,7 @@ from controller.api.names import (
 )
 from controller.errors import ReconcileError
 from controller.metrics import OBJECTS, RECONCILE_SECONDS, RECONCILES
-from controller.model import NATS_SERVER, ChildRef, Key, Manifest, Progress
+from controller.model import NATS_SERVER, TARGET, ChildRef, Key, Manifest, Progress
 from controller.reconcile import references
 
 log = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ class Wakes:
         if before is None or (before.uid, before.own) != (now.uid, now.own):
             self.wake(key)
             self._wake_rivals(before)
+            self._wake_targets(key, now, *((before,) if before else ()))
         if before is None or (before.uid, before.others) != (now.uid, now.others):
             self.wake_referrers(key.ref)
 
@@ -142,6 +143,7 @@ class Wakes:
             del self._seen[key]
             self._refer(key, before.references, ())
             self._wake_rivals(before)
+            self._wake_targets(key, before)
         self.wake_referrers(key.ref)
 
     def _wake_rivals(self, before: _Seen | None) -> None:
@@ -149,6 +151,13 @@ class Wakes:
         for ref in before.references if before else ():
             if ref.kind == NATS_SERVER:
                 self.wake_referrers(ref)
+
+    def _wake_targets(self, key: Key, *of: _Seen) -> None:
+        """Reconcile whom a policy is attached to, which do not name it."""
+        if key.kind is Kind.IDENTITY_POLICY:
+            for ref in frozenset().union(*(seen.references for seen in of)):
+                if ref.kind == TARGET:
+                    self.wake_referrers(ref)
 
     async def keep(self, key: Key) -> Never:
         """Reconcile `key` again and again, until cancelled."""

@@ -7,7 +7,7 @@ from controller.api.stack import Model as StackModel
 from controller.api.stack import Stack
 from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
-from controller.desired.identity import policy_entry, queue_access
+from controller.desired.identity import policy_entry, proofs, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.parts import image_of
 from controller.desired.references import module_of
@@ -80,15 +80,16 @@ def desired_agent(
         config=text,
         source=view.source,
         replicas=worker_replicas(view, stage),
+        identity=view.identity,
     )
     deployment, revision = worker_pods(worker, site)
-    children = worker_children(worker, deployment, config=text, revision=revision)
+    children = worker_children(worker, deployment, site, config=text, revision=revision)
     return Desired(
         children=children,
         bound=(children[-1].ref,),
         consumers=consumers(view.owner, subjects),
         entries=(
-            policy_entry(subjects, worker.name, agent_workload(view)),
+            policy_entry(subjects, worker.name, agent_workload(view, revision)),
             catalogue_entry(
                 view,
                 subjects,
@@ -123,7 +124,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
     budget = spec.budget
     return AgentConfig(
         agent=key.object_name,
-        queue=queue_access(site, Role.AGENT, key, stack),
+        queue=queue_access(site, Role.AGENT, view.owner, stack, view.identity),
         durable=durable_of(view.owner),
         framework=RuntimeFramework(spec.framework),
         description=spec.description,
@@ -174,14 +175,15 @@ def chosen_model(agent: Agent, stack: Stack) -> StackModel:
     return models[0] if ref is None else next(one for one in models if one.name == ref.name)
 
 
-def agent_workload(view: AgentView) -> Workload:
-    """What its workers may do on the queue."""
+def agent_workload(view: AgentView, revision: str) -> Workload:
+    """What its workers may do on the queue, and how those of `revision` prove themselves."""
     return Workload(
         role=QueueRole.AGENT,
         name=view.key.object_name,
         durable=durable_of(view.owner),
         calls=tuple(tool.key.object_name for tool in view.tools),
         asks=tuple(agent.key.object_name for agent in view.agents),
+        **proofs(Role.AGENT, view.key, view.identity, pods=view.pods, current=revision),
     )
 
 

@@ -22,7 +22,8 @@ from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.claims import servers
-from controller.model import NATS_SERVER, ChildRef, Key, Problem, Reference
+from controller.desired.metadata import key_of
+from controller.model import NATS_SERVER, TARGET, ChildRef, Key, Problem, Reference
 
 type Labels = Mapping[str, str]
 
@@ -67,7 +68,7 @@ def references(resource: Resource) -> frozenset[ChildRef]:
     """Everything whose change may change what `resource` implies, ConfigMaps and Secrets too.
 
     A NATS that a Stack names is no object of Kubernetes; it changes hands when a Stack that names
-    it too changes or goes.
+    it too changes or goes. Nor do objects name the policies that are attached to them.
     """
     return frozenset(_references(resource))
 
@@ -76,6 +77,8 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
     namespace = resource.metadata.namespace
     if isinstance(resource, Agent | Tool):
         yield stack_of(resource).ref
+        yield target_ref(key_of(resource))
+        yield target_ref(stack_of(resource))
         if (use := config_map_of(resource)) is not None:
             yield ChildRef("v1", "ConfigMap", namespace, use.name)
     if isinstance(resource, Agent):
@@ -84,6 +87,7 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
         for asked in resource.spec.agents:
             yield key_of_ref(Kind.AGENT, asked.agent_ref, namespace).ref
     if isinstance(resource, Stack):
+        yield target_ref(key_of(resource))
         external = resource.spec.messaging.external
         for server in servers(external.url) if external else ():
             yield ChildRef("", NATS_SERVER, "", server)
@@ -91,7 +95,14 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
             yield ChildRef("v1", "Secret", namespace, secret.name)
     if isinstance(resource, IdentityPolicy):
         for target in resource.spec.target_refs:
-            yield Key(Kind(target.kind.value), namespace, target.name).ref
+            key = Key(Kind(target.kind.value), namespace, target.name)
+            yield key.ref
+            yield target_ref(key)
+
+
+def target_ref(key: Key) -> ChildRef:
+    """In place of the policies on an object, which it does not name."""
+    return ChildRef("", TARGET, key.namespace, f"{key.kind}/{key.name}")
 
 
 def secrets_of(stack: Stack) -> Iterator[tuple[str, SecretKeyRef]]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from controller.api.stack import Stack
 from controller.api.tool import Tool
-from controller.desired.identity import policy_entry, queue_access
+from controller.desired.identity import policy_entry, proofs, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
 from controller.desired.workload import (
@@ -46,17 +46,18 @@ def desired_tool(
         source=view.source,
         sidecar=mcp.workload if mcp is not None else None,
         replicas=worker_replicas(view, stage),
+        identity=view.identity,
     )
     deployment, revision = worker_pods(worker, site)
     final = _text(config.model_copy(update={"revision": revision}))
-    children = worker_children(worker, deployment, config=final, revision=revision)
+    children = worker_children(worker, deployment, site, config=final, revision=revision)
     catalogue = subjects.bucket(Bucket.CATALOGUE)
     return Desired(
         children=children,
         bound=(children[-1].ref,),
         consumers=consumers(view.owner, subjects),
         entries=(
-            policy_entry(subjects, worker.name, tool_workload(view)),
+            policy_entry(subjects, worker.name, tool_workload(view, revision)),
             catalogue_entry(view, subjects, revision=revision, is_ready=is_ready),
         ),
         not_ours=(EntryRef(catalogue, functions_entry(view.key.object_name)),),
@@ -80,7 +81,7 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
     spec, key = view.owner.spec, view.key
     return ToolConfig(
         tool=key.object_name,
-        queue=queue_access(site, Role.TOOL, key, stack),
+        queue=queue_access(site, Role.TOOL, view.owner, stack, view.identity),
         durable=durable_of(view.owner),
         python=worker_module(view, module_of(view.owner), tool_image(view.owner, site), site),
         mcp=mcp_server(view.owner),
@@ -117,9 +118,14 @@ def http_api(tool: Tool, site: Site) -> HttpApi | None:
     )
 
 
-def tool_workload(view: ToolView) -> Workload:
-    """What its workers may do on the queue."""
-    return Workload(role=QueueRole.TOOL, name=view.key.object_name, durable=durable_of(view.owner))
+def tool_workload(view: ToolView, revision: str) -> Workload:
+    """What its workers may do on the queue, and how those of `revision` prove themselves."""
+    return Workload(
+        role=QueueRole.TOOL,
+        name=view.key.object_name,
+        durable=durable_of(view.owner),
+        **proofs(Role.TOOL, view.key, view.identity, pods=view.pods, current=revision),
+    )
 
 
 def discovered(view: ToolView, revision: str) -> ToolFunctions | None:

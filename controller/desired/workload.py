@@ -9,6 +9,7 @@ from controller.api.agent import Agent
 from controller.api.fields import ExecutionSpec, PythonModule
 from controller.api.names import Component, selector_labels
 from controller.api.tool import McpWorkload, Tool
+from controller.desired.identity import identity_volume, spiffe_id_children
 from controller.desired.metadata import (
     Role,
     digest,
@@ -18,7 +19,6 @@ from controller.desired.metadata import (
     workload_name,
 )
 from controller.desired.parts import (
-    AUDIENCE,
     HEALTH_PORT,
     config_map,
     folder,
@@ -28,7 +28,15 @@ from controller.desired.parts import (
 )
 from controller.desired.references import config_map_of
 from controller.desired.render import manifest, yaml_quoted
-from controller.model import Child, Consumer, Manifest, Site, Stage, WorkloadView
+from controller.model import (
+    Child,
+    Consumer,
+    IdentityRule,
+    Manifest,
+    Site,
+    Stage,
+    WorkloadView,
+)
 from runtime.contract.agent_config import Execution, Module, OnCrash, Origin, Retry
 from runtime.contract.subjects import StackSubjects, Stream, asked_durable, durable
 from runtime.contract.value import ObjectName
@@ -54,6 +62,7 @@ class Worker:
     Shape:
         config   text of its configuration, without the revision.
         source   what the user's ConfigMap holds. `sidecar`: the MCP server that runs beside it.
+        identity how it proves who it is.
     """
 
     role: Role
@@ -63,6 +72,7 @@ class Worker:
     source: Mapping[str, str] | None = None
     sidecar: McpWorkload | None = None
     replicas: int
+    identity: IdentityRule
 
     @property
     def name(self) -> ObjectName:
@@ -166,13 +176,14 @@ def worker_pods(worker: Worker, site: Site) -> tuple[Manifest, str]:
 
 
 def worker_children(
-    worker: Worker, deployment: Manifest, *, config: str, revision: str
-) -> tuple[Child, Child, Child]:
-    """ServiceAccount, ConfigMap with `config`, and Deployment of a worker."""
+    worker: Worker, deployment: Manifest, site: Site, *, config: str, revision: str
+) -> tuple[Child, ...]:
+    """Identity, ConfigMap with `config`, and at last the Deployment of a worker."""
     name, owner, component = worker.name.name, worker.owner, worker.component
     data = {CONFIG_FILE_BY_ROLE[worker.role]: config}
     return (
         service_account(name, owner, component),
+        *spiffe_id_children(worker.role, owner, component, worker.identity, site),
         config_map(name, owner, component, data),
         with_revision(deployment, revision),
     )
@@ -198,7 +209,7 @@ def _deployment(worker: Worker, site: Site) -> dict[str, Any]:
         config_map=name.name,
         token_dir=folder(site.token_file(name)),
         health_port=HEALTH_PORT,
-        audience=AUDIENCE,
+        identity=identity_volume(worker.identity),
         source=_source(worker, site),
         sidecar=worker.sidecar,
     )

@@ -17,6 +17,7 @@ from controller.model.changes import (
     Origin,
     Outcome,
     Progress,
+    Proving,
     Purge,
     Stage,
     Step,
@@ -24,8 +25,10 @@ from controller.model.changes import (
 )
 from controller.model.objects import (
     CHILD_KINDS,
+    CLUSTER_SPIFFE_ID,
     LIST_KEYS,
     NATS_SERVER,
+    TARGET,
     Child,
     ChildRef,
     Container,
@@ -67,12 +70,14 @@ from controller.model.site import (
     Image,
     Listen,
     Site,
+    Spire,
     TrustKeys,
 )
 from controller.model.views import (
     AgentView,
     Children,
     Claim,
+    IdentityRule,
     Member,
     NamedSecret,
     PolicyView,
@@ -86,6 +91,7 @@ from controller.model.views import (
 
 __all__ = [
     "CHILD_KINDS",
+    "CLUSTER_SPIFFE_ID",
     "CONFIG_DIR",
     "DATA_DIR",
     "LIST_KEYS",
@@ -95,6 +101,7 @@ __all__ = [
     "SEEDS_DIR",
     "SERVER_PORT",
     "SOURCE_DIR",
+    "TARGET",
     "TOKEN_DIR",
     "AgentView",
     "ApplyChild",
@@ -119,6 +126,7 @@ __all__ = [
     "EntryRef",
     "Failure",
     "Health",
+    "IdentityRule",
     "Image",
     "Key",
     "KubeEvent",
@@ -134,6 +142,7 @@ __all__ = [
     "Problem",
     "Progress",
     "Provider",
+    "Proving",
     "Purge",
     "QueueFacts",
     "QueueQuery",
@@ -143,6 +152,7 @@ __all__ = [
     "Retention",
     "ServerFacts",
     "Site",
+    "Spire",
     "StackView",
     "Stage",
     "Step",

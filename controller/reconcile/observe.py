@@ -15,7 +15,7 @@ from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.agent import is_open
 from controller.desired.claims import holders
-from controller.desired.identity import queue_url
+from controller.desired.identity import identity_rule, queue_url
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.references import (
     config_map_of,
@@ -29,7 +29,9 @@ from controller.desired.references import (
 from controller.desired.streams import dispatcher_consumers
 from controller.desired.workload import consumers
 from controller.model import (
+    CLUSTER_SPIFFE_ID,
     Claim,
+    IdentityRule,
     Key,
     Manifest,
     Member,
@@ -73,13 +75,12 @@ async def observe_workload[R: (Agent, Tool)](
     owner = await observe(world, key, model)
     if owner is None or isinstance(owner, UnreadableView):
         return owner
-    stack, tools, agents, source, children, pods = await asyncio.gather(
-        _stack(world, owner),
-        _tools(world, owner),
-        _agents(world, owner),
+    (stack, tools, agents), source, children, pods, identity = await asyncio.gather(
+        asyncio.gather(_stack(world, owner), _tools(world, owner), _agents(world, owner)),
         _source(world, owner),
         world.children(key),
         world.cluster.pods(key),
+        _identity(world, key, stack_of(owner)),
     )
     view = WorkloadView(
         key=key,
@@ -90,6 +91,7 @@ async def observe_workload[R: (Agent, Tool)](
         pods=pods,
         tools=tools,
         agents=agents,
+        identity=identity,
     )
     if stack.target is None:
         return view
@@ -97,6 +99,19 @@ async def observe_workload[R: (Agent, Tool)](
     query = workload_query(owner, StackSubjects(stack.key.object_name))
     view = replace(view, queue=await world.queue(url, query))
     return await _with_unfinished(world, view, url, now)
+
+
+async def _identity(world: World, *targets: Key) -> IdentityRule:
+    """How an object's workloads are to prove who they are; the nearest of `targets` first."""
+    namespaces = {target.namespace for target in targets}
+    lists = await asyncio.gather(
+        *(world.cluster.list(Kind.IDENTITY_POLICY, one) for one in sorted(namespaces))
+    )
+    policies = tuple(one for bodies in lists for one in _policies(bodies))
+    # A cluster without a SPIRE, of which the operator was not told, is not asked for one.
+    is_asked = bool(policies) and world.site.spire is not None
+    is_installed = is_asked and await world.cluster.serves(*CLUSTER_SPIFFE_ID)
+    return identity_rule(targets, policies, world.site, is_installed=is_installed)
 
 
 async def _stack(world: World, owner: Agent | Tool) -> Reference[Stack]:
@@ -213,13 +228,13 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         return owner
     is_sweep = world.sweeps(key, now)
     url = queue_url(owner, world.site)
-    children, pods, secrets, server, queue, claims = await asyncio.gather(
-        world.children(key),
-        world.cluster.pods(key),
+    (children, pods), secrets, server, queue, claims, identity = await asyncio.gather(
+        asyncio.gather(world.children(key), world.cluster.pods(key)),
         _secrets(world, owner),
         _server(world, owner),
         world.queue(url, stack_query(owner, is_sweep=is_sweep)),
         _claims(world, owner),
+        _identity(world, key),
     )
     # After the queue: whoever has made something in it by then is among the members.
     members = await _members(world) if is_sweep and isinstance(queue, QueueFacts) else ()
@@ -236,6 +251,7 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         server=server,
         members=members,
         claims=claims,
+        identity=identity,
     )
 
 
@@ -325,10 +341,14 @@ async def observe_policy(world: World, key: Key) -> PolicyView | UnreadableView 
 
 
 def _others(key: Key, bodies: tuple[Manifest, ...]) -> Iterator[IdentityPolicy]:
-    for body in bodies:
-        try:
-            policy = parse(IdentityPolicy, body)
-        except InvalidSpec:
-            continue  # it counts for nothing
+    for policy in _policies(bodies):
         if policy.metadata.name != key.name and not policy.metadata.is_deleting:
             yield policy
+
+
+def _policies(bodies: tuple[Manifest, ...]) -> Iterator[IdentityPolicy]:
+    for body in bodies:
+        try:
+            yield parse(IdentityPolicy, body)
+        except InvalidSpec:
+            continue  # it counts for nothing

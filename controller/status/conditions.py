@@ -11,7 +11,6 @@ from controller.api.conditions import (
     Condition,
     ConditionStatus,
     ConditionType,
-    IdentityReadyReason,
     ProgrammedReason,
     ReadyReason,
     Reason,
@@ -68,15 +67,6 @@ def programmed(thought: Thought, outcome: Outcome, speaker: Speaker, leaving: st
         told = "nothing is changed until the spec is put right"
         return speaker.says(ProgrammedReason.PENDING, told)
     return speaker.says(ProgrammedReason.PROGRAMMED, "identity, queue and workload are written")
-
-
-def identity(account: str, outcome: Outcome, speaker: Speaker) -> Condition:
-    """IdentityReady: whether what `account` may do has been written where the queue asks."""
-    if outcome.failure is not None:
-        told = f"whether the ServiceAccount {account} is let in to the queue is not known"
-        return speaker.says(IdentityReadyReason.CLIENT_NOT_REGISTERED, told, unknown=True)
-    told = f"workers prove themselves as the ServiceAccount {account}"
-    return speaker.says(IdentityReadyReason.IDENTITY_READY, told)
 
 
 def as_seen(thought: Thought, outcome: Outcome) -> Thought:

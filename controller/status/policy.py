@@ -26,8 +26,8 @@ from controller.model import Key, PolicyView
 from controller.status.conditions import Speaker
 
 NOT_ENFORCED: Final = (
-    "this version accepts and reports policies and does not enforce them: "
-    "everybody may call the target as if there were no policy"
+    "this version does not enforce who may call whom: everybody may call the target as if there "
+    "were no policy; spec.workloadIdentity takes effect, as IdentityReady of the target tells"
 )
 TARGETS_LENGTH: Final = 1024
 

@@ -1,6 +1,6 @@
 import pytest
 
-from controller.model import TrustKeys
+from controller.model import Spire, TrustKeys
 from controller.settings import Settings
 from runtime.contract.value import ObjectName
 
@@ -23,6 +23,7 @@ def test_what_has_no_default_is_asked_for_by_name(name: str) -> None:
     [
         ("K8GENTAI_HEALTH_PORT", "many"),
         ("K8GENTAI_METRICS_PORT", "-1"),
+        ("K8GENTAI_SPIRE_JWKS_URL", "http://keys.spire.svc/keys"),
         ("K8GENTAI_RESYNC_SECONDS", "often"),
         ("K8GENTAI_RESYNC_SECONDS", "0"),
         ("K8GENTAI_RESYNC_SECONDS", "nan"),
@@ -46,3 +47,32 @@ def test_a_site_follows_from_the_settings() -> None:
         "https://issuer.example",
         "https://issuer.example/jwks",
     )
+
+
+def test_spire_is_there_when_the_operator_is_told_where_its_keys_are() -> None:
+    told = {**LEAST, "K8GENTAI_SPIRE_JWKS_URL": "https://keys.spire.svc/keys"}
+
+    assert Settings.of(LEAST).spire is None
+    assert Settings.of(told).spire == Spire(
+        trust_domain="k8gentai.local",
+        jwks_url="https://keys.spire.svc/keys",
+        ca_file="/etc/k8gentai/spire/ca.crt",
+    )
+    everything = {
+        "K8GENTAI_TRUST_DOMAIN": "example.org",
+        "K8GENTAI_SPIRE_CA_FILE": "",
+        "K8GENTAI_SPIRE_CLASS": "mine",
+    }
+    assert Settings.of({**told, **everything}).spire == Spire(
+        trust_domain="example.org", jwks_url="https://keys.spire.svc/keys", class_name="mine"
+    )
+
+
+def test_the_trust_plane_takes_the_svids_of_the_trust_domain() -> None:
+    told = {**LEAST, "K8GENTAI_SPIRE_JWKS_URL": "https://keys.spire.svc/keys"}
+
+    _, spire = Settings.of(told).site(TrustKeys("A", "U"), "https://issuer.example").issuers
+
+    assert spire.issuer == "spiffe://k8gentai.local"
+    assert spire.jwks_url == "https://keys.spire.svc/keys"
+    assert spire.token_file is None

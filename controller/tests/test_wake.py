@@ -344,6 +344,41 @@ async def test_a_stack_that_leaves_a_nats_wakes_those_that_want_it() -> None:
         await until(lambda: reconciles.count[other] == 3)
 
 
+def policy(*targets: str) -> Manifest:
+    refs = [dict(zip(("kind", "name"), one.split("/"), strict=True)) for one in targets]
+    metadata = {"name": "who", "namespace": "team", "uid": "p", "generation": len(refs)}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "IdentityPolicy",
+        "metadata": metadata,
+        "spec": {"targetRefs": refs},
+    }
+
+
+async def test_a_policy_wakes_whom_it_is_attached_to() -> None:
+    """Of a Stack also its agents; who was attached to it, too, and nobody else."""
+    who = Key(Kind.IDENTITY_POLICY, "team", "who")
+    reconciles = Reconciles()
+    wakes = Wakes(reconciles)
+    wakes.seen(MATH, agent())
+    async with kept(wakes, reconciles, MATH):
+        wakes.seen(who, policy("Tool/add"))
+        await all_quiet(wakes, reconciles)
+        assert reconciles.count[MATH] == 1
+
+        wakes.seen(who, policy("Tool/add", "Stack/default"))
+        await until(lambda: reconciles.count[MATH] == 2)
+        wakes.seen(who, policy("Tool/add", "Stack/default"))
+        await all_quiet(wakes, reconciles)
+        assert reconciles.count[MATH] == 2
+        wakes.seen(who, policy("Tool/add"))
+        await until(lambda: reconciles.count[MATH] == 3)
+        wakes.seen(who, policy("Agent/math", "Tool/add"))
+        await until(lambda: reconciles.count[MATH] == 4)
+        wakes.gone(who, "p")
+        await until(lambda: reconciles.count[MATH] == 5)
+
+
 async def test_the_end_of_an_object_does_not_forget_its_successor() -> None:
     """The watch may tell of a re-created object before it tells of the end of the first."""
     reconciles = Reconciles()

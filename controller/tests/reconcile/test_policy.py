@@ -70,10 +70,25 @@ REFERENCES = [
             source={"module": {"entrypoint": "m:g", "configMapRef": {"name": "code"}}},
             tools=[{"toolRef": {"name": "add"}}],
         ),
-        {"Stack base/default", "ConfigMap team/code", "Tool team/add"},
+        {
+            "Stack base/default",
+            "ConfigMap team/code",
+            "Tool team/add",
+            "PolicyTarget team/Agent/math",
+            "PolicyTarget base/Stack/default",
+        },
         id="agent",
     ),
-    pytest.param(samples.tool(), {"Stack team/default", "ConfigMap team/arithmetic"}, id="tool"),
+    pytest.param(
+        samples.tool(),
+        {
+            "Stack team/default",
+            "ConfigMap team/arithmetic",
+            "PolicyTarget team/Tool/add",
+            "PolicyTarget team/Stack/default",
+        },
+        id="tool",
+    ),
     pytest.param(
         samples.stack(
             models=[
@@ -86,10 +101,12 @@ REFERENCES = [
             ],
             messaging={"external": {"url": "nats://a:4222,tls://B"}},
         ),
-        {"Secret team/keys", "NATS /a:4222", "NATS /b:4222"},
+        {"Secret team/keys", "NATS a:4222", "NATS b:4222", "PolicyTarget team/Stack/default"},
         id="stack",
     ),
-    pytest.param(samples.policy(), {"Agent team/math"}, id="policy"),
+    pytest.param(
+        samples.policy(), {"Agent team/math", "PolicyTarget team/Agent/math"}, id="policy"
+    ),
     pytest.param(samples.agent(framework="Cobol"), set(), id="unreadable"),
     pytest.param(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}, set(), id="not ours"
@@ -105,6 +122,6 @@ def test_references_are_what_has_to_wake_an_object(
 
 
 def test_references_to_our_kinds_are_told_in_full() -> None:
-    (ref,) = references(samples.policy())
+    ref = next(ref for ref in references(samples.policy()) if ref.api_version)
 
     assert (ref.api_version, ref.kind) == ("k8gentai.dev/v1alpha1", Kind.AGENT)
