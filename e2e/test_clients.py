@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.tests.local.new_clients import CHECKS
 from controller.tests.local.old_clients import VERSIONS, check_old_client, environment
 from controller.tests.local.test_up import a_sum
 from e2e.following import (
@@ -30,6 +31,11 @@ OLD_STREAM = Path(__file__).with_name("old_stream.py")
 def question(number: int) -> str:
     """Words that are said again for some seconds."""
     return " ".join(f"n{number}w{word}" for word in range(40))
+
+
+@pytest.mark.parametrize("calls", CHECKS)
+async def test_all_calls_of_a_client_of_today(two: TwoServers, calls: str) -> None:
+    await CHECKS[calls](two.asking.url, *a_sum())
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,6 +1,7 @@
 """JSON schemas that others wrote: whether they are any, and what does not fit them."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, override
 
 import jsonschema
@@ -16,6 +17,8 @@ MOST_PARTS = 2_000  # objects and lists in a schema of a client
 MOST_STEPS = 30_000
 """Keywords to look at in one check, a second's work: a few nested references come to any number."""
 LONGEST = 500  # characters of a message
+MOST_FAULTS = 4
+"""To be told at once: whoever mends one at a time asks a model each time."""
 
 
 class BadSchema(Exception):
@@ -54,12 +57,22 @@ class JsonSchema:
             BadSchema: a reference of the schema leads nowhere, or round in a circle.
         """
         try:
-            fault = best_match(self._validator.iter_errors(value))
+            faults = list(islice(self._faults(value), MOST_FAULTS))
         except Unresolvable as error:
             raise BadSchema(str(error)) from error
         except RecursionError as error:
             raise BadSchema("it goes round in a circle") from error
-        return None if fault is None else _sentence(fault)
+        return "; ".join(faults) or None
+
+    def _faults(self, value: Any) -> Iterator[str]:
+        """What does not fit, each sentence once: several parts of a schema may ask for the same."""
+        told: set[str] = set()
+        for error in self._validator.iter_errors(value):
+            # Of alternatives, what comes nearest: an error for each of them would be no help.
+            sentence = _sentence(best_match([error]) or error)
+            if sentence not in told:
+                told.add(sentence)
+                yield sentence
 
     def _changed(self, kind: type[Validator]) -> type[Validator]:
         return kind

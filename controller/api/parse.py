@@ -1,6 +1,7 @@
 """The door: what a user wrote becomes one of the kinds, or a sentence that names the field."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ MODEL_BY_KIND: Final[Mapping[Kind, type[Resource]]] = MappingProxyType(
 )
 
 
+NEARLY: Final = 0.8
 MOST_TOLD: Final = 4
 """How many further mistakes are named beside the first."""
 
@@ -123,7 +125,7 @@ def _sentence(error: ErrorDetails) -> str:
     given = shown(error["input"])
     match error["type"]:
         case "missing":
-            return "is required"
+            return f"is required{_meant(error)}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}, not {given}"
         case "less_than_equal":
@@ -151,6 +153,13 @@ def _sentence(error: ErrorDetails) -> str:
             return f"must be an object, not {given}"
         case _:
             return error["msg"]
+
+
+def _meant(error: ErrorDetails) -> str:
+    """A field beside the missing one whose name is nearly the same; pydantic gives them all."""
+    beside = error["input"] if isinstance(error["input"], Mapping) else {}
+    near = get_close_matches(str(error["loc"][-1]), map(str, beside), 1, NEARLY)
+    return f"; {near[0]} stands there, and is no field" if near else ""
 
 
 def _counted(number: int, one: str, several: str = "") -> str:

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
+from controller.api.conditions import (
+    GOOD_REASONS,
+    ConditionStatus,
+    ConditionType,
+    ReadyReason,
+)
 from controller.api.tool import Tool
-from controller.desired.health import GOOD
 from controller.model import AgentView, Health, Problem, Reference
 
 
@@ -59,7 +63,7 @@ def of_what_runs(workers: Health) -> Availability:
 
 def _availability(health: Health, why_not: str | None) -> Availability:
     return Availability(
-        is_ready=health.reason in GOOD,
+        is_ready=health.reason in GOOD_REASONS,
         is_available=why_not is None,
         reason=health.reason,
         message=health.message if why_not is None else why_not,
@@ -68,7 +72,7 @@ def _availability(health: Health, why_not: str | None) -> Availability:
 
 def _why_not(workers: Health, tools: Iterable[Reference[Tool]]) -> str | None:
     """Why no worker can start; one that was ready once does without what it waited for then."""
-    if workers.ready or workers.reason in GOOD:
+    if workers.ready or workers.reason in GOOD_REASONS:
         return None
     if workers.is_stuck:
         return workers.message

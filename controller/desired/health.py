@@ -28,7 +28,6 @@ BAD_CONFIGURATION: Final = 78
 MANY_RESTARTS: Final = 2
 """A container that is not ready after so many restarts is in a loop, backing off or not."""
 
-GOOD: Final = (ReadyReason.READY, ReadyReason.SCALED_TO_ZERO)
 WORST_FIRST: Final = (
     ReadyReason.CRASH_LOOP,
     ReadyReason.DEPENDENCY_NOT_READY,

@@ -5,7 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.api.conditions import ConditionStatus, ConditionType, ReadyReason
+from controller.api.conditions import (
+    GOOD_REASONS,
+    ConditionStatus,
+    ConditionType,
+    ReadyReason,
+)
 from controller.api.resource import Resource
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
@@ -18,7 +23,7 @@ from controller.desired.agent import (
     told_before,
 )
 from controller.desired.availability import Availability, availability, of_what_runs
-from controller.desired.health import GOOD, workload_health, worst
+from controller.desired.health import workload_health, worst
 from controller.desired.identity import proving
 from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
@@ -127,7 +132,7 @@ def _desired_tool(
         case Stage.GONE, _:
             return gone_tool(view)
         case _, Stack() as stack if is_good:
-            is_ready = health.reason in GOOD
+            is_ready = health.reason in GOOD_REASONS
             return desired_tool(view, stack, site, stage=stage, is_ready=is_ready)
         case _:
             return None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import itertools
+import json
 import logging
 import math
 import os
@@ -145,8 +146,24 @@ class LocalProcess:
             return self._command.termination_log.read_text()
         if self._exit_code:
             lines = _tail(self._command.log_file).splitlines()
-            return f"{lines[-1] if lines else 'no word'} (all of it: {self._command.log_file})"
+            said = lines[-1] if lines and _says_why(lines[-1]) else _how(self._exit_code)
+            return f"{said} (all of it: {self._command.log_file})"
         return ""
+
+
+def _says_why(line: str) -> bool:
+    """Whether the last line of a log may say why a process ended; one about what went well not."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return True
+    return not isinstance(told, dict) or told.get("level") not in {"DEBUG", "INFO"}
+
+
+def _how(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"it exited with status {exit_code} and said nothing of it"
+    return f"it was ended by a signal: {signal.strsignal(-exit_code)}"
 
 
 @dataclass(slots=True)

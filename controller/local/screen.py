@@ -28,6 +28,7 @@ class Screen:
         self._began = clock()
         self._shown: dict[Key, tuple[str, str]] = {}
         self._since: dict[Key, tuple[str, float]] = {}
+        self._same: dict[Key, tuple[str, float]] = {}
         self._told: dict[Key, set[str]] = {}
         self._conditions: dict[Key, dict[str, dict[str, Any]]] = {}
 
@@ -52,7 +53,7 @@ class Screen:
         before = self._shown.get(key)
         now = (ready["status"], f"{ready['reason']}: {ready['message']}")
         self._shown[key] = now
-        self._note(key, "" if ready["status"] == "True" else ready["reason"])
+        self._note(key, now[1], "" if ready["status"] == "True" else ready["reason"])
         if before == now:
             return
         if ready["status"] == "True":
@@ -68,28 +69,31 @@ class Screen:
         elif now is not None and (before is None or before["message"] != now["message"]):
             self.say(f"! {key.kind} {key.name}  {now['reason']}: {now['message']}")
 
-    def _note(self, key: Key, reason: str) -> None:
-        """Since when it is not ready for this reason; "" when it is ready."""
+    def _note(self, key: Key, words: str, reason: str) -> None:
+        """Since when it is not ready for this reason, and in these words; "" when it is ready."""
         if not reason:
             self._told.pop(key, None)
-        if self._since.get(key, ("", 0.0))[0] != reason:
-            self._since[key] = (reason, self._clock())
+        for since, said in ((self._since, reason), (self._same, words)):
+            if since.get(key, ("", 0.0))[0] != said:
+                since[key] = (said, self._clock())
 
     def gone(self, key: Key) -> None:
         """Show that nothing is left of an object."""
-        for known in (self._shown, self._conditions, self._since, self._told):
+        for known in (self._shown, self._conditions, self._since, self._same, self._told):
             known.pop(key, None)
         self.say(f"- {key.kind} {key.name}  gone")
 
     def tell_lasting(self, *, starting: bool) -> None:
-        """Say what is not ready for long: once for each reason, and all that have it together."""
+        """Say what is not ready for long: once for each reason, and again in words that stay."""
         now, patience = self._clock(), STARTING_SECONDS if starting else PATIENCE_SECONDS
         together: dict[str, list[str]] = {}
-        for key, (reason, since) in self._since.items():
+        for key, since in self._since.items():
             told = self._told.setdefault(key, set())
-            if reason in ON_THE_WAY - told and now - since >= patience:
-                told.add(reason)
-                together.setdefault(self._shown[key][1], []).append(f"{key.kind} {key.name}")
+            lasting = {said for said, at in (since, self._same[key]) if now - at >= patience}
+            if since[0] in ON_THE_WAY and lasting - told:
+                words = self._shown[key][1]
+                told |= {since[0], words}
+                together.setdefault(words, []).append(f"{key.kind} {key.name}")
         for words, names in together.items():
             self.say(f"· {', '.join(names)}  {words}")
 

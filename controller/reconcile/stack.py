@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.api.conditions import GOOD_REASONS
 from controller.api.stack import StackStatus
-from controller.desired.health import GOOD
 from controller.desired.orphans import own_parts
 from controller.desired.think import think_stack
 from controller.model import (
@@ -67,7 +67,7 @@ def stack_changes(view: StackView, thought: Thought) -> Changes:
 def _is_server_awaited(view: StackView, thought: Thought) -> bool:
     """The server is ready and has not spoken yet: nothing else would make us listen again."""
     is_silent = view.server is None and view.owner.spec.server.replicas > 0
-    return is_silent and thought.health.reason in GOOD
+    return is_silent and thought.health.reason in GOOD_REASONS
 
 
 async def _leave(view: StackView, world: World, outcome: Outcome, now: datetime) -> Progress:

@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from controller.api.conditions import ReadyReason
+from controller.api.conditions import GOOD_REASONS, ReadyReason
 from controller.api.tool import Tool, ToolStatus
-from controller.desired.health import GOOD
 from controller.desired.think import think_tool
 from controller.model import Key, Progress, UnreadableView
 from controller.reconcile.observe import observe_workload
@@ -25,5 +24,5 @@ async def reconcile_tool(key: Key, world: World, now: datetime) -> Progress:
     await report(view, world, status, changes.repairs)
     # What the worker writes into the catalogue wakes nobody.
     is_awaited = thought.desired is not None and thought.functions is None
-    is_alive = thought.health.reason in (*GOOD, ReadyReason.PROGRESSING)
+    is_alive = thought.health.reason in (*GOOD_REASONS, ReadyReason.PROGRESSING)
     return progress_of(thought, outcome, is_awaited=is_awaited and is_alive)

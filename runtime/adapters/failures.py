@@ -17,6 +17,7 @@ from runtime.tools.blame import blame, raised_in
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.port import ToolFailure
 from runtime.transport.port import TransportError
+from runtime.worker.stopping import is_stopping
 
 # Their clients of models raise errors of the same names; and what else comes out of them was
 # raised over an answer that they could not read.
@@ -39,8 +40,7 @@ def telling(config: AgentConfig) -> Iterator[None]:
     except (AgentFailure, TransportError):
         raise
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_stopping():
             raise  # somebody wants the run to end
         raise AgentFailure("the agent was cancelled by its own code") from error
     except Exception as error:

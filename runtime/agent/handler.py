@@ -30,6 +30,7 @@ from runtime.tools.port import Toolbox
 from runtime.transport.port import Delivery, Outbox, PayloadTooLarge, TransportError
 from runtime.worker.outcomes import Again, Done, GivenUp, Later, Lost, Malformed, Outcome
 from runtime.worker.slots import Places
+from runtime.worker.stopping import is_stopping
 from runtime.worker.suspects import Busy
 
 log = logging.getLogger(__name__)
@@ -162,6 +163,8 @@ class TaskHandler:
             if failure.retryable and held.record.spent < self.config.retry.max_attempts:
                 await self.runs.hand_back(held, counts=True)
                 return Again(held.record.spent)
+            seen = {"task": task.id, "error": str(failure)}
+            log.warning("failed", extra=seen, exc_info=failure.__cause__)
             end = self._failed(held.record, emitter, failure.reason, str(failure))
         await self._end(held, emitter, end)
         if checkpoint is not None:
@@ -198,7 +201,7 @@ class TaskHandler:
             tuple(outside.calls.needed),
             seq=emitter.next_seq,
             used=outside.used,
-            expires=outside.calls.expires(self.config.client_seconds),
+            expires=outside.waiting.expires(self.config.client_seconds),
             stands_until=until,
         )
 
@@ -241,7 +244,7 @@ class TaskHandler:
         answering = self._answer(task, record, emitter, checkpoint, outside)
         running = asyncio.create_task(answering, name=task.id)
         loop = asyncio.get_running_loop()
-        outside.tell(lambda: loop.call_later(GATHER_SECONDS, running.cancel))
+        outside.waiting.on_needed = lambda: loop.call_later(GATHER_SECONDS, running.cancel)
         self._under_way[task.id] = running
         watching = Deferred(WATCH_SECONDS, lambda: self._watch(record, running))
         try:
@@ -253,8 +256,8 @@ class TaskHandler:
         except asyncio.CancelledError:
             # Of the two, only the run was cancelled: it is to be parked, a client wants it to end,
             # or it has moved on.
-            if running.cancelled() and not stopping():
-                return None if outside.is_needed else self._cancelled(record, emitter)
+            if running.cancelled() and not is_stopping():
+                return None if outside.waiting.is_needed else self._cancelled(record, emitter)
             raise
         finally:
             self._under_way.pop(task.id, None)
@@ -384,12 +387,6 @@ async def _closing[T](steps: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]
         close = getattr(steps, "aclose", None)
         if close is not None:
             await close()
-
-
-def stopping() -> bool:
-    """Whether the current task itself was asked to stop."""
-    current = asyncio.current_task()
-    return current is not None and current.cancelling() > 0
 
 
 def _first_line(error: ValueError) -> str:

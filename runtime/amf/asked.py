@@ -30,22 +30,31 @@ LONGEST_VALUE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One request to an agent.
+class Terms:
+    """What any request to an agent says of its answer.
 
     Shape:
-        input         what is new, oldest first; never empty.
         previous      id of the response whose conversation this goes on with.
-        conversation  id of the server's conversation it belongs to; never beside `previous`.
+        conversation  id of the server's conversation it belongs to.
     """
 
-    input: tuple[Message, ...]
     options: Options = field(default_factory=Options)
     previous: str | None = None
     conversation: str | None = None
     background: bool = False
     store: bool = True
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Terms):
+    """A request that says something to an agent; `previous` and `conversation` exclude each other.
+
+    Shape:
+        input  what is new, oldest first; never empty.
+    """
+
+    input: tuple[Message, ...]
 
     @property
     def size(self) -> int:

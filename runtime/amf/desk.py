@@ -297,10 +297,15 @@ class Desk:
             task = made.followed(record.task, self.origin)
             return record.model_copy(update={"task": task})
 
-        return await self.change(made.task, change)
+        return await self.change(made.task, change, where="input")
 
-    async def change(self, task: str, change: Callable[[RunRecord | None], RunRecord]) -> RunRecord:
+    async def change(
+        self, task: str, change: Callable[[RunRecord | None], RunRecord], *, where: str
+    ) -> RunRecord:
         """Write what `change` makes of the record of a run, or of None if there is none.
+
+        Shape:
+            where  the field of the request that the change comes from.
 
         Raises:
             ApiError: whatever `change` raises.
@@ -323,7 +328,7 @@ class Desk:
                     raise TooLarge(
                         f"The run and what is given to it are {len(value)} bytes, and the queue "
                         "does not take that; give less.",
-                        param="input",
+                        param=where,
                     ) from error
 
     async def find(self, task: str) -> RunRecord | None:

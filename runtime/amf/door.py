@@ -56,7 +56,7 @@ class Door:
                 await answer(scope, receive, send)
                 return
             if scope["method"] == "POST":
-                receive = _checked(scope["path"], receive)
+                receive = _checked(scope["path"], connection.headers, receive)
         token = _CONNECTION.set(connection)
         try:
             await self._app(scope, receive, send)
@@ -127,8 +127,8 @@ def resumption(query: Mapping[str, str]) -> int | None:
     return -1 if after is None else int(after)
 
 
-def _checked(path: str, receive: Receive) -> Receive:
-    """`receive` that refuses a body which turns out too large, or cannot be kept.
+def _checked(path: str, headers: Mapping[str, str], receive: Receive) -> Receive:
+    """`receive` that refuses a body which turns out too large, of another type, or cannot be kept.
 
     It is read when it is asked for: by then the server knows who asks.
     """
@@ -138,7 +138,9 @@ def _checked(path: str, receive: Receive) -> Receive:
         nonlocal replaying
         if replaying is None:
             body = await read(receive, MAX_BODY_BYTES)
-            if refused := await _flaw(path, body):
+            # curl says that JSON is a form if nobody tells it; no form begins so.
+            is_json = body.lstrip()[:1] == b"{"
+            if refused := (is_json and wrong_type(headers)) or await _flaw(path, body):
                 raise refused
             replaying = replayed(body, receive)
         return await replaying()

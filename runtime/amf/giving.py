@@ -22,4 +22,4 @@ async def give(desk: Desk, agent: AgentEntry, made: Outputs, user: str) -> tuple
         record, part = given(found, made, agent, user=user, now=time.time())
         return record
 
-    return await desk.change(made.task, change), part
+    return await desk.change(made.task, change, where=made.where), part

@@ -63,12 +63,13 @@ class Intake:
     def _check_available(self, *, awaited: bool) -> None:
         """Work that nobody waits for is taken in: the agent may be mended before its deadline."""
         agent, why = self.agent, self.agent.message.rstrip(".")
+        why += "" if why.endswith("?") else "."
         if not agent.accepting:
-            raise Unavailable(f"The agent {agent.model} has no workers yet: {why}.")
+            raise Unavailable(f"The agent {agent.model} has no workers yet: {why}")
         if awaited:
             raise Unavailable(
-                f"No worker of the agent {agent.model} can start at the moment: {why}. Ask again "
-                "in a while, or by /v1/responses with background: true, which waits until one can."
+                f"No worker of the agent {agent.model} can start at the moment: {why} It answers "
+                "once that is mended; /v1/responses with background: true waits until then."
             )
 
     async def claimed(self, desk: Desk, key: str, digest: str) -> "Intake":

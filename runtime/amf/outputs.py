@@ -9,7 +9,7 @@ Source:
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.amf.asked import (
@@ -17,6 +17,7 @@ from runtime.amf.asked import (
     OUTPUT,
     RESPONSES_FIELDS,
     ROLES,
+    Terms,
     check_background,
     check_metadata,
     options,
@@ -43,25 +44,17 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outputs:
+class Outputs(Terms):
     """A request that gives outputs of functions to one run.
 
     Shape:
-        options       what the request says again of how the run is to be; see `check_settled`.
-        fields        how the client calls what is in `options`.
-        previous      the response that it names as the one before; None if it names none.
-        conversation  that it names; None if it names none.
+        fields  how the client calls what is in `options`; they say again how the run is to be, see
+                `check_settled`.
     """
 
     task: str
     each: tuple[Output, ...]
-    options: Options
     fields: Mapping[str, str]
-    previous: str | None = None
-    conversation: str | None = None
-    background: bool = False
-    store: bool = True
-    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:

@@ -30,6 +30,7 @@ from runtime.tests.tools.place import MATH, Place, Scripted, adding, task
 from runtime.tools.client_calls import ClientCalls
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import ToolFunction
+from runtime.tools.waiting import Waiting
 from runtime.transport.memory_store import MemoryBuckets, MemoryStore
 
 SUMS = "What is 1 + 2 + 3?"
@@ -108,7 +109,7 @@ class Attempts:
     async def with_client(self, question: str = SUMS) -> list[Step]:
         """The next attempt, which has no tools but one of its client: to its end, or to a call."""
         numbering, asked = Numbering(), asyncio.Event()
-        calls = ClientCalls(handovers=self.handovers, on_asked=asked.set)
+        calls = ClientCalls(handovers=self.handovers, waiting=Waiting(on_needed=asked.set))
         tools = calls.bind((CLIENTS,), numbering, owner=MATH)
         run = self._run(question, tools, numbering, functions=(CLIENTS,))
         adapter = await build(self.config, ())

@@ -83,6 +83,24 @@ def test_what_cannot_be_used_is_refused(schema: dict[str, Any], said: str) -> No
             "Additional properties are not allowed ('y' was unexpected)",
             id="too much",
         ),
+        pytest.param(
+            POINTS,
+            {"x": "1", "next": {"x": "2"}},
+            "x: '1' is not of type 'integer'; next.x: '2' is not of type 'integer'",
+            id="several",
+        ),
+        pytest.param(
+            {"items": {"type": "null"}},
+            list(range(9)),
+            "; ".join(f"{one}: {one} is not of type 'null'" for one in range(4)),
+            id="the first of many",
+        ),
+        pytest.param(
+            {"allOf": [{"type": "null"}, {"type": "null"}]},
+            5,
+            "5 is not of type 'null'",
+            id="the same from two parts",
+        ),
         pytest.param(ELSEWHERE, {"a": "b"}, None, id="a part with an address"),
         pytest.param(ELSEWHERE, {"a": 5}, "a: 5 is not of type 'string'", id="within that"),
         pytest.param(DRAFT_7, {"a": 5}, "a: 5 is not of type 'string'", id="another draft"),
@@ -100,7 +118,9 @@ def test_what_does_not_fit(schema: dict[str, Any], value: Any, fault: str | None
     ("schema", "said"),
     [
         pytest.param(nested(60), "30000 steps to check", id="it never ends"),
-        pytest.param({"items": {"anyOf": NEVER}}, "30000 steps to check", id="each of many"),
+        pytest.param(
+            {"items": {"not": {"anyOf": NEVER}}}, "30000 steps to check", id="each of many"
+        ),
         pytest.param({"$ref": "#"}, "in a circle", id="a circle"),
     ],
 )

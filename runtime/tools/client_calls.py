@@ -1,13 +1,10 @@
 """The functions of a run's client: bound as tools are, and called by the client himself."""
 
-import asyncio
 import json
-import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -20,12 +17,7 @@ from runtime.tools.calls import step_of
 from runtime.tools.errors import CallBudgetSpent
 from runtime.tools.numbering import Numbering
 from runtime.tools.port import ToolFailure, ToolFunction
-
-LEAST_SECONDS = 1.0  # no client answers within less, so none is asked
-
-
-def _nobody() -> None:
-    """Nobody is told."""
+from runtime.tools.waiting import Waiting
 
 
 def specs_of(functions: Iterable[ClientFunction]) -> tuple[FunctionSpec, ...]:
@@ -42,17 +34,14 @@ class ClientCalls:
 
     Shape:
         handovers  those in the run record.
-        seconds    for which the run may yet wait, however many calls there are.
         parallel   whether he may be asked for several at once; else the others have to wait for
                    another attempt.
         needed     the calls he has to make; whoever waits for one waits until it is cancelled.
-        on_asked   called once, when the first of them is there; others may follow at once.
     """
 
     handovers: Iterable[Handover] = ()
-    seconds: float = math.inf
+    waiting: Waiting = field(default_factory=Waiting)
     parallel: bool = True
-    on_asked: Callable[[], object] = _nobody
     needed: list[ClientCall] = field(default_factory=list)
     _given: dict[str, str] = field(init=False)
 
@@ -88,24 +77,14 @@ class ClientCalls:
         """
         if (given := self._given.get(call.key)) is not None:
             return given
-        if self.seconds < LEAST_SECONDS:
+        if self.waiting.is_over:
             raise ToolFailure(
                 f"{call.function} is called by the client, and this run has waited for as long as "
                 "its Stack allows (retention.taskSeconds); it was not called"
             )
-        return await self._ask(call)
-
-    def expires(self, seconds: float) -> float:
-        """Until when the client is waited for, who is to answer within `seconds`."""
-        return time.time() + min(seconds, self.seconds)
-
-    async def _ask(self, call: ClientCall) -> NoReturn:
         if self.parallel or not self.needed:
             self.needed.append(call)
-            if len(self.needed) == 1:
-                self.on_asked()
-        while True:
-            await asyncio.Future()
+        return await self.waiting.stay()
 
 
 @dataclass(slots=True)

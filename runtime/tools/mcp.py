@@ -22,6 +22,7 @@ from runtime.tools.errors import EffectUnknown
 from runtime.tools.executor import Say
 from runtime.tools.mcp_met import Met
 from runtime.tools.port import ToolFailure
+from runtime.worker.stopping import is_stopping
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class McpTool:
                 self._problem = self._why_not(error)
                 log.warning(self._problem)
                 await self._say(self.functions, self._problem)
-            if _is_cancelled():
+            if is_stopping():  # which the SDK may take for the end of its connection
                 return
             delay = FIRST_DELAY_SECONDS * 2.0 ** min(self._failures, 10)
             self._failures += 1
@@ -195,12 +196,6 @@ class McpTool:
 
     def _why_not(self, error: BaseException) -> str:
         return f"the MCP server at {self._server.url} {self._met.why_not(error)}"
-
-
-def _is_cancelled() -> bool:
-    """Whether this task was told to stop: the SDK may take that for the end of its connection."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 class _Session:

@@ -20,6 +20,7 @@ from runtime.tools.port import ToolFailure
 from runtime.tools.schema import Schema
 from runtime.tools.signature import Arguments, Unreadable, arguments_of, documented
 from runtime.tools.threads import Abandoned, Threads
+from runtime.worker.stopping import is_stopping
 
 FIELD = "spec.python"
 
@@ -78,8 +79,7 @@ class PythonTool:
             try:
                 return await self._function(**arguments)
             except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if is_stopping():
                     raise  # it is we who want it to end
                 raise ToolFailure("the function was cancelled by its own code") from error
         try:

@@ -23,6 +23,7 @@ from runtime.tools.port import ToolFailure
 from runtime.transport.port import Delivery, Outbox, QueueFull, TransportError
 from runtime.worker import outcomes
 from runtime.worker.outcomes import Done, GivenUp, Later, Lost, Malformed
+from runtime.worker.stopping import is_stopping
 from runtime.worker.suspects import Busy, Suspects
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class CallHandler:
             with self.cancellations.under_way(call, executing):
                 end = await executing
         except asyncio.CancelledError:
-            if _is_stopping():
+            if is_stopping():  # the worker is to end, not the call
                 await self._break_off(call, reserved)
                 raise
             unwanted = f"{call.function} was broken off: its run was cancelled"
@@ -178,12 +179,6 @@ class CallHandler:
         subject = StackSubjects(self.config.queue.stack).wake(call.caller, call.worker)
         with contextlib.suppress(TransportError):  # the caller also looks by itself
             await self.outbox.signal(subject, call.id.encode())
-
-
-def _is_stopping() -> bool:
-    """Whether it is the worker that is to end, not the call."""
-    current = asyncio.current_task()
-    return current is not None and current.cancelling() > 0
 
 
 def _check_size(call: Call, value: Any) -> None:

@@ -137,7 +137,8 @@ def test_python_names_are_no_field_names() -> None:
     """The API server knows camelCase alone; so does the door."""
     body = changed(GOOD[Kind.AGENT], "spec.stack_ref", {"name": "other"})
 
-    with pytest.raises(InvalidSpec, match=r"^spec\.stackRef: is required$"):
+    said = r"^spec\.stackRef: is required; stack_ref stands there, and is no field$"
+    with pytest.raises(InvalidSpec, match=said):
         parse(Agent, changed(body, "spec.stackRef", GONE))
     assert unknown_fields(parse(Agent, body), body) == ("spec.stack_ref",)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.tests.local.new_clients import CHECKS
 from controller.tests.local.old_clients import VERSIONS, check_old_client, environment
 from controller.tests.local.platform import ROOT, Platform, running
 from controller.tests.local.test_up import a_sum
@@ -88,6 +89,11 @@ def test_an_example_of_the_api_page_is_answered(up: Platform, example: str) -> N
     )
     assert ran.returncode == 0, ran.stderr
     assert "42" in ran.stdout
+
+
+@pytest.mark.parametrize("calls", CHECKS)
+async def test_a_client_of_today_has_all_its_calls(up: Platform, calls: str) -> None:
+    await CHECKS[calls](up.url, *a_sum())
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -143,6 +143,28 @@ async def test_scaling_starts_and_stops_processes(tmp_path: Path) -> None:
     await running.stop()
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("print('no such model'); raise SystemExit(3)", "no such model"),
+        ('print(\'{"level": "ERROR"}\'); raise SystemExit(3)', '{"level": "ERROR"}'),
+        (
+            'print(\'{"level": "INFO"}\'); raise SystemExit(7)',
+            "it exited with status 7 and said nothing of it",
+        ),
+        ("import os; os.kill(os.getpid(), 9)", "it was ended by a signal: Killed"),
+    ],
+)
+async def test_why_a_process_ended_is_its_last_line_if_that_can_say_it(
+    tmp_path: Path, code: str, words: str
+) -> None:
+    running = workload(tmp_path)
+    running.apply(deployment(code))
+    await until(lambda: running.pods != () and bool(running.pods[0].containers[0].exit_code))
+    assert running.pods[0].containers[0].last_words.startswith(f"{words} (all of it: ")
+    await running.stop()
+
+
 async def test_the_last_words_of_a_process_are_kept(tmp_path: Path) -> None:
     code = "import os; open('mcp.termination', 'w').write('spec.x: no'); raise SystemExit(78)"
     running = workload(tmp_path)

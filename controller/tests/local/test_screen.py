@@ -71,6 +71,21 @@ def test_what_does_not_pass_is_told_once(
     ]
 
 
+def test_what_stands_in_the_way_now_is_told_when_it_stays(
+    screen: Screen, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = "http://127.0.0.1:8/wrong answers 404 Not Found"
+    for message in (DEAD, elsewhere, elsewhere):
+        screen.report(WORDS, not_ready(message))
+        clock.now += PATIENCE_SECONDS
+        screen.tell_lasting(starting=False)
+
+    assert lines(capsys) == [
+        f"· Tool words  DependencyNotReady: {DEAD}",
+        f"· Tool words  DependencyNotReady: {elsewhere}",
+    ]
+
+
 def test_what_several_wait_for_is_one_line_and_a_start_may_take_longer(
     screen: Screen, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

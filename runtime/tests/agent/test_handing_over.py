@@ -10,7 +10,6 @@ import pytest
 from runtime.adapters.port import Answer, Run, Step, Used
 from runtime.contract.agent_config import Budget, OnCrash, Retry, ToolBinding
 from runtime.contract.client_calls import ClientFunction
-from runtime.contract.keys import run_key
 from runtime.contract.messages import (
     FailureReason,
     OutputNeeded,
@@ -18,8 +17,8 @@ from runtime.contract.messages import (
     Task,
     TokenUsage,
 )
-from runtime.contract.runs import RESUMPTION, RunState
-from runtime.contract.subjects import Bucket
+from runtime.contract.runs import RunState
+from runtime.tests.agent.going_on import keeping, resume
 from runtime.tests.agent.test_handler import MATH, Place
 from runtime.tests.agent.test_parking import Asking
 from runtime.tests.agents import ADD, NUMBERS
@@ -58,13 +57,7 @@ async def given(place: Place, task: Task, outputs: Sequence[str], stood: float =
     assert held.record.open_handover is not None
     handover = held.record.open_handover.giving(outputs, time.time(), ResponseOptions())
     update = {"handovers": (*held.record.handovers[:-1], handover)}
-    resumed = held.record.model_copy(update=update).resuming(time.time() + stood)
-    await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), resumed.encode())
-    await place.link.outbox.publish(
-        place.queue.subjects.tasks(MATH),
-        resumed.task.encode(),
-        headers={RESUMPTION: str(resumed.resumptions)},
-    )
+    await resume(place, held.record.model_copy(update=update), time.time() + stood)
 
 
 def told(place: Place) -> list[OutputNeeded]:
@@ -173,17 +166,7 @@ async def test_whoever_is_needed_first_a_person_is_asked_before_the_client() -> 
 async def test_whatever_follows_a_crash_a_run_with_functions_goes_on_where_it_was(
     on_crash: OnCrash,
 ) -> None:
-    async def kept(run: Run) -> AsyncIterator[Step]:
-        assert run.checkpoint is not None
-        found = await run.checkpoint.load()
-        if found is None:
-            await run.checkpoint.save(lambda: b"so far")
-            async for step in calling(run):
-                yield step
-        else:
-            yield Answer(found.decode())
-
-    place = Place(kept, retry=Retry(on_crash=on_crash))
+    place = Place(keeping(calling), retry=Retry(on_crash=on_crash))
     task = await accepted(place)
     await place.handler.handle(await place.delivery())
     await given(place, task, ["1", "2"])

@@ -266,6 +266,23 @@ async def test_a_failed_agent_is_an_end_with_its_sentence() -> None:
     assert record.message == "no answer to 17+4"
 
 
+async def breaks(run: Run) -> AsyncIterator[Step]:
+    yield Text("")
+    raise AgentFailure(f"own.py:3 KeyError: 'b' of {run.task}") from KeyError("b")
+
+
+async def test_how_an_agent_broke_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    place = Place(breaks)
+    task = await place.accept()
+
+    await place.handler.handle(await place.delivery())
+
+    (told,) = [one for one in caplog.records if one.message == "failed"]
+    assert vars(told)["task"] == task.id
+    assert told.exc_info is not None
+    assert isinstance(told.exc_info[1], KeyError)
+
+
 async def test_a_busy_model_is_tried_again_until_the_attempts_are_used_up() -> None:
     place = Place(busy, retry=Retry(max_attempts=2))
     task = await place.accept()

@@ -8,14 +8,16 @@ from runtime.agent.outside import Outside
 from runtime.contract.client_calls import ClientCall
 from runtime.tools.approvals import Approvals
 from runtime.tools.client_calls import ClientCalls
+from runtime.tools.waiting import Waiting
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0), (1, 1)])
 async def test_what_is_needed_is_told_of_once_whoever_is_asked_first(
     order: tuple[int, int],
 ) -> None:
-    outside, told = Outside(Approvals(), ClientCalls()), []
-    outside.tell(lambda: told.append(outside.is_needed))
+    told: list[bool] = []
+    waiting = Waiting(on_needed=lambda: told.append(waiting.is_needed))
+    outside = Outside(waiting, Approvals(waiting=waiting), ClientCalls(waiting=waiting))
 
     async def ask(which: int) -> None:
         if which:

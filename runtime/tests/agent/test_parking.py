@@ -12,9 +12,10 @@ from runtime.contract.agent_config import OnCrash, Retry, ToolBinding
 from runtime.contract.approval import Verdict
 from runtime.contract.keys import run_key
 from runtime.contract.messages import ApprovalNeeded, FailureReason, Task
-from runtime.contract.runs import RESUMPTION, RunState
+from runtime.contract.runs import RunState
 from runtime.contract.subjects import Bucket
 from runtime.state.checkpoints import Checkpoints
+from runtime.tests.agent.going_on import keeping, resume
 from runtime.tests.agent.test_handler import MATH, Place
 from runtime.tests.agents import ADD, SPEC
 from runtime.tools.approvals import Approvals
@@ -75,13 +76,7 @@ async def decided(place: Place, task: Task, *verdicts: Verdict, stood: float = 0
     still = [number for number, one in enumerate(record.approvals) if one.is_open]
     for number, verdict in zip(still, verdicts, strict=True):
         record = record.deciding(number, verdict, by="ann", reason=None, now=time.time())
-    resumed = record.resuming(time.time() + stood)
-    await place.link.store(Bucket.RUNS).put(run_key(MATH, task.id), resumed.encode())
-    await place.link.outbox.publish(
-        place.queue.subjects.tasks(MATH),
-        resumed.task.encode(),
-        headers={RESUMPTION: str(resumed.resumptions)},
-    )
+    await resume(place, record, time.time() + stood)
 
 
 async def test_a_run_parks_with_every_call_that_needs_a_person_and_holds_nothing() -> None:
@@ -211,17 +206,7 @@ async def test_a_worker_that_stops_at_that_moment_hands_the_run_back() -> None:
 async def test_whatever_follows_a_crash_a_parked_run_goes_on_where_it_was(
     on_crash: OnCrash,
 ) -> None:
-    async def kept(run: Run) -> AsyncIterator[Step]:
-        assert run.checkpoint is not None
-        found = await run.checkpoint.load()
-        if found is None:
-            await run.checkpoint.save(lambda: b"so far")
-            async for step in calling(run):
-                yield step
-        else:
-            yield Answer(found.decode())
-
-    place = place_of(kept, retry=Retry(on_crash=on_crash))
+    place = place_of(keeping(calling), retry=Retry(on_crash=on_crash))
     task = await place.accept()
     await place.handler.handle(await place.delivery())
     await decided(place, task, Verdict.APPROVED, Verdict.APPROVED)

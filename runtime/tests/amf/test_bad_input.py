@@ -20,6 +20,19 @@ CHAT = {"model": "MODEL", "messages": [MESSAGE]}
 FUNCTION = {"type": "function", "function": {"name": "a", "parameters": {}}}
 
 
+async def test_json_that_a_client_calls_a_form_is_told_so(server: Server) -> None:
+    """As curl does with -d alone; forms are read there as well."""
+    async with http_client(server) as client:
+        refused = await client.post(
+            "/responses",
+            content='{"model": "a", "input": "?"}',
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    assert refused.status_code == 415
+    assert "Send Content-Type: application/json" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

@@ -513,7 +513,7 @@ async def test_an_output_that_is_too_large_is_refused_and_the_run_waits_for_anot
         for size in (2**21 + 1, 2**20):  # over the limit of the agent, and of the queue
             with pytest.raises(openai.APIStatusError) as refused:
                 await client.responses.create(model=name, input=[output | {"output": "x" * size}])
-            assert refused.value.status_code == 413
+            assert (refused.value.status_code, refused.value.param) == (413, "input[0]")
         size = 2**19
         second = await client.responses.create(model=name, input=[output | {"output": "x" * size}])
     assert second.output_text == str(size)

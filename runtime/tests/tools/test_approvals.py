@@ -13,6 +13,7 @@ from runtime.contract.value import ObjectName
 from runtime.tests.tools.place import ADD, MATH, Place, agent_config, call, task
 from runtime.tools.approvals import Approvals
 from runtime.tools.port import Called, Returned, ToolFailure
+from runtime.tools.waiting import Waiting
 
 CONFIG = agent_config(ToolBinding(tool=ADD, approval_required=True, approval_seconds=50))
 KEY = call().id
@@ -29,7 +30,7 @@ async def test_a_call_that_nobody_has_decided_on_waits_and_is_not_made(
     approvals: Approvals,
 ) -> None:
     place, asked = Place(), asyncio.Event()
-    approvals.on_asked = asked.set
+    approvals.waiting.on_needed = asked.set
     async with place.working(), place.toolbox(CONFIG) as box:
         (add,) = box.bind(task(), place.tell, agreement=approvals)
         calling = [asyncio.ensure_future(add.call({"a": 2, "b": b})) for b in (3, 4)]
@@ -106,16 +107,16 @@ async def test_nobody_is_asked_about_arguments_that_do_not_fit() -> None:
 
 
 async def test_an_approval_expires_when_its_run_may_wait_no_longer() -> None:
-    approvals = Approvals(seconds=20)
+    approvals = Approvals(waiting=Waiting(seconds=20))
     asking = asyncio.ensure_future(approvals.agreed(KEY, "add", ARGUMENTS, seconds=50))
-    approvals.on_asked = asking.cancel
+    approvals.waiting.on_needed = asking.cancel
     await asyncio.wait({asking}, timeout=5)
     (asked,) = approvals.needed
     assert 15 < asked.expires - time.time() <= 20
 
 
 async def test_nobody_is_asked_in_a_run_that_has_waited_for_as_long_as_it_may() -> None:
-    approvals = Approvals(seconds=0.5)
+    approvals = Approvals(waiting=Waiting(seconds=0.5))
     with pytest.raises(ToolFailure, match=r"as its Stack allows \(retention\.taskSeconds\)"):
         await asyncio.wait_for(approvals.agreed(KEY, "add", ARGUMENTS, seconds=50), 5)
     assert approvals.needed == ()
