@@ -11,6 +11,7 @@ from controller.api.conditions import (
     Condition,
     ConditionStatus,
     ConditionType,
+    IdentityReadyReason,
     ProgrammedReason,
     ReadyReason,
     Reason,
@@ -106,7 +107,12 @@ def _abnormal(blockers: Sequence[Condition], ready: Condition) -> Iterator[Condi
 def _needs_a_person(part: Condition) -> bool:
     return part.status is ConditionStatus.FALSE and (
         part.type == ConditionType.ACCEPTED
-        or part.reason in (ResolvedRefsReason.REF_NOT_PERMITTED, ProgrammedReason.STREAM_CONFLICT)
+        or part.reason
+        in (
+            ResolvedRefsReason.REF_NOT_PERMITTED,
+            ProgrammedReason.STREAM_CONFLICT,
+            IdentityReadyReason.SPIRE_MISSING,
+        )
     )
 
 

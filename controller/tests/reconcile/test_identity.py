@@ -185,6 +185,7 @@ async def test_without_spire_what_runs_stays_as_it_is_and_the_status_says_why(
     status, reason, message = told(scene, MATH, "IdentityReady")
     assert (status, reason) == ("False", "SpireMissing")
     assert "install SPIRE and its controller manager, or choose ServiceAccount" in message
+    assert told(scene, MATH, "Stalled")[1] == "SpireMissing"
     assert scene.cluster.child("Deployment", "agent-math")["spec"] == before
     assert entry(scene).service_account_token
 
