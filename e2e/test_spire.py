@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from e2e.asking import Asking
+from e2e.asking import Asking, eventually
 from e2e.conftest import a_namespace
 from e2e.kubectl import Body, Namespace, kubectl, until
 from e2e.manifests import EFFECTS, READ_EFFECTS, agent, config_map, stack, tool
@@ -117,10 +117,25 @@ def spiffe_ids(home: Namespace) -> list[Body]:
     return found
 
 
+def spire(*words: str) -> str:
+    """What `cluster.sh` prints."""
+    done = subprocess.run([str(CLUSTER), *words], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def effects(home: Namespace) -> list[str]:
+    """What the tool has done, a line each."""
+    return home.python("deployment/tool-add", READ_EFFECTS).splitlines()
+
+
+def is_without_svid(home: Namespace) -> bool:
+    """Whether the agent's worker has said that there is no SPIRE agent."""
+    return "there is no SPIRE agent" in home.kubectl("logs", "deployment/agent-math")
+
+
 def entries(home: Namespace) -> list[str]:
     """The paths of the SPIRE server's registration entries for the namespace."""
-    command = [str(CLUSTER), "spire", "entry", "show", "-output", "json"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    shown = spire("spire", "entry", "show", "-output", "json")
     paths = (one["spiffe_id"]["path"] for one in json.loads(shown)["entries"])
     return sorted(path for path in paths if path.startswith(f"/ns/{home.name}/"))
 
@@ -156,16 +171,24 @@ def test_no_pod_has_a_token_of_its_service_account(home: Namespace) -> None:
         assert found == ["/var/run/secrets/k8gentai", SOCKET]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.fault(25)
 async def test_work_that_outlives_every_svid_is_done_once(home: Namespace) -> None:
-    """The SVIDs that the agent and its tool came with end in the middle of the call."""
+    """The SVIDs that the agent and its tool came with end in the middle of the call.
+
+    And when the first new ones are due, SPIRE is down.
+    """
     who = [FULL.format(home.name, one) for one in ("agent/math", "tool/add")]
-    before = [admitted(one) for one in who]
+    before, done = [admitted(one) for one in who], len(effects(home))
 
-    effect = await asked(home, least=SLOW)
+    asking = asyncio.create_task(asked(home, least=SLOW))
+    await eventually(lambda: len(effects(home)) > done, "the tool has been called")
+    await asyncio.to_thread(spire, "spire-down")
+    await eventually(lambda: is_without_svid(home), "a worker could not renew its SVID")
+    await asyncio.to_thread(spire, "spire")
+    effect = await asking
 
-    effects = home.python("deployment/tool-add", READ_EFFECTS).splitlines()
-    assert effects.count(effect) == 1
+    assert effects(home).count(effect) == 1
     assert all(admitted(one) > times for one, times in zip(who, before, strict=True))
 
 
