@@ -59,8 +59,8 @@ check: ## format, lint, types, import rules, drift, pure tests
 	@$(dev) && hack/check.sh $$python
 
 .PHONY: test
-test: check ## check, and the tests with real servers
-	@$(dev) && $$python -m pytest -n 3 --dist loadscope -m integration
+test: ## check, and the tests with real servers in the same run
+	@$(dev) && hack/check.sh $$python -n 3 -m "not cluster"
 
 .PHONY: test-apart
 test-apart: ## the tests of what needs an environment of its own: CrewAI, BeeAI, and the API on OGX

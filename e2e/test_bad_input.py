@@ -136,8 +136,9 @@ async def test_an_unknown_model_leaves_the_running_agent_as_it_was(
             "mine:graph",
             'spec.source.module.entrypoint "mine:graph": mine.py:1 imports crewai, which is of '
             "CrewAI, but spec.framework is LangGraph; set spec.framework to CrewAI; or, if it is "
-            "only used beside LangGraph, build an image FROM the runtime image that has it and "
-            "your module, and name it in spec.source.module.image in place of configMapRef",
+            "only used beside LangGraph, for `make up`, let PYTHONPATH name a folder that has it "
+            "(pip install --target); in a cluster, build an image FROM the runtime image that has "
+            "it and your module, and name it in spec.source.module.image in place of configMapRef",
             id="a module of another framework",
         ),
     ],

@@ -10,12 +10,13 @@ from controller.api.conditions import (
     ReadyReason,
 )
 from controller.api.tool import Tool
-from controller.model import AgentView, Health, Problem, Reference
+from controller.desired.waiting import unmet
+from controller.model import AgentView, Health, Key, Problem, Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """How an Agent is, in words of its condition Ready.
+    """How an Agent is, in words for clients; its condition Ready has the same reason.
 
     Shape:
         is_ready      the status of that condition.
@@ -50,36 +51,43 @@ def availability(
             reason=problems[0].reason,
             message="; ".join(problem.message for problem in problems),
         )
-    return _availability(health, _why_not(workers, view.tools))
+    return _availability(view, health, _why_not(workers, view.tools))
 
 
-def of_what_runs(workers: Health) -> Availability:
+def of_what_runs(view: AgentView, workers: Health) -> Availability:
     """How an Agent is whose spec has a problem by now, and whose workers are of an earlier one.
 
     What the spec refers to by now is nothing to them.
     """
-    return _availability(workers, _why_not(workers, ()))
+    return _availability(view, workers, _why_not(workers, ()))
 
 
-def _availability(health: Health, why_not: str | None) -> Availability:
+def _availability(view: AgentView, health: Health, why_not: Health | None) -> Availability:
     return Availability(
         is_ready=health.reason in GOOD_REASONS,
         is_available=why_not is None,
         reason=health.reason,
-        message=health.message if why_not is None else why_not,
+        message=told_to_clients(view.key, why_not or health),
     )
 
 
-def _why_not(workers: Health, tools: Iterable[Reference[Tool]]) -> str | None:
+def told_to_clients(key: Key, health: Health) -> str:
+    """How the object `key` is, without what its pods say."""
+    if health.told is None:
+        return health.message
+    return f"{health.told}; the status of {key} says why"
+
+
+def _why_not(workers: Health, tools: Iterable[Reference[Tool]]) -> Health | None:
     """Why no worker can start; one that was ready once does without what it waited for then."""
     if workers.ready or workers.reason in GOOD_REASONS:
         return None
     if workers.is_stuck:
-        return workers.message
+        return workers
     return next(_in_trouble(tools), None)
 
 
-def _in_trouble(tools: Iterable[Reference[Tool]]) -> Iterator[str]:
+def _in_trouble(tools: Iterable[Reference[Tool]]) -> Iterator[Health]:
     """What a worker waits for in vain: Tools that were never known to have functions."""
     for reference in tools:
         target = reference.usable
@@ -88,4 +96,4 @@ def _in_trouble(tools: Iterable[Reference[Tool]]) -> Iterator[str]:
         found = target.status.condition(ConditionType.READY)
         is_starting = found is None or found.reason == ReadyReason.PROGRESSING
         if found is not None and found.status is ConditionStatus.FALSE and not is_starting:
-            yield f"{reference.key} is not ready: {found.message}"
+            yield unmet(reference.key, ConditionType.READY, found)

@@ -92,7 +92,7 @@ class _Counts:
     @property
     def health(self) -> Health:
         reason, message = self._statement()
-        return Health(reason, message, self.existing, self.ready)
+        return Health(reason, message, replicas=self.existing, ready=self.ready)
 
     def _statement(self) -> tuple[ReadyReason, str]:
         noun, wanted = self.noun, self.wanted
@@ -126,19 +126,29 @@ def _trouble(pods: Iterable[Pod], counts: _Counts) -> Health | None:
 def _complaints(pod: Pod, counts: _Counts) -> Iterator[Health]:
     serving = f"; {counts.ready} ready meanwhile" if counts.ready else ""
 
-    def health(reason: ReadyReason, message: str, *, stalled: bool = False) -> Health:
-        shown = f"{message}{serving}"
-        return Health(reason, shown, counts.existing, counts.ready, stalled=stalled)
+    def health(reason: ReadyReason, message: str, told: str, *, stalled: bool = False) -> Health:
+        return Health(
+            reason,
+            f"{message}{serving}",
+            f"{told}{serving}",
+            replicas=counts.existing,
+            ready=counts.ready,
+            stalled=stalled,
+        )
 
     if pod.unscheduled:
-        yield health(ReadyReason.PROGRESSING, f"no node takes {pod.name}: {pod.unscheduled}")
+        message = f"no node takes {pod.name}: {pod.unscheduled}"
+        yield health(ReadyReason.PROGRESSING, message, f"no node takes one of its {counts.noun}s")
     for container in pod.containers:
+        name, waiting = container.name, container.waiting
         if _is_crashing(container):
-            is_bad = container.exit_code == BAD_CONFIGURATION
-            yield health(ReadyReason.CRASH_LOOP, _last_words(container, pod), stalled=is_bad)
-        elif container.waiting in CANNOT_START:
-            why = container.message or container.waiting
-            yield health(ReadyReason.DEPENDENCY_NOT_READY, f"{container.name} cannot start: {why}")
+            crash, is_bad = ReadyReason.CRASH_LOOP, container.exit_code == BAD_CONFIGURATION
+            told = f"{name} stopped ({crash})"
+            yield health(crash, _last_words(container, pod), told, stalled=is_bad)
+        elif waiting in CANNOT_START:
+            message = f"{name} cannot start: {container.message or waiting}"
+            told = f"{name} cannot start ({waiting})"
+            yield health(ReadyReason.DEPENDENCY_NOT_READY, message, told)
 
 
 def _is_crashing(container: Container) -> bool:

@@ -1,17 +1,10 @@
 """From a view to a thought: how far it is, what is wrong, how it fares, what it implies."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from controller.api.conditions import (
-    GOOD_REASONS,
-    ConditionStatus,
-    ConditionType,
-    ReadyReason,
-)
-from controller.api.resource import Resource
+from controller.api.conditions import ConditionType, ReadyReason
 from controller.api.stack import Stack
 from controller.desired.accept import agent_problems, stack_problems, tool_problems
 from controller.desired.agent import (
@@ -29,7 +22,8 @@ from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
 from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
 from controller.desired.stack import desired_stack
-from controller.desired.tool import desired_tool, discovered
+from controller.desired.tool import desired_tool, discovered, explained
+from controller.desired.waiting import waiting
 from controller.desired.workload import worker_replicas
 from controller.model import (
     AgentView,
@@ -38,7 +32,6 @@ from controller.model import (
     Health,
     Manifest,
     Proving,
-    Reference,
     Site,
     StackView,
     Stage,
@@ -46,7 +39,6 @@ from controller.model import (
     ToolView,
     WorkloadView,
 )
-from runtime.contract.catalogue import ToolFunctions
 from runtime.contract.subjects import StackSubjects
 
 
@@ -93,7 +85,7 @@ def _desired_agent(
             return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
         case Stage.STAYING, Stack() if view.children and (old := told_before(view, subjects)):
             # What runs is of an earlier spec, and so is all that is told but how it is.
-            entry = retold(old, of_what_runs(workers), subjects)
+            entry = retold(old, of_what_runs(view, workers), subjects)
             return Desired(entries=(entry,), keeps_children=True, keeps_queue=True)
         case _:
             return None
@@ -108,19 +100,11 @@ def think_tool(view: ToolView, site: Site, now: datetime) -> Thought:
     return Thought(
         stage=stage,
         problems=problems,
-        health=_explained(health, functions),
+        health=explained(health, functions),
         desired=desired,
         functions=functions,
         proving=_proving(view, Role.TOOL, stage, health),
     )
-
-
-def _explained(health: Health, functions: ToolFunctions | None) -> Health:
-    """Workers that are not ready have said why, if they run and it is not of their own making."""
-    if health.reason is not ReadyReason.PROGRESSING or not (functions and functions.problem):
-        return health
-    message = functions.problem
-    return replace(health, reason=ReadyReason.DEPENDENCY_NOT_READY, message=message)
 
 
 def _desired_tool(
@@ -132,8 +116,7 @@ def _desired_tool(
         case Stage.GONE, _:
             return gone_tool(view)
         case _, Stack() as stack if is_good:
-            is_ready = health.reason in GOOD_REASONS
-            return desired_tool(view, stack, site, stage=stage, is_ready=is_ready)
+            return desired_tool(view, stack, site, stage=stage, health=health)
         case _:
             return None
 
@@ -200,20 +183,8 @@ def _workload(
 
 def _dependencies(view: AgentView) -> tuple[Health, ...]:
     return (
-        *_waiting(ConditionType.READY, view.stack, *view.tools),
+        *waiting(ConditionType.READY, view.stack, *view.tools),
         # Its workers need not run, since a call waits in the queue. Nor could each of two agents
         # that ask each other become Ready if it had to wait for the other one.
-        *_waiting(ConditionType.PROGRAMMED, *view.agents),
+        *waiting(ConditionType.PROGRAMMED, *view.agents),
     )
-
-
-def _waiting(needed: ConditionType, *references: Reference[Any]) -> Iterator[Health]:
-    """What keeps an object from working although its own workers are fine."""
-    for reference in references:
-        target: Resource | None = reference.usable
-        found = target.status.condition(needed) if target is not None else None
-        # One that cannot be used is told by ResolvedRefs.
-        if target is not None and (found is None or found.status is not ConditionStatus.TRUE):
-            why = found.message if found else "the operator has not looked at it yet"
-            message = f"{reference.key} is not {needed.lower()}: {why}"
-            yield Health(ReadyReason.DEPENDENCY_NOT_READY, message)

@@ -1,9 +1,12 @@
 """What a Tool implies."""
 
+from dataclasses import replace
 from typing import Final
 
+from controller.api.conditions import GOOD_REASONS, ReadyReason
 from controller.api.stack import Stack
 from controller.api.tool import Tool
+from controller.desired.availability import told_to_clients
 from controller.desired.identity import policy_entry, proofs, queue_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.references import module_of
@@ -18,7 +21,17 @@ from controller.desired.workload import (
     worker_replicas,
     worker_retry,
 )
-from controller.model import Desired, EntryRef, Image, KvEntry, QueueFacts, Site, Stage, ToolView
+from controller.model import (
+    Desired,
+    EntryRef,
+    Health,
+    Image,
+    KvEntry,
+    QueueFacts,
+    Site,
+    Stage,
+    ToolView,
+)
 from runtime.contract.agent_config import HttpApi, McpServer, SideEffects, ToolConfig
 from runtime.contract.catalogue import ToolEntry, ToolFunctions
 from runtime.contract.keys import functions_entry, tool_entry
@@ -32,9 +45,17 @@ MCP_PATH: Final = "/mcp"
 
 
 def desired_tool(
-    view: ToolView, stack: Stack, site: Site, *, stage: Stage, is_ready: bool
+    view: ToolView, stack: Stack, site: Site, *, stage: Stage, health: Health
 ) -> Desired:
-    """Everything that a Tool with nothing against it implies; the arguments are an Agent's."""
+    """Everything that a Tool with nothing against it implies.
+
+    Args:
+        view: of the Tool.
+        stack: that of its spec.
+        site: where everything is.
+        stage: how far it is on its way out.
+        health: how its workers are; its catalogue entry tells it.
+    """
     subjects = StackSubjects(key_of(stack).object_name)
     config = tool_config(view, stack, site)
     mcp = view.owner.spec.mcp
@@ -58,7 +79,7 @@ def desired_tool(
         consumers=consumers(view.owner, subjects),
         entries=(
             policy_entry(subjects, worker.name, tool_workload(view, revision)),
-            catalogue_entry(view, subjects, revision=revision, is_ready=is_ready),
+            catalogue_entry(view, subjects, revision=revision, health=health),
         ),
         not_ours=(EntryRef(catalogue, functions_entry(view.key.object_name)),),
         revision=revision,
@@ -144,15 +165,26 @@ def discovered(view: ToolView, revision: str) -> ToolFunctions | None:
     return functions if functions.revision == revision else None
 
 
+def explained(health: Health, functions: ToolFunctions | None) -> Health:
+    """Workers that are not ready have said why, if they run and it is not of their own making."""
+    if health.reason is not ReadyReason.PROGRESSING or not (functions and functions.problem):
+        return health
+    reason, message = ReadyReason.DEPENDENCY_NOT_READY, functions.problem
+    return replace(health, reason=reason, message=message, told=None)
+
+
 def catalogue_entry(
-    view: ToolView, subjects: StackSubjects, *, revision: str, is_ready: bool
+    view: ToolView, subjects: StackSubjects, *, revision: str, health: Health
 ) -> KvEntry:
     """What agents and the server are told of the Tool."""
     found = discovered(view, revision)
+    told = explained(health, found)
     entry = ToolEntry(
         tool=view.key.object_name,
         side_effects=SideEffects(view.owner.spec.side_effects),
-        ready=is_ready,
+        ready=told.reason in GOOD_REASONS,
+        reason=told.reason,
+        message=told_to_clients(view.key, told),
         functions=found.functions if found else (),
     )
     bucket = subjects.bucket(Bucket.CATALOGUE)

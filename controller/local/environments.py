@@ -1,7 +1,9 @@
 """The Python environment of each program: made from the lock at its first use, then kept."""
 
 import asyncio
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ from controller.model import Image
 
 ROOT: Final = Path(__file__).parents[2]
 """The checkout: embedded mode runs the code that lies beside it."""
+OWN: Final = "K8GENTAI_PYTHON"
 EXTRAS: Final = {
     Image.SERVER: ("amf",),
     Image.SERVER_OGX: ("ogx",),
@@ -49,6 +52,7 @@ class Environments:
             ROOT / "hack" / "env.sh",
             image,
             *EXTRAS[image],
+            env=with_own_python(os.environ),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -60,3 +64,12 @@ class Environments:
         if words:
             self._say(f"made the environment of {image}")
         return out.decode().strip()
+
+
+def with_own_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment`, naming the Python that runs this if it names none.
+
+    To look for one, hack/python.sh starts whatever is called so, which takes longer than all else.
+    """
+    own = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    return ({OWN: str(own)} if own.exists() else {}) | dict(environment)

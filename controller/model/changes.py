@@ -157,12 +157,15 @@ class Health:
     Shape:
         reason     of the condition Ready. `unknown`: there is no workload to ask.
         replicas   that exist; `ready`: of these.
+        message    for who runs it: it may quote what pods, registries and other objects say.
+        told       the same for clients, without that; null where the message quotes nothing.
         stalled    only a person can change it.
         is_stuck   none of its pods is ready or about to be, as far as they say.
     """
 
     reason: ReadyReason
     message: str
+    told: str | None = None
     replicas: int = 0
     ready: int = 0
     unknown: bool = False

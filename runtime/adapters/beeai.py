@@ -25,6 +25,7 @@ from runtime.adapters.beeai_copy import copied, forget
 from runtime.adapters.beeai_events import Told
 from runtime.adapters.beeai_failures import NO_ANSWER, about
 from runtime.adapters.beeai_output import expected
+from runtime.adapters.beeai_prompts import say_all_as_it_is
 from runtime.adapters.beeai_resume import VERSION, remember
 from runtime.adapters.beeai_tools import PlatformTool
 from runtime.adapters.failures import telling
@@ -51,9 +52,11 @@ type Each = Callable[[Any], None]
 type Make = Callable[[Run, Each], Awaitable[AnyAgent]]
 """The agent for one run, which remembers nothing of any other; it is told of each copy in it."""
 
-# The framework's own turns what a user says into HTML, quotation marks and all.
+# The framework's own begins with "Your task:".
 AS_SAID = PromptTemplate(schema=RequirementAgentTaskPromptInput, template="{{&prompt}}")
 MESSAGES = {Role.USER: UserMessage, Role.ASSISTANT: AssistantMessage, Role.SYSTEM: SystemMessage}
+
+say_all_as_it_is()  # before a user's module can make an agent
 
 
 async def build(config: AgentConfig, specs: tuple[FunctionSpec, ...]) -> "BeeAIAdapter":

@@ -55,11 +55,12 @@ def before(record: RunRecord, retry: Retry, now: float, *, resumption: int = 0) 
         return Refuse(_failed(record, FailureReason.TIMED_OUT, "the task waited past its deadline"))
     crashed = record.state is RunState.RUNNING
     if crashed and retry.on_crash is OnCrash.FAIL:
-        message = "its worker was lost, and spec.retryPolicy.onCrash is Fail"
+        message = f"spec.retryPolicy.onCrash is Fail, and {record.losses}"
         return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
     if record.spent >= retry.max_attempts:
         attempts = "1 attempt" if record.spent == 1 else f"{record.spent} attempts"
-        message = f"gave up after {attempts} (spec.retryPolicy.maxAttempts)"
+        losses = f": {record.losses}" if record.losses else ""
+        message = f"gave up after {attempts} (spec.retryPolicy.maxAttempts){losses}"
         return GiveUp(_failed(record, FailureReason.DEAD_LETTERED, message))
     return Start()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime.amf.items import ApprovalItem, CallItem, FunctionItem, Item, TextItem, Wire
 from runtime.amf.replay import Differs, GoesOn, Repeats, Replay
-from runtime.amf.usage import since, usage_wire
+from runtime.amf.usage import NOTHING, since, usage_wire
 from runtime.contract.messages import (
     AgentCalled,
     ApprovalNeeded,
@@ -64,7 +64,7 @@ class Answer:
         self._part = 0
         self._start = 0
         self._handed: set[int] = set()
-        self._before = TokenUsage()
+        self._before = NOTHING
         self._streaming = streaming
         self._frames: list[Wire] = []
         self._number = 0
@@ -74,7 +74,7 @@ class Answer:
         self._asked: set[int] = set()
         self._is_asking = False
         self._replay: Replay | None = None
-        self._used = TokenUsage()
+        self._used = NOTHING
         self._attempt = 0
         self._now = 0.0
 
@@ -167,7 +167,7 @@ class Answer:
             self._pass_pause()
         if self._items:
             self._replay = Replay(self._items)
-        self._used = TokenUsage()
+        self._used = NOTHING
         if self._is_told and self._response["status"] == "queued":
             self._response["status"] = "in_progress"
             self._tell("response.in_progress")

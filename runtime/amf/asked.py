@@ -388,9 +388,8 @@ def _refuse(request: Any, allowed: Mapping[str, Allowed]) -> None:
 
 def _unusual(request: Any, allowed: Mapping[str, Allowed]) -> Iterable[str]:
     # What a client does not say has its default, which asks for nothing special.
-    told = request.model_fields_set
-    for name, fine in allowed.items():
-        if name in told and (value := getattr(request, name)) is not None and not fine(value):
+    for name in sorted(allowed.keys() & request.model_fields_set):
+        if (value := getattr(request, name)) is not None and not allowed[name](value):
             yield name
     for name, value in (request.model_extra or {}).items():
         if value is not None:

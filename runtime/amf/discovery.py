@@ -33,7 +33,8 @@ class AgentInfo(Named):
         input_schema  of its arguments, where it is a tool: of an agent that may ask it, and of MCP.
         version       of its spec; another one may behave otherwise.
         state         `Ready`, `NotReady`, `Unavailable`: no worker of it can start; or `Closed`: it
-                      takes no new work. `reason` and `message` are those of its condition Ready.
+                      takes no new work. `reason` is that of its condition Ready; `message` says
+                      why, where the status of the Agent quotes its pods besides.
         capabilities  what tests have proved of its framework.
         tools         what it may call.
         a2a           the path of its A2A endpoint.
@@ -67,13 +68,15 @@ class ToolInfo(Named):
 
     Shape:
         side_effects  what a repeated call may do: `None`, `Idempotent` or `AtMostOnce`.
-        state         `Ready` or `NotReady`.
+        state         `Ready` or `NotReady`; `reason` and `message` as those of an Agent.
         agents        the models of those that may call it.
     """
 
     description: str
     side_effects: str
     state: str
+    reason: str
+    message: str
     functions: tuple[FunctionInfo, ...]
     agents: tuple[str, ...]
 
@@ -140,6 +143,8 @@ def tool_info(tool: ToolEntry, agents: tuple[AgentEntry, ...]) -> ToolInfo:
         description=tool.description,
         side_effects=tool.side_effects.value,
         state="Ready" if tool.ready else "NotReady",
+        reason=tool.reason,
+        message=tool.message,
         functions=tuple(_function(one) for one in tool.functions),
         agents=tuple(agent.model for agent in agents if tool.tool in agent.tools),
     )

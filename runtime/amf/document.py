@@ -69,8 +69,11 @@ ABOUTS: Final[Mapping[str, str]] = {
         "Chat with an agent (`agents/<name>`) or a model. An agent tells its text alone, and its "
         "runs are in no conversation."
     ),
-    "GET /v1/models": "Agents, as `agents/<name>`, and the models of the Stack.",
-    "GET /v1/models/{model_id}": "An agent or a model.",
+    "GET /v1/models": (
+        "Agents, as `agents/<name>`, and the models of the Stack, each in OpenAI's shape and in "
+        "that of Llama Stack at once."
+    ),
+    "GET /v1/models/{model_id}": "An agent or a model, as the list has it.",
 }
 """What the server's own document says otherwise, or leaves out."""
 IDEMPOTENCY_KEY: Final[Wire] = {

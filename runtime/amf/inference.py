@@ -177,7 +177,7 @@ async def _joining(desk: Desk, intake: Intake, params: Any) -> Joined:
         intake = await intake.claimed(desk, key, digest_of("chat", params))
         if (earlier := await desk.earlier(intake.agent.agent, intake.task)) is not None:
             return Joined(earlier, desk.rejoin(earlier, whole=whole))
-    async with intake.refusing(desk):
+    with intake.refusing(desk):
         record = intake.record(desk, Before())
     return Joined(record, desk.accepting(record, whole=whole))
 

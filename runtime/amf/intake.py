@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,8 +95,8 @@ class Intake:
         now = self.now if is_late else claim.created
         return replace(self, task=claim.task, now=now, claim=name)
 
-    @contextlib.asynccontextmanager
-    async def refusing(self, desk: Desk) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def refusing(self, desk: Desk) -> Iterator[None]:
         """Look at what the request needs; one that is refused leaves its `Idempotency-Key` free.
 
         Raises:

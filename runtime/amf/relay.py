@@ -257,14 +257,14 @@ class Relay:
     async def joining(self, subject: str, following: Following) -> AsyncIterator[Following]:
         """Let `following` hear one task that this process need not have accepted."""
 
-        async def on_event(_subject: str, data: bytes) -> None:
+        def on_event(_subject: str, data: bytes) -> None:
             for event in _decoded(data):
                 following.push(event)
 
         async with _heard(self._outbox, subject, on_event):
             yield following
 
-    async def _on_event(self, subject: str, data: bytes) -> None:
+    def _on_event(self, subject: str, data: bytes) -> None:
         if waiting := self._following.get(subject.rpartition(".")[2]):
             for event in _decoded(data):
                 for following in waiting:

@@ -152,7 +152,7 @@ class AmfResponses:
 
     async def _begin(self, desk: Desk, intake: Intake) -> Any:
         conversing = Conversing(desk, self._items)
-        async with intake.refusing(desk):
+        with intake.refusing(desk):
             before = await conversing.before(
                 intake.asked, intake.agent, user=intake.user, task=intake.task, now=intake.now
             )

@@ -14,6 +14,8 @@ from runtime.contract.messages import (
 )
 from runtime.contract.runs import RunRecord
 
+ENDS = (Completed, Failed, Cancelled)  # several times an event, and a union is made each time
+
 
 class Sequence:
     """What of the events may be told now, and whether one is missing.
@@ -114,7 +116,7 @@ class Sequence:
 
 def is_end(event: Event) -> bool:
     """Whether nothing follows it."""
-    return isinstance(event, Completed | Failed | Cancelled)
+    return isinstance(event, ENDS)
 
 
 def with_handovers(published: Iterable[Event], record: RunRecord) -> list[Event]:

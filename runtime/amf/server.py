@@ -13,6 +13,7 @@ from typing import Any
 from runtime.amf import item_ids
 from runtime.amf.flavour import IS_OGX, VARIABLES, server_module
 from runtime.amf.sdk import OWN, Api, deps_of
+from runtime.amf.sdk_models import answer_with_both_shapes, list_whole
 
 
 def create_server(run_config: str, declared: Iterable[str], *, is_list_kept: bool) -> Any:
@@ -33,6 +34,7 @@ def create_server(run_config: str, declared: Iterable[str], *, is_list_kept: boo
     os.environ.setdefault(f"{VARIABLES}_LOG_FORMAT", "json")
     # Clients of every version may ask; all but those of its own it would turn away with 426.
     os.environ.setdefault(f"{VARIABLES}_DISABLE_VERSION_CHECK", "1")
+    answer_with_both_shapes()
     _take_as_listed(frozenset(declared))
     if is_list_kept:
         _forget_models()
@@ -71,6 +73,7 @@ def arrange(app: Any) -> Mapping[Any, Any]:
     deps = deps_of(app)
     # It would write down every chat of every agent with its model, for ever.
     deps[Api.inference].store = None
+    list_whole(deps[Api.models])
     conversations = deps[Api.conversations]
     conversations.sql_store.policy = OWN
     if IS_OGX:  # whose items have ids of its own, whatever a client wants

@@ -7,6 +7,8 @@ Source:
 from runtime.amf.items import Wire
 from runtime.contract.messages import TokenUsage
 
+NOTHING = TokenUsage()
+
 
 def usage_wire(usage: TokenUsage) -> Wire:
     """Costs in the shape of the Responses API."""
@@ -21,6 +23,8 @@ def usage_wire(usage: TokenUsage) -> Wire:
 
 def since(usage: TokenUsage, before: TokenUsage) -> TokenUsage:
     """What was used after `before`; an attempt that begins anew may not be so far again."""
+    if before is NOTHING:
+        return usage
     return TokenUsage(
         input_tokens=max(0, usage.input_tokens - before.input_tokens),
         output_tokens=max(0, usage.output_tokens - before.output_tokens),

@@ -41,7 +41,8 @@ class AgentEntry(Versioned):
         leaving    it takes none because it is deleted.
         cancelling every task of it that has not ended is to end as Cancelled: it is deleted, by
                    `deletionPolicy: Cancel` or because `drainSeconds` are about to pass.
-        ready      the status of its Ready condition; `reason` is its word, `message` why.
+        ready      the status of its Ready condition; `reason` is its word, `message` why, without
+                   what pods say.
         available  false while no worker of it can start, as far as is known.
         version    of its spec: the generation, as text.
         tools      the Tools that it may call.
@@ -108,10 +109,17 @@ class ToolFunctions(Versioned):
 
 
 class ToolEntry(Versioned):
-    """One Tool, written by the operator under `subjects.tool_entry`."""
+    """One Tool, written by the operator under `subjects.tool_entry`.
+
+    Shape:
+        ready   the status of its Ready condition; `reason` is its word, `message` why, for clients.
+                An earlier operator has written neither of the two.
+    """
 
     tool: ObjectName
     description: str = ""
     side_effects: SideEffects = SideEffects.IDEMPOTENT
     ready: bool = False
+    reason: str = ""
+    message: str = ""
     functions: tuple[FunctionSpec, ...] = ()

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from operator import not_
 from typing import Final, override
+
+from pydantic import Field
 
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.client_calls import ClientCall
@@ -74,7 +77,7 @@ class RunRecord(Growing):
         attempt          started attempts so far; a worker adds one by compare-and-set, and no two
                          attempts of a task ever share a number.
         returned         of these, how many a stopping worker handed back, or parked; they count
-                         for nothing.
+                         for nothing. `failed`: how many failed in a way that is tried again.
         worker           the process that holds the current attempt.
         cancel_requested a client wants it to end, or its Agent is deleted; a worker or the
                          dispatcher writes that end.
@@ -95,6 +98,7 @@ class RunRecord(Growing):
     state: RunState = RunState.QUEUED
     attempt: int = 0
     returned: int = 0
+    failed: int = Field(default=0, exclude_if=not_)
     worker: str | None = None
     cancel_requested: bool = False
     started: float | None = None
@@ -122,6 +126,16 @@ class RunRecord(Growing):
     def spent(self) -> int:
         """Started attempts that count towards `retryPolicy.maxAttempts`."""
         return self.attempt - self.returned
+
+    @property
+    def losses(self) -> str:
+        """Of a run that no worker has: how many it has lost, and where to look; "" if none."""
+        lost = self.spent - self.failed
+        if lost < 1:
+            return ""
+        workers = "1 worker was" if lost == 1 else f"{lost} workers were"
+        where = f"see the status of Agent {self.task.agent}, and the logs of its workers"
+        return f"{workers} lost over it; {where}"
 
     def beginning(self, worker: str, now: float) -> "RunRecord":
         """This record once `worker` has begun the next attempt."""

@@ -133,10 +133,12 @@ def next_in_line(place: Place, record: RunRecord | None, now: float) -> NextInLi
 
 def gave_up(record: RunRecord, deliveries: int) -> Failed:
     """The end of a task that the queue delivers no more."""
+    losses = f": {record.losses}" if record.losses else ""
     return Failed(
         **_place(record),
         reason=FailureReason.DEAD_LETTERED,
-        message=f"the task was delivered {times(deliveries)} and no worker brought it to an end",
+        message=f"the task was delivered {times(deliveries)} and no worker brought it to an end"
+        f"{losses}",
     )
 
 

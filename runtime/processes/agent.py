@@ -91,7 +91,7 @@ async def _keeping_up(
 
 @contextlib.asynccontextmanager
 async def _cancelling(on: Host, config: AgentConfig, handler: TaskHandler) -> AsyncIterator[None]:
-    async def on_cancel(subject: str, _: bytes) -> None:
+    def on_cancel(subject: str, _: bytes) -> None:
         handler.cancel(subject.rpartition(".")[2])
 
     cancels = on.link.subjects.cancels(config.agent)

@@ -45,7 +45,7 @@ async def _cancelling(on: Host, handler: CallHandler) -> AsyncIterator[None]:
     """Let calls end with their runs, whoever made them."""
     subjects = on.link.subjects
 
-    async def on_cancel(subject: str, _: bytes) -> None:
+    def on_cancel(subject: str, _: bytes) -> None:
         handler.cancellations.cancel(*subjects.cancelled(subject))
 
     subscription = await on.link.outbox.listen(subjects.every("cancel"), on_cancel)

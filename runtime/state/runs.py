@@ -65,7 +65,8 @@ class Runs:
         record = held.record.model_copy(
             update={
                 "state": RunState.QUEUED,
-                "returned": held.record.returned + (0 if counts else 1),
+                "returned": held.record.returned + (not counts),
+                "failed": held.record.failed + counts,
                 "worker": None,
             }
         )

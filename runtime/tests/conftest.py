@@ -16,6 +16,11 @@ pytest.register_assert_rewrite(
     "runtime.tests.resuming",
 )
 
+# Here, so that there is one of each for all folders below. After they are registered.
+from runtime.tests.agents import model_url, stack_url  # noqa: E402
+
+__all__ = ["model_url", "stack_url"]  # fixtures
+
 SET_BY_BUILD = (
     "LLAMA_STACK_CLIENT_BASE_URL",
     "OPENAI_API_KEY",

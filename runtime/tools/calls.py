@@ -131,6 +131,6 @@ class Calls:
         except TransportError:
             return None  # out of reach for now; whoever waits looks again
 
-    async def _on_wake(self, _subject: str, data: bytes) -> None:
+    def _on_wake(self, _subject: str, data: bytes) -> None:
         for woken in self._waiting.get(data.decode(errors="replace"), ()):
             woken.set()

@@ -7,6 +7,9 @@ from typing import Final, assert_never
 from runtime.contract.agent_config import Module, Origin
 
 MOST_FILES: Final = 10
+PYTHONPATH: Final = "let PYTHONPATH name a folder that has it (pip install --target)"
+MAKE_UP: Final = f"for `make up`, {PYTHONPATH}"
+"""The worker cannot tell whether it runs in a cluster, so both ways out are told."""
 
 
 def said_of(module: Module, field: str) -> str:
@@ -59,20 +62,19 @@ def install(module: Module, field: str) -> str:
     match module.origin:
         case Origin.CONFIG_MAP:
             return (
-                "build an image FROM the runtime image that has it and your module, and name it in "
-                f"{field}.image in place of configMapRef"
+                f"{MAKE_UP}; in a cluster, build an image FROM the runtime image that has it and "
+                f"your module, and name it in {field}.image in place of configMapRef"
             )
         case Origin.IMAGE:
             return f"install it in the image of {field}.image"
         case Origin.WORKER:
             return (
-                "build an image FROM the runtime image that installs it, and name it in "
-                f"{field}.image"
+                f"{MAKE_UP}; in a cluster, build an image FROM the runtime image that installs it, "
+                f"and name it in {field}.image"
             )
         case Origin.FOLDER:
             return (
-                "let PYTHONPATH name a folder that has it (pip install --target); in a cluster the "
-                f"agent needs an image that has it ({field}.image)"
+                f"{PYTHONPATH}; in a cluster the agent needs an image that has it ({field}.image)"
             )
         case _ as never:
             assert_never(never)

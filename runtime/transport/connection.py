@@ -16,13 +16,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from runtime.contract.agent_config import Queue
 from runtime.contract.subjects import inbox
 from runtime.contract.trust_config import USER_SECONDS
+from runtime.transport.client import Client, Heard, OnHeard, block_of
 from runtime.transport.port import (
     Headers,
     PayloadTooLarge,
@@ -54,7 +54,7 @@ class Generation:
     def __init__(self, queue: Queue, name: str) -> None:
         self._queue = queue
         self._name = name
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[str, asyncio.Future[Heard]] = {}
         self._numbers = itertools.count()
         self.client = Client()
         self.prefix = f"{inbox(queue.service_account)}.{secrets.token_hex(6)}"
@@ -85,7 +85,7 @@ class Generation:
                 if not self.client.is_connected:
                     # A server that has not decided yet sends a ping; nats.py takes it for a yes.
                     raise nats.errors.NoServersError
-                await self.client.subscribe(f"{self.prefix}.r.*", cb=self._on_reply)
+                await self.hear(f"{self.prefix}.r.*", self._on_reply)
         except (OSError, nats.errors.Error, TimeoutError) as error:
             await self.close()
             raise Unavailable(
@@ -97,7 +97,7 @@ class Generation:
 
     async def request(
         self, subject: str, data: bytes, *, headers: Headers | None = None, timeout: float = 5
-    ) -> Msg:
+    ) -> Heard:
         """One message and the reply to it; `timeout` in seconds.
 
         Raises:
@@ -110,11 +110,11 @@ class Generation:
         late = loop.call_later(timeout, _too_late, waiting, subject, timeout)
         try:
             await self.publish(subject, data, reply=reply, headers=headers)
-            message: Msg = await waiting
+            message: Heard = await waiting
         finally:
             late.cancel()
             self._waiting.pop(reply, None)
-        if not message.data and (message.headers or {}).get("Status") == "503":
+        if not message.data and message.headers.get("Status") == "503":
             raise Unavailable(f"nobody answers on {subject}")
         return message
 
@@ -128,13 +128,17 @@ class Generation:
             PayloadTooLarge: the server would not take it.
         """
         # The server counts headers, too, and breaks the connection; the client does not count them.
-        size = len(data) + (_header_bytes(headers) if headers else 0)
+        block = block_of(headers) if headers else b""
+        size = len(block) + len(data)
         if size > self.client.max_payload:
             raise PayloadTooLarge(
                 f"{size} bytes are more than the queue takes ({self.client.max_payload})"
             )
         try:
-            await self.client.publish(subject, data, reply, dict(headers) if headers else None)
+            if block:
+                await self.client.publish_block(subject, data, reply, block)
+            else:
+                await self.client.publish(subject, data, reply)
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
@@ -149,6 +153,17 @@ class Generation:
         except (OSError, nats.errors.Error) as error:
             raise Unavailable(f"the connection to {self._queue.url} is down") from error
 
+    async def hear(self, subject: str, on_heard: OnHeard) -> Subscription:
+        """Call `on_heard` for each message on `subject` as it is read: nothing may be awaited.
+
+        Raises:
+            Unavailable: the connection is down.
+        """
+        try:
+            return await self.client.hear(subject, on_heard)
+        except (OSError, nats.errors.Error) as error:
+            raise Unavailable(f"the connection to {self._queue.url} is down") from error
+
     async def close(self) -> None:
         """End this generation; who still waits on it gets `Unavailable`."""
         with contextlib.suppress(OSError, nats.errors.Error, TimeoutError):
@@ -160,7 +175,7 @@ class Generation:
         """Whether nobody waits for a reply."""
         return not self._waiting
 
-    async def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Heard) -> None:
         waiting = self._waiting.get(message.subject)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
@@ -176,13 +191,7 @@ class Generation:
                 waiting.set_exception(Unavailable(f"the connection to {self._queue.url} broke"))
 
 
-def _header_bytes(headers: Headers) -> int:
-    """What headers take on the wire: a line for the version, one for each, and an empty one."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return len(f"NATS/1.0\r\n{lines}\r\n".encode())
-
-
-def _too_late(waiting: asyncio.Future[Msg], subject: str, timeout: float) -> None:
+def _too_late(waiting: asyncio.Future[Heard], subject: str, timeout: float) -> None:
     if not waiting.done():
         waiting.set_exception(Unavailable(f"no answer on {subject} within {timeout:g} s"))
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import orjson
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from runtime.contract.agent_config import Queue
 from runtime.contract.subjects import Bucket, StackSubjects, Stream
+from runtime.transport.client import Heard, headers_of
 from runtime.transport.connection import Connection, Generation
 from runtime.transport.follow import Followed, follow
 from runtime.transport.keeper import Keeper
@@ -122,7 +122,7 @@ class Listening:
     async def attach(self, generation: Generation) -> None:
         """Listen on `generation` and no longer on the others, so that nothing is heard twice."""
         old = self._subscriptions
-        subscription = await generation.subscribe(self._subject, self._on_message)
+        subscription = await generation.hear(self._subject, self._on_message)
         self._subscriptions = {generation: subscription}
         for previous, one in old.items():
             if not previous.closed.is_set():
@@ -140,8 +140,8 @@ class Listening:
                 await subscription.unsubscribe()
         self._subscriptions = {}
 
-    async def _on_message(self, message: Msg) -> None:
-        await self._on_signal(message.subject, message.data)
+    def _on_message(self, message: Heard) -> None:
+        self._on_signal(message.subject, message.data)
 
 
 class JetStreamReader:
@@ -191,7 +191,7 @@ class JetStreamReader:
             subject=message["subject"],
             data=base64.b64decode(message.get("data", "")),
             sequence=message["seq"],
-            headers=_headers(base64.b64decode(message.get("hdrs", ""))),
+            headers=headers_of(base64.b64decode(message.get("hdrs", ""))),
         )
 
     async def _ask(self, verb: str, query: dict[str, Any]) -> dict[str, Any]:
@@ -208,9 +208,3 @@ class JetStreamReader:
 
 class _NotFound(Refused):
     """There is no such message in the stream."""
-
-
-def _headers(block: bytes) -> dict[str, str]:
-    """The headers of a stored message: a version line, then `Name: value` lines."""
-    lines = (line.partition(":") for line in block.decode().split("\r\n")[1:])
-    return {name: value.strip() for name, _, value in lines if name}

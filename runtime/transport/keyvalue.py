@@ -10,8 +10,7 @@ Source:
 import json
 from collections.abc import AsyncGenerator
 
-from nats.aio.msg import Msg
-
+from runtime.transport.client import Heard
 from runtime.transport.connection import Connection
 from runtime.transport.follow import Followed, follow
 from runtime.transport.port import Entry, KeyExists, RevisionConflict
@@ -126,8 +125,8 @@ class KeyValue:
         subject = f"$JS.API.DIRECT.GET.{self._stream}"
         return self._entry(await generation.request(subject, json.dumps(query).encode()))
 
-    def _entry(self, reply: Msg) -> Entry | None:
-        headers = reply.headers or {}
+    def _entry(self, reply: Heard) -> Entry | None:
+        headers = reply.headers
         if headers.get("Status") == "404":
             return None
         if "Nats-Subject" not in headers:

@@ -107,7 +107,7 @@ class MemoryQueue:
         """Call whoever listens."""
         for pattern, on_signal in list(self._listeners):
             if matches(pattern, subject):
-                await on_signal(subject, data)
+                on_signal(subject, data)
 
     def _stream_of(self, subject: str) -> str:
         for name, patterns in self._captured.items():

@@ -1,11 +1,11 @@
 """What the rooms of the runtime may ask of a queue; `jetstream` and `memory` keep the promise."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 type Headers = Mapping[str, str]
-type OnSignal = Callable[[str, bytes], Awaitable[None]]
+type OnSignal = Callable[[str, bytes], None]
 
 
 class TransportError(Exception):
@@ -184,7 +184,10 @@ class Outbox(Protocol):
         ...
 
     async def listen(self, subject: str, on_signal: OnSignal) -> "Subscription":
-        """Call `on_signal(subject, data)` for each core message, across reconnects."""
+        """Call `on_signal(subject, data)` for each core message, across reconnects.
+
+        It is called as the message is read, before anything else that the connection brings.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from controller.api.conditions import ReadyReason
 from controller.api.identity_policy import IdentityProvider
 from controller.desired.agent import desired_agent
 from controller.desired.availability import Availability
@@ -12,7 +13,7 @@ from controller.desired.identity import queue_url
 from controller.desired.stack import desired_stack
 from controller.desired.tool import desired_tool
 from controller.desired.trust import trust_config, trust_config_map
-from controller.model import Desired, IdentityRule, KvEntry, Manifest, Site, Spire, Stage
+from controller.model import Desired, Health, IdentityRule, KvEntry, Manifest, Site, Spire, Stage
 from controller.tests.desired.golden_files import check
 from controller.tests.desired.views import agent_view, an_agent, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
@@ -23,6 +24,7 @@ SPIRE = dataclasses.replace(
 )
 BY_SVID = IdentityRule(provider=IdentityProvider.SPIRE, trust_domain="example.org", jwt_seconds=300)
 READY = Availability(is_ready=True, reason="Ready", message="1 of 1 worker ready")
+WELL = Health(ReadyReason.READY, "1 of 1 worker ready")
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
 MCP = {
     "python": None,
@@ -62,7 +64,7 @@ def agent_of(site: Site = SITE, **spec: Any) -> Desired:
 
 def tool_of(**spec: Any) -> Desired:
     view = tool_view(the_tool(**spec))
-    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, is_ready=True)
+    return desired_tool(view, the_stack(), SITE, stage=Stage.STAYING, health=WELL)
 
 
 ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}

@@ -47,7 +47,7 @@ def test_what_the_counts_say(
 ) -> None:
     health = workload_health(workload(*counts), (), noun="worker")
 
-    assert (health.reason, health.message) == (reason, message)
+    assert (health.reason, health.message, health.told) == (reason, message, None)
     assert (health.replicas, health.ready) == (counts[1], counts[3])
 
 
@@ -77,6 +77,7 @@ TROUBLE = [
         ),
         ReadyReason.CRASH_LOOP,
         "worker stopped: spec.source.module.entrypoint: no module named 'maths'; check it",
+        "worker stopped (CrashLoop)",
         True,
         id="what the user gave cannot start: at once, in the program's own words",
     ),
@@ -85,6 +86,7 @@ TROUBLE = [
         ReadyReason.CRASH_LOOP,
         "worker stopped after 3 restarts; its log says why: "
         "kubectl logs math-1 -c worker --previous",
+        "worker stopped (CrashLoop)",
         False,
         id="a loop without last words",
     ),
@@ -93,6 +95,7 @@ TROUBLE = [
         ReadyReason.CRASH_LOOP,
         "worker stopped with exit code 137 after 2 restarts; its log says why: "
         "kubectl logs math-1 -c worker --previous",
+        "worker stopped (CrashLoop)",
         False,
         id="again and again",
     ),
@@ -107,6 +110,7 @@ TROUBLE = [
         ),
         ReadyReason.DEPENDENCY_NOT_READY,
         'worker cannot start: Back-off pulling image "x"',
+        "worker cannot start (ImagePullBackOff)",
         False,
         id="no image",
     ),
@@ -114,6 +118,7 @@ TROUBLE = [
         pod(Container(name="worker", ready=False, waiting="CreateContainerConfigError")),
         ReadyReason.DEPENDENCY_NOT_READY,
         "worker cannot start: CreateContainerConfigError",
+        "worker cannot start (CreateContainerConfigError)",
         False,
         id="a reason without a sentence",
     ),
@@ -121,19 +126,21 @@ TROUBLE = [
         pod(unscheduled="0/1 nodes are available: insufficient cpu."),
         ReadyReason.PROGRESSING,
         "no node takes math-1: 0/1 nodes are available: insufficient cpu.",
+        "no node takes one of its workers",
         False,
         id="no node",
     ),
 ]
 
 
-@pytest.mark.parametrize(("seen", "reason", "message", "stalled"), TROUBLE)
-def test_what_a_pod_in_trouble_says(
-    seen: Pod, reason: ReadyReason, message: str, *, stalled: bool
+@pytest.mark.parametrize(("seen", "reason", "message", "told", "stalled"), TROUBLE)
+def test_what_a_pod_in_trouble_says_and_what_clients_are_told(
+    seen: Pod, reason: ReadyReason, message: str, told: str, *, stalled: bool
 ) -> None:
     health = workload_health(workload(ready=0), (seen,), noun="worker")
 
     assert (health.reason, health.message, health.stalled) == (reason, message, stalled)
+    assert health.told == told
 
 
 def test_old_workers_that_still_serve_are_mentioned() -> None:
@@ -143,6 +150,7 @@ def test_old_workers_that_still_serve_are_mentioned() -> None:
 
     assert health.reason is ReadyReason.CRASH_LOOP
     assert health.message.endswith("; 1 ready meanwhile")
+    assert health.told == "worker stopped (CrashLoop); 1 ready meanwhile"
 
 
 IGNORED = [

@@ -86,6 +86,17 @@ def is_missing(ask: Callable[[], Any]) -> bool:
     return False
 
 
+def models(client: Any) -> list[list[Any]]:
+    """An agent and a model, as the client finds them in the list and by their names."""
+    listed = {one.identifier: one for one in client.models.list()}
+    names = (f"agents/{AGENT}", MODEL)
+    found = [one for name in names for one in (listed[name], client.models.retrieve(name))]
+    return [
+        [one.identifier, one.provider_id, one.provider_resource_id, (one.metadata or {})]
+        for one in found
+    ]
+
+
 def tools(client: Any) -> dict[str, Any] | None:
     """The Tools of the Stack as the client has them; the newest knows no toolgroups any more."""
     if not hasattr(client, "toolgroups"):
@@ -191,6 +202,7 @@ def main(url: str, question: str) -> None:
     told = {
         "version": VERSION,
         "resources": resources(client, question),
+        "models": models(client),
         "tools": tools(client),
         "documents": documents(client),
         "agent": helper(client, question, AGENT),

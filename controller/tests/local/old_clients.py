@@ -38,6 +38,7 @@ def check_old_client(url: str, version: str, question: str, answer: str) -> None
     told = json.loads(ran.stdout)
     assert told["version"] == version
     _check_answers(told, answer)
+    _check_models(told["models"])
     if version == "0.7.5":
         assert told["resources"] is None
         return
@@ -55,6 +56,15 @@ def _check_answers(told: dict[str, Any], answer: str) -> None:
         assert answer in told[asked]["answer"]
         assert answer in told[asked]["printed"]
         assert asked == "agent" or "plus" in told[asked]["printed"]
+
+
+def _check_models(told: list[list[Any]]) -> None:
+    """An agent and a model, each from the list and by its name."""
+    listed, found, *models = told
+    assert listed == found
+    assert found[:3] == ["agents/math", "agents", "math"]
+    assert (found[3]["agent"], found[3]["framework"]) == ("math", "LangGraph")
+    assert models == [["small/stand-in", "small", "stand-in", {}]] * 2
 
 
 def _check_turns(told: dict[str, Any], answer: str, *, lists: bool) -> None:

@@ -32,6 +32,11 @@ class Platform:
         """Everything on its screen."""
         return self.log.read_text()
 
+    @property
+    def state(self) -> Path:
+        """The folder of what outlives it."""
+        return self.log.with_name("state")
+
     def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait until something is so, or say what the screen showed."""
         end = time.monotonic() + seconds

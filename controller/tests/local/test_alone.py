@@ -68,24 +68,6 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_state_folder_in_use_is_refused(folder: Path, tmp_path: Path) -> None:
-    with running(folder, tmp_path) as up:
-        command = [sys.executable, "-m", "controller.cli", "up", "-f", str(folder), "--port", "0"]
-        second = subprocess.run(
-            [*command, "--state", str(tmp_path / "state")],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-        assert second.returncode == 1
-        assert "is in use by another `up`" in second.stderr
-        assert "--state" in second.stderr
-        assert up.process.poll() is None
-
-
 def test_who_is_stopped_early_does_not_say_that_it_is_ready(folder: Path, tmp_path: Path) -> None:
     log = tmp_path / "early.log"
     with log.open("w") as screen:

@@ -224,6 +224,23 @@ def a_sum() -> tuple[str, str]:
     return f"What is {first} + {second}?", str(first + second)
 
 
+def test_a_state_folder_in_use_is_refused(up: Platform) -> None:
+    command = [sys.executable, "-m", "controller.cli", "up", "-f", str(up.folder), "--port", "0"]
+    second = subprocess.run(
+        [*command, "--state", str(up.state)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert "is in use by another `up`" in second.stderr
+    assert "--state" in second.stderr
+    assert up.process.poll() is None
+
+
 def test_the_tool_computes_what_the_agent_answers(client: openai.OpenAI) -> None:
     question, answer = a_sum()
     response = client.responses.create(model="math", input=question)
@@ -454,7 +471,8 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
 
     up.until(lambda: any("default/poison" in line for line in dead("list")))
     (row,) = [line for line in dead("list") if "default/poison" in line]
-    assert row.endswith("  2          gave up after 1 attempt (spec.retryPolicy.maxAttempts)")
+    why = "gave up after 1 attempt (spec.retryPolicy.maxAttempts): 1 worker was lost over it; "
+    assert f"  2          {why}" in row
     assert f"input      user: {said}" in dead("show", row.split()[0])
     up.remove("poison")
 
@@ -524,14 +542,15 @@ def test_a_bad_agent_names_the_field_and_touches_nobody(
         with pytest.raises(openai.InternalServerError) as refused:
             client.responses.create(model=name, input="Hi")
         assert refused.value.status_code == 503
-        assert words[-1] in str(refused.value)
+        crashed = f"worker stopped (CrashLoop); the status of Agent default/{name} says why"
+        assert (crashed if "CrashLoop" in line else words[-1]) in str(refused.value)
     question, answer = a_sum()
     assert answer in client.responses.create(model="math", input=question).output_text
     up.remove(name)
 
 
 @pytest.mark.fault(18)
-def test_an_mcp_server_at_a_wrong_path_is_told_in_the_same_words_all_the_way(
+def test_an_mcp_server_at_a_wrong_path_is_told_wherever_one_may_look(
     up: Platform, client: openai.OpenAI
 ) -> None:
     up.write(elsewhere=ELSEWHERE.format(url=f"{up.url}/nowhere"))
@@ -539,8 +558,12 @@ def test_an_mcp_server_at_a_wrong_path_is_told_in_the_same_words_all_the_way(
     up.until(lambda: state_of(client, "strays") == "Unavailable")
     with pytest.raises(openai.InternalServerError) as refused:
         client.responses.create(model="strays", input="Hi")
+    assert "Tool default/elsewhere is not ready (DependencyNotReady)" in str(refused.value)
     sentence = f"the MCP server at {up.url}/nowhere cannot be used: it answers 404 Not Found; "
-    assert f"Tool default/elsewhere is not ready: {sentence}" in str(refused.value)
+    tools = httpx.get(f"{up.url}/v1alpha/k8gentai/tools").json()["data"]
+    (told,) = [tool["message"] for tool in tools if tool["name"] == "elsewhere"]
+    assert told.startswith(sentence)
+    up.until_said("Tool elsewhere  DependencyNotReady: the MCP server at")
     up.remove("strays")
     up.remove("elsewhere")
 

@@ -43,19 +43,19 @@ async def not_ready(scene: Scene, key: Key, name: str, **facts: Any) -> None:
         pytest.param(
             {**CRASHED, "waiting": "CrashLoopBackOff"},
             "CrashLoop",
-            "worker stopped: no module",
+            "worker stopped (CrashLoop)",
             id="its module raises",
         ),
         pytest.param(
             {**CRASHED, "waiting": "ContainerCreating"},
             "CrashLoop",
-            "worker stopped: no module",
+            "worker stopped (CrashLoop)",
             id="its module raised",
         ),
         pytest.param(
             {"waiting": "ImagePullBackOff", "message": "no such image"},
             "DependencyNotReady",
-            "worker cannot start: no such image",
+            "worker cannot start (ImagePullBackOff)",
             id="its image cannot be pulled",
         ),
     ],
@@ -69,7 +69,10 @@ async def test_workers_that_cannot_start(
     await not_ready(scene, agent, "agent-math", **facts)
 
     entry = entry_of(scene)
-    assert (entry.state, entry.reason, entry.message) == (AgentState.UNAVAILABLE, reason, message)
+    shown = f"{message}; the status of Agent team/math says why"
+    assert (entry.state, entry.reason, entry.message) == (AgentState.UNAVAILABLE, reason, shown)
+    why = facts.get("last_words") or facts["message"]
+    assert told(scene, agent, "Ready")[2].endswith(f": {why}")
     assert entry.accepting  # who does not wait is taken in
 
 
@@ -156,7 +159,11 @@ async def test_a_tool_that_is_not_ready(
     await scene.reconcile(agent)
 
     entry = entry_of(scene)
-    assert entry.message.startswith("Tool team/add is not ready: ")
+    reason = "CrashLoop" if facts else "Progressing"
+    assert entry.message == (
+        f"Tool team/add is not ready ({reason}); the status of Agent team/math says why"
+    )
+    assert told(scene, agent, "Ready")[2].startswith("Tool team/add is not ready: ")
     assert entry.state is (AgentState.NOT_READY if has_worker else state)
 
 

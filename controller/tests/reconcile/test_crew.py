@@ -13,6 +13,7 @@ from runtime.contract.agent_config import AgentBinding, AgentConfig
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
 
+NO_MODEL = "spec.modelRef: Stack team/default has no language model none; it has small"
 POET = ObjectName(namespace="team", name="poet")
 
 
@@ -92,12 +93,38 @@ async def test_whoever_asks_waits_until_the_other_can_be_asked(scene: Scene) -> 
     assert told(scene, editor, "Ready") == (
         "False",
         "DependencyNotReady",
-        "Agent team/poet is not programmed: nothing is changed until the spec is put right",
+        f"Agent team/poet is not programmed: {NO_MODEL}",
     )
 
     scene.cluster.put(samples.agent("poet"))
     await scene.rest(stack, editor, poet)
     assert is_true(scene, editor, "Ready")
+
+
+async def test_whoever_asks_one_that_asks_nobody_hears_who_is_missing(scene: Scene) -> None:
+    """The cause is one step further on."""
+    stack = scene.cluster.put(samples.stack())
+    chief = scene.cluster.put(samples.agent("chief", agents=asking("editor")))
+    editor = scene.cluster.put(samples.agent("editor", agents=asking("poet")))
+
+    await scene.rest(stack, chief, editor)
+
+    assert told(scene, chief, "Ready")[2] == (
+        "Agent team/editor is not programmed: spec.agents[0].agentRef: there is no Agent poet in "
+        "namespace team; create it or name another one"
+    )
+
+
+async def test_what_one_of_a_circle_lacks_is_told_once_however_often_they_look(
+    scene: Scene,
+) -> None:
+    keys = _, editor, poet = await crew(scene, agents=asking("editor"), modelRef={"name": "none"})
+
+    for _ in range(3):
+        await scene.rest(*keys)
+
+    assert told(scene, poet, "Ready")[2] == NO_MODEL
+    assert told(scene, editor, "Ready")[2] == f"Agent team/poet is not programmed: {NO_MODEL}"
 
 
 @pytest.mark.parametrize("others", [(), ("poet",)])

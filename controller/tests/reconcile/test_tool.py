@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from controller.model import EntryRef
+from controller.model import Container, EntryRef, Pod
 from controller.tests import samples
 from controller.tests.reconcile.scene import Scene, is_true, running, told
 from runtime.contract.agent_config import ToolConfig
@@ -17,6 +17,11 @@ SUB = FunctionSpec(name="sub", description="Subtracts.", input_schema={"type": "
 
 def config_of(scene: Scene) -> ToolConfig:
     return ToolConfig.decode(scene.cluster.child("ConfigMap", "tool-add")["data"]["tool.json"])
+
+
+def entry_of(scene: Scene) -> ToolEntry:
+    ref = EntryRef("team_default_catalogue", "tools.team.add")
+    return ToolEntry.decode(scene.queue.entries[ref])
 
 
 def discovers(
@@ -57,11 +62,42 @@ async def test_discovered_functions_come_into_status_and_catalogue(scene: Scene)
     assert status["toolCount"] == 1
     assert status["tools"][0]["name"] == "add"
     assert status["tools"][0]["schemaDigest"].startswith("sha256:")
-    entry = ToolEntry.decode(
-        scene.queue.entries[EntryRef("team_default_catalogue", "tools.team.add")]
-    )
+    entry = entry_of(scene)
     assert (entry.functions, entry.ready) == ((ADD,), True)
+    assert (entry.reason, entry.message) == ("Ready", "1 of 1 worker ready")
     assert progress.again_in is None
+
+
+async def test_what_its_pods_say_is_in_its_status_and_not_in_the_catalogue(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    deployment = scene.cluster.child("Deployment", "tool-add")
+    deployment["status"]["readyReplicas"] = 0
+    refused = Container(name="worker", ready=False, waiting="ErrImagePull", message="401 of a.b")
+    revision = config_of(scene).revision
+    pod = Pod(name="add-0", component="tool-worker", revision=revision, containers=(refused,))
+    scene.cluster.running[tool] = (pod,)
+
+    await scene.reconcile(tool)
+
+    assert told(scene, tool, "Ready")[2] == "worker cannot start: 401 of a.b"
+    entry = entry_of(scene)
+    assert (entry.ready, entry.reason) == (False, "DependencyNotReady")
+    assert entry.message == (
+        "worker cannot start (ErrImagePull); the status of Tool team/add says why"
+    )
+
+
+async def test_what_its_worker_found_out_is_told_to_clients(scene: Scene) -> None:
+    _, tool, _ = await running(scene)
+    scene.cluster.child("Deployment", "tool-add")["status"]["readyReplicas"] = 0
+    discovers(scene, problem="the MCP server at http://mcp cannot be used: it answers 404")
+
+    await scene.reconcile(tool)
+
+    entry = entry_of(scene)
+    assert (entry.ready, entry.reason) == (False, "DependencyNotReady")
+    assert entry.message == "the MCP server at http://mcp cannot be used: it answers 404"
+    assert told(scene, tool, "Ready") == ("False", entry.reason, entry.message)
 
 
 async def test_functions_of_an_older_worker_are_not_believed(scene: Scene) -> None:

@@ -85,8 +85,9 @@ def beside(missing: str, name: str = "helper.py", text: bytes = b"") -> str:
             "from crewai import Crew\nimport langchain_openai",
             Framework.LANGGRAPH,
             "py:1 imports crewai, which is of CrewAI, but spec.framework is LangGraph; set "
-            "spec.framework to CrewAI; or, if it is only used beside LangGraph, build an image "
-            "FROM the runtime image that has it and your module, and name it in "
+            "spec.framework to CrewAI; or, if it is only used beside LangGraph, for `make up`, let "
+            "PYTHONPATH name a folder that has it (pip install --target); in a cluster, build an "
+            "image FROM the runtime image that has it and your module, and name it in "
             "spec.source.module.image in place of configMapRef",
             id="with an extension of ours",
         ),

@@ -70,15 +70,43 @@ def test_a_run_past_its_deadline_does_not_start() -> None:
     assert decision.end.reason is FailureReason.TIMED_OUT  # type: ignore[union-attr]  # a timeout
 
 
+GAVE_UP = "gave up after 5 attempts (spec.retryPolicy.maxAttempts)"
+SEE = "see the status of Agent ns/math, and the logs of its workers"
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        pytest.param(
+            {"attempt": 5, "state": RunState.RUNNING},
+            f"{GAVE_UP}: 5 workers were lost over it; {SEE}",
+            id="it takes workers down",
+        ),
+        pytest.param(
+            {"attempt": 7, "returned": 2, "failed": 4, "state": RunState.RUNNING},
+            f"{GAVE_UP}: 1 worker was lost over it; {SEE}",
+            id="most of them failed",
+        ),
+        pytest.param(
+            {"attempt": 5, "failed": 5, "state": RunState.QUEUED},
+            GAVE_UP,
+            id="all of them failed, and then spec.retryPolicy allowed no more",
+        ),
+    ],
+)
 @pytest.mark.fault(5)
-def test_the_sixth_attempt_is_not_started() -> None:
-    decision = before(record(attempt=5, state=RunState.RUNNING), Retry(max_attempts=5), now=50)
+def test_the_sixth_attempt_is_not_started(facts: dict[str, Any], message: str) -> None:
+    decision = before(record(**facts), Retry(max_attempts=5), now=50)
     assert isinstance(decision, GiveUp)
     assert decision.end.reason is FailureReason.DEAD_LETTERED
-    assert "after 5 attempts" in decision.end.message
+    assert decision.end.message == message
 
 
 def test_a_lost_worker_fails_visibly_where_the_user_wants_it() -> None:
     retry = Retry(on_crash=OnCrash.FAIL)
-    assert isinstance(before(record(attempt=1, state=RunState.RUNNING), retry, 50), GiveUp)
+    lost = before(record(attempt=1, state=RunState.RUNNING), retry, 50)
+    assert isinstance(lost, GiveUp)
+    assert lost.end.message == (
+        f"spec.retryPolicy.onCrash is Fail, and 1 worker was lost over it; {SEE}"
+    )
     assert before(record(attempt=1, state=RunState.QUEUED), retry, 50) == Start()

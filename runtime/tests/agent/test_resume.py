@@ -18,11 +18,10 @@ from runtime.tests.agent.killing import (
     scene,
 )
 from runtime.tests.agent.test_handler import MATH, Place
-from runtime.tests.agents import model_url, stack_url
 from runtime.tests.dispatch.scene import Scene
 from runtime.worker.outcomes import Again, Done
 
-__all__ = ["model_url", "scene", "stack_url"]  # fixtures
+__all__ = ["scene"]  # a fixture
 
 RESUMING = Retry(max_attempts=3, on_crash=OnCrash.RESUME)
 

@@ -14,8 +14,9 @@ from runtime.dispatch.ends import Ends
 from runtime.dispatch.ports import Ports
 from runtime.dispatch.supervision import Supervision
 from runtime.tests.amf.server import Server, running_server
+from runtime.tests.amf.tap import TAP
 from runtime.tests.amf.users import Users, two_users
-from runtime.tests.amf.wire import TAP, Tapped, taken
+from runtime.tests.amf.wire import Tapped, taken
 from runtime.tests.nats import running_stack
 from runtime.transport.port import Inbox
 

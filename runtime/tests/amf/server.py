@@ -20,17 +20,12 @@ from runtime.contract.keys import agent_entry, tool_entry
 from runtime.contract.subjects import Bucket
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
+from runtime.tests.amf.tap import serve_tapped
+from runtime.tests.forks import Forked, forked
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack
 
 RUN_CONFIG = Path(__file__).parent / "run.yaml"
 START_SECONDS = 200
-SERVE = """
-from runtime.amf.serve import serve
-from runtime.settings import Settings
-from runtime.tests.amf.wire import tap
-tap()
-serve(Settings.of())
-"""
 
 
 def server_config() -> dict[str, Any]:
@@ -68,7 +63,7 @@ class Server:
     environment: dict[str, str]
     port: int
     health_port: int
-    process: asyncio.subprocess.Process | None = None
+    process: Forked | asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
@@ -85,11 +80,17 @@ class Server:
 
     async def launch(self) -> None:
         """Start it, whether or not it can be ready."""
+        self.process = await forked(
+            serve_tapped,
+            environment=os.environ | self.environment,
+            log=self.folder / "server.log",
+        )
+
+    async def launch_command(self) -> None:
+        """Start it by its command line, as it does where it starts further processes itself."""
         with (self.folder / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-c",
-                SERVE,
+                *(sys.executable, "-m", "runtime", "serve", f"stack/{self.nats.stack}"),
                 env=os.environ | self.environment,
                 stdout=log,
                 stderr=log,

@@ -21,15 +21,12 @@ from runtime.contract.agent_config import StackConfig
 from runtime.contract.catalogue import FunctionSpec, ToolEntry
 from runtime.contract.trust_config import Role
 from runtime.contract.value import ObjectName
-from runtime.tests.agents import model_url
 from runtime.tests.amf.a2a.clients import a2a_client, answered, read
 from runtime.tests.amf.clients import agent, http_client, openai_client
 from runtime.tests.amf.handing_over import goes_on_at, hands_over
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
 from runtime.tests.dispatch.processes import start
-
-__all__ = ["model_url"]  # a fixture
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

@@ -25,11 +25,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")
 NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}}}
 
 
-def tool(name: str) -> ToolEntry:
+def tool(name: str, *, ready: bool = True) -> ToolEntry:
     return ToolEntry(
         tool=ObjectName(namespace="team", name=name),
         side_effects=SideEffects.NONE,
-        ready=True,
+        ready=ready,
+        reason="Ready" if ready else "CrashLoop",
+        message="1 of 1 worker ready" if ready else "worker stopped",
         functions=(FunctionSpec(name="plus", description="Adds.", input_schema=NUMBERS),),
     )
 
@@ -71,15 +73,17 @@ async def test_agents_of_other_namespaces_are_told_by_theirs(server: Server) -> 
 
 
 async def test_tools_are_told_that_agents_may_call(server: Server) -> None:
-    used, idle = tool("used"), tool("idle")
-    await server.add_tool(used)
-    await server.add_tool(idle)
-    async with agent(server, tools=[used.tool]) as (model, _):
+    used, idle, broken = tool("used"), tool("idle"), tool("broken", ready=False)
+    for one in (used, idle, broken):
+        await server.add_tool(one)
+    async with agent(server, tools=[used.tool, broken.tool]) as (model, _):
         told = await listed(server, "tools")
 
     assert "idle" not in told
     assert told["used"]["agents"] == [model]
     assert (told["used"]["state"], told["used"]["side_effects"]) == ("Ready", "None")
+    broken_one = {"state": "NotReady", "reason": "CrashLoop", "message": "worker stopped"}
+    assert told["broken"].items() >= broken_one.items()
     assert told["used"]["functions"] == [
         {"name": "plus", "description": "Adds.", "input_schema": NUMBERS}
     ]

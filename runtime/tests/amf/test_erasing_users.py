@@ -286,7 +286,7 @@ async def test_what_runs_is_cancelled_first() -> None:
         await runs.accept(RunRecord(task=task_of("ann", number), state=state))
         await runs.accept(RunRecord(task=task_of("bob", number), state=state))
 
-    async def on_cancel(subject: str, _data: bytes) -> None:
+    def on_cancel(subject: str, _data: bytes) -> None:
         heard.append(subject.rpartition(".")[2])
 
     await queue.link().outbox.listen(queue.subjects.cancels(MATH), on_cancel)

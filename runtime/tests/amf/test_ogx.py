@@ -79,6 +79,20 @@ async def test_what_was_said_to_an_agent_is_not_made_shorter(server: Server) -> 
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
 
 
+async def test_clients_of_anthropic_and_google_have_models_in_their_shapes(server: Server) -> None:
+    async with agent(server) as (model, _), http_client(server) as client:
+        name = f"agents/{model}"
+        anthropic = {"anthropic-version": "2023-06-01"}
+        theirs = (await client.get(f"/models/{name}", headers=anthropic)).json()
+        listed = (await client.get("/models?limit=1000", headers=anthropic)).json()["data"]
+        google = {"x-goog-api-client": "any"}
+        googles = (await client.get(f"/models/{name}", headers=google)).json()
+
+    assert (theirs["id"], theirs["display_name"]) == (name, name)
+    assert name in [one["id"] for one in listed]
+    assert googles == {"name": f"models/{name}", "display_name": name, "description": ""}
+
+
 async def test_agents_are_not_asked_over_websockets(server: Server) -> None:
     upgrade = {
         "Connection": "Upgrade",

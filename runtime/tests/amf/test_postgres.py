@@ -295,7 +295,8 @@ async def test_several_processes_of_one_server_share_the_database(
     config = write_run_config(queue, tmp_path, **spec)
     server = a_server(nats, tmp_path, queue, config, K8GENTAI_DATABASE_URL=pair.database.url)
     try:
-        await server.start()
+        await server.launch_command()
+        await server.until_ready()
         async with openai_client(server) as client:
             talk = await client.conversations.create()
         for _ in range(8):

@@ -9,6 +9,7 @@ import pytest
 from openai.lib._pydantic import to_strict_json_schema
 from openai.types.responses import ResponseFormatTextJSONSchemaConfig
 
+from runtime.amf.flavour import IS_OGX
 from runtime.contract.messages import Message, Role
 from runtime.tests.amf.clients import agent, openai_client, random_words, stack_client
 from runtime.tests.amf.events import called, completed, failed, returned, said, started
@@ -134,6 +135,29 @@ async def test_agents_are_listed_as_models_and_the_list_follows_the_catalogue(
         while "agents/listed" in await server.models():
             await asyncio.sleep(0.05)
     assert "small/stand-in" in await server.models()
+
+
+async def test_one_model_is_told_as_the_list_tells_it_to_clients_of_openai_and_llama_stack(
+    server: Server,
+) -> None:
+    async with agent(server, description="Does sums.") as (model, _):
+        name = f"agents/{model}"
+        async with openai_client(server) as client:
+            listed = {one.id: one async for one in client.models.list()}
+            found = [await client.models.retrieve(one) for one in (model, name)]
+            small = await client.models.retrieve("small/stand-in")
+
+    for one, in_list in ((found[0], name), (found[1], name), (small, "small/stand-in")):
+        assert one.to_dict() | {"created": 0} == listed[in_list].to_dict() | {"created": 0}
+    about = found[0].to_dict()
+    assert (about["id"], about["object"], about["identifier"]) == (name, "model", name)
+    assert isinstance(about["created"], int)
+    assert about["owned_by"] == ("ogx" if IS_OGX else "llama_stack")
+    provided = {"model_type": "llm", "provider_id": "agents", "provider_resource_id": model}
+    assert about.items() >= ({"type": "model"} | provided).items()
+    metadata: Any = about["metadata"]
+    assert metadata["description"] == "Does sums."
+    assert about["custom_metadata"] == provided | metadata
 
 
 async def test_an_agent_of_another_namespace_has_it_in_its_name(server: Server) -> None:

@@ -19,7 +19,7 @@ from runtime.tests.amf.server import Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
-WHY = "worker stopped: ModuleNotFoundError: No module named 'sums'"
+WHY = "worker stopped (CrashLoop); the status of its Agent says why"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -3,9 +3,8 @@
 import contextlib
 import copy
 import json
-import os
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,10 @@ from llama_stack_client.types import ResponseObjectStream
 from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
-from runtime.amf import stream
 from runtime.amf.answer import Answer
 from runtime.amf.items import Wire
 from runtime.tests.amf.server_types import OpenAIResponseObjectStream
 
-TAP = "K8GENTAI_TEST_TAP"
 OTHERWISE = {
     "response.mcp_call_arguments.delta": "response.mcp_call.arguments.delta",
     "response.mcp_call_arguments.done": "response.mcp_call.arguments.done",
@@ -82,19 +79,6 @@ def taken(patched: pytest.MonkeyPatch) -> Iterator[None]:
         yield
     for frame in seen:
         check(frame)
-
-
-def tap() -> None:
-    """Write what this process streams from here on to the file that the environment names."""
-    encode = stream.encoded
-
-    def encoded(frames: Iterable[Wire]) -> bytes:
-        data = encode(frames)
-        with Path(os.environ[TAP]).open("ab") as file:
-            file.write(data)
-        return data
-
-    stream.encoded = encoded
 
 
 @dataclass(slots=True)

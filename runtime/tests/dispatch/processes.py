@@ -1,19 +1,19 @@
 """Processes of the runtime as they run in a cluster, on a queue of a test."""
 
-import asyncio
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.__main__ import main
 from runtime.contract.value import Value
+from runtime.tests.forks import Forked, forked
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """A process and the file into which it logs."""
 
-    process: asyncio.subprocess.Process
+    process: Forked
     log: Path
 
     async def kill(self) -> None:
@@ -24,7 +24,7 @@ class Started:
 
 
 async def start(folder: Path, name: str, *words: str, config: Value, port: int = 0) -> Started:
-    """Start `python -m runtime <words>`; `name` tells its files from those of the others."""
+    """Start what `python -m runtime <words>` runs; `name` tells its files from the others'."""
     path, log = folder / f"{name}.json", folder / f"{name}.log"
     path.write_bytes(config.encode())
     settings = {
@@ -33,8 +33,5 @@ async def start(folder: Path, name: str, *words: str, config: Value, port: int =
         "K8GENTAI_HEALTH_PORT": str(port),
         "K8GENTAI_TERMINATION_LOG": str(folder / f"{name}.last"),
     }
-    with log.open("ab") as stream:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "runtime", *words), stderr=stream, env=os.environ | settings
-        )
+    process = await forked(main, [*words], environment=os.environ | settings, log=log)
     return Started(process, log)

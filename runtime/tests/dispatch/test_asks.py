@@ -104,7 +104,7 @@ async def test_a_call_becomes_a_task_and_its_end_the_result(scene: Scene) -> Non
     task, call = await asking(scene)
     woken = asyncio.Event()
 
-    async def on_wake(_: str, data: bytes) -> None:
+    def on_wake(_: str, data: bytes) -> None:
         if data.decode() == call.id:
             woken.set()
 
@@ -216,7 +216,7 @@ async def test_whoever_asks_again_after_a_crash_gets_what_was_made(scene: Scene)
         await scene.result(call)
         woken = asyncio.Event()
 
-        async def on_wake(_subject: str, _: bytes) -> None:
+        def on_wake(_subject: str, _: bytes) -> None:
             woken.set()
 
         await scene.caller.outbox.listen(SUBJECTS.wake(MATH, "w3"), on_wake)

@@ -13,14 +13,11 @@ from runtime.adapters.ag2_model import connections
 from runtime.contract.agent_config import Framework, Retry
 from runtime.contract.messages import LONGEST_CHAIN
 from runtime.contract.runs import RunRecord, RunState
-from runtime.tests.agents import model_url
 from runtime.tests.clients import close_clients
 from runtime.tests.dispatch.crew import Crew, crew
 from runtime.tests.dispatch.scene import STACK, until
 from runtime.tests.nats import running_stack
 from runtime.worker.slots import MOST_LENT
-
-__all__ = ["model_url"]  # a fixture
 
 pytestmark = [
     pytest.mark.integration,

@@ -44,7 +44,9 @@ MATH = ObjectName(namespace="ns", name="math")
 DEADLINE = 600.0
 
 
-def record(state: RunState, *, cancel: bool = False, attempt: int = 0) -> RunRecord:
+def record(
+    state: RunState, *, cancel: bool = False, attempt: int = 0, failed: int = 0
+) -> RunRecord:
     task = Task(
         id="t1",
         stack=STACK,
@@ -54,7 +56,14 @@ def record(state: RunState, *, cancel: bool = False, attempt: int = 0) -> RunRec
         created=0,
         deadline=DEADLINE,
     )
-    return RunRecord(task=task, state=state, cancel_requested=cancel, attempt=attempt, worker="w")
+    return RunRecord(
+        task=task,
+        state=state,
+        cancel_requested=cancel,
+        attempt=attempt,
+        failed=failed,
+        worker="w",
+    )
 
 
 def timed_out(why: str, attempt: int = 1) -> Write:
@@ -252,9 +261,18 @@ def test_next_in_line(
 
 
 def test_a_task_that_is_delivered_no_more_says_how_often_it_was() -> None:
-    end = gave_up(record(RUNNING, attempt=2), 7)
+    end = gave_up(record(RUNNING, attempt=3, failed=1), 7)
 
-    assert (end.reason, end.attempt) == (FailureReason.DEAD_LETTERED, 2)
+    assert (end.reason, end.attempt) == (FailureReason.DEAD_LETTERED, 3)
+    assert end.message == (
+        "the task was delivered 7 times and no worker brought it to an end: 2 workers were lost "
+        f"over it; see the status of Agent {MATH}, and the logs of its workers"
+    )
+
+
+def test_a_task_that_no_worker_has_begun_lost_none() -> None:
+    end = gave_up(record(QUEUED), 7)
+
     assert end.message == "the task was delivered 7 times and no worker brought it to an end"
 
 

@@ -27,6 +27,7 @@ from runtime.tests.dispatch.scene import (
     until,
 )
 from runtime.tests.dispatch.test_supervision import worker
+from runtime.tests.forks import Forked
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +41,7 @@ class Replica:
     started: Started
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> Forked:
         """Which can be asked, killed and paused."""
         return self.started.process
 

@@ -159,22 +159,22 @@ async def test_the_worker_of_an_agent_that_is_deleted_ends_its_runs(
 ) -> None:
     task = new_task()
     held = await scene.runs.begin(await scene.accept(task), "w")
-    heard: list[str] = []
-
-    async def on_cancel(subject: str, _: bytes) -> None:
-        heard.append(subject)
-        now = await scene.held(task)
-        assert now.record.cancel_requested
-        await scene.runs.end(now, Cancelled(task=task.id, attempt=1, seq=1))
-
-    await scene.caller.outbox.listen(SUBJECTS.cancels(MATH), on_cancel)
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    await scene.caller.outbox.listen(
+        SUBJECTS.cancels(MATH), lambda subject, _: heard.put_nowait(subject)
+    )
     if inherited:
         await scene.tell_of(MATH, cancelling=True)
     async with scene.dispatching():
         await scene.tell_of(MATH, cancelling=True)
+        async with asyncio.timeout(2):
+            assert await heard.get() == SUBJECTS.cancel(MATH, task.id)
+        now = await scene.held(task)
+        assert now.record.cancel_requested
+        await scene.runs.end(now, Cancelled(task=task.id, attempt=1, seq=1))
         record = await scene.ended(task, seconds=2)
 
-    assert heard == [SUBJECTS.cancel(MATH, task.id)]
+    assert heard.empty()
     assert (record.state, record.attempt) == (RunState.CANCELLED, held.record.attempt)
 
 

@@ -2,10 +2,10 @@
 
 from importlib.util import find_spec
 
-from runtime.tests.agents import config, environment, model_url
+from runtime.tests.agents import config, environment
 from runtime.tests.clients import closed_clients
 
-__all__ = ["closed_clients", "config", "environment", "model_url"]  # fixtures
+__all__ = ["closed_clients", "config", "environment"]  # fixtures
 
 PACKAGES = {"crewai": "crewai", "ag2": "ag2", "beeai": "beeai_framework"}
 collect_ignore_glob = [f"{name}/*" for name, package in PACKAGES.items() if not find_spec(package)]

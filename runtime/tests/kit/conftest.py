@@ -1,4 +1,4 @@
-from runtime.tests.agents import config, model_url, stack_url
+from runtime.tests.agents import config
 from runtime.tests.clients import closed_clients
 
-__all__ = ["closed_clients", "config", "model_url", "stack_url"]  # fixtures
+__all__ = ["closed_clients", "config"]  # fixtures

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-AT_ONCE = 8  # they wait more than they work
+AT_ONCE = 14  # they wait more than they work
 
 type Results = dict[str, tuple[Result, ...]]
 

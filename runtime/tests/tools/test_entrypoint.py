@@ -105,14 +105,20 @@ def test_a_folder_with_many_files_is_told_in_part(tmp_path: Path) -> None:
             Origin.CONFIG_MAP,
             (
                 "if nowhere_at_all is a file of yours, add it to the ConfigMap of "
-                f"{FIELD}.configMapRef; else build an image FROM the runtime image that has it and "
-                f"your module, and name it in {FIELD}.image in place of configMapRef"
+                f"{FIELD}.configMapRef; else for `make up`, let PYTHONPATH name a folder that has "
+                "it (pip install --target); in a cluster, build an image FROM the runtime image "
+                f"that has it and your module, and name it in {FIELD}.image in place of "
+                "configMapRef"
             ),
         ),
         (Origin.IMAGE, f"install it in the image of {FIELD}.image"),
         (
             Origin.WORKER,
-            f"build an image FROM the runtime image that installs it, and name it in {FIELD}.image",
+            (
+                "for `make up`, let PYTHONPATH name a folder that has it (pip install --target); "
+                "in a cluster, build an image FROM the runtime image that installs it, and name it "
+                f"in {FIELD}.image"
+            ),
         ),
         (
             Origin.FOLDER,

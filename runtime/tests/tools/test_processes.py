@@ -254,6 +254,7 @@ async def test_a_tool_that_cannot_be_loaded_says_why_at_its_end(
     assert (tool.folder / "last-words").read_text() == (
         'spec.python.entrypoint "users_add:add": users_add.py:1 ModuleNotFoundError: No module '
         "named 'nowhere_at_all'; if nowhere_at_all is a file of yours, add it to the ConfigMap of "
-        "spec.python.configMapRef; else build an image FROM the runtime image that has it and your "
-        "module, and name it in spec.python.image in place of configMapRef"
+        "spec.python.configMapRef; else for `make up`, let PYTHONPATH name a folder that has it "
+        "(pip install --target); in a cluster, build an image FROM the runtime image that has it "
+        "and your module, and name it in spec.python.image in place of configMapRef"
     )

@@ -30,7 +30,7 @@ async def test_a_call_is_run_noted_and_told() -> None:
     place = Place()
     woken: list[bytes] = []
 
-    async def on_wake(_subject: str, data: bytes) -> None:
+    def on_wake(_subject: str, data: bytes) -> None:
         woken.append(data)
 
     await place.link.outbox.listen(place.queue.subjects.wake(MATH, "w1"), on_wake)

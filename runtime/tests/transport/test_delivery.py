@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from controller.desired.nats import MAX_PAYLOAD_BYTES
-from runtime.contract.subjects import DISPATCHER_DURABLE, Stream, asked_durable
+from runtime.contract.keys import run_key
+from runtime.contract.subjects import DISPATCHER_DURABLE, Bucket, Stream, asked_durable
 from runtime.contract.trust_config import Role, Workload
 from runtime.contract.value import ObjectName
 from runtime.tests.nats import OPERATOR_WORKLOAD, RunningStack, prove, running_stack
@@ -202,6 +203,29 @@ async def test_what_is_signalled_again_is_kept_once(nats: RunningStack) -> None:
         await agent.outbox.publish(subject, b"after it")
         kept = link.reader(Stream.EVENTS).read(subject)
         assert [(await anext(kept)).data for _ in range(2)] == [b"the end", b"after it"]
+
+
+async def test_who_stumbles_over_one_signal_hears_the_next_ones(
+    nats: RunningStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is heard is taken where the connection is read, and must not end that."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    def on_signal(subject: str, _data: bytes) -> None:
+        heard.put_nowait(subject)
+        if subject.endswith("t1"):
+            raise LookupError(subject)
+
+    async with publisher(nats) as server, nats.link_as(await math(nats)) as link:
+        listening = await link.outbox.listen(link.subjects.cancels(MATH), on_signal)
+        await link.store(Bucket.RUNS).get(run_key(MATH, "t0"))  # by then it is known who listens
+        subjects = [link.subjects.cancel(MATH, f"t{number}") for number in range(3)]
+        for subject in subjects:
+            await server.outbox.signal(subject)
+        async with asyncio.timeout(5):
+            assert [await heard.get() for _ in subjects] == subjects
+        await listening.close()
+    assert [record.message for record in caplog.records].count("a message was not taken") == 1
 
 
 @pytest.mark.fault(25)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from runtime.tests.agents import model_url
 from runtime.tests.amf.open_responses.shapes import (
     ArgumentsDelta,
     ArgumentsDone,
@@ -28,8 +27,6 @@ from runtime.tests.amf.open_responses.streams import final_response, read
 from runtime.tests.amf.open_responses.test_cases import asked, response_to
 from runtime.tests.amf.server import Server
 from runtime.tests.amf.working import agent_config, worker
-
-__all__ = ["model_url"]  # a fixture
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

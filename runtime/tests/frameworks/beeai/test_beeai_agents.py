@@ -156,6 +156,53 @@ async def test_runs_of_an_agent_do_not_hear_each_other(agent: Config, model_url:
     await kept_apart(adapter, lambda _place: True)
 
 
+SIGNS = 'Is 1 < 2 & "so" that it\'s > 0?'
+ASKED = """
+    from beeai_framework.agents.react import ReActAgent
+    from beeai_framework.agents.requirement import RequirementAgent
+    from beeai_framework.agents.requirement.prompts import RequirementAgentTaskPromptInput
+    from beeai_framework.memory import UnconstrainedMemory
+    from beeai_framework.template import PromptTemplate
+    from beeai_framework.tools import tool
+
+    @tool
+    def less(a: int, b: int) -> bool:
+        '''Whether a < b & a > 0.'''
+        return a < b
+
+    def requirement(context):
+        return RequirementAgent(llm=context.model, tools=[less])
+
+    def react(context):
+        return ReActAgent(context.model, [less], UnconstrainedMemory())
+
+    def templated(context):
+        own = PromptTemplate(
+            schema=RequirementAgentTaskPromptInput, template="<asked>{{prompt}}</asked>"
+        )
+        return RequirementAgent(llm=context.model, tools=[less], templates={"task": own})
+"""
+
+
+@pytest.mark.parametrize("entrypoint", ["requirement", "react"])
+async def test_a_model_reads_what_was_asked_and_no_html(agent: Config, entrypoint: str) -> None:
+    last = ending("Yes") if entrypoint == "requirement" else saying("Final Answer: Yes")
+    async with scripted(last) as model:
+        await run(agent(ASKED, entrypoint, url=model.url), asking(SIGNS))
+
+    system, user = model.requests[0]["messages"]
+    assert SIGNS in user["content"][0]["text"]
+    assert "Description: Whether a < b & a > 0." in system["content"]
+
+
+async def test_a_template_of_the_users_own_stays_as_it_is(agent: Config) -> None:
+    async with scripted(ending("Yes")) as model:
+        await run(agent(ASKED, "templated", url=model.url), asking("1 < 2"))
+
+    user = model.requests[0]["messages"][-1]
+    assert user["content"][0]["text"] == "<asked>1 &lt; 2</asked>"
+
+
 TEAM = """
     from beeai_framework.adapters.openai import OpenAIChatModel
     from beeai_framework.agents.lite import LiteAgent
