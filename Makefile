@@ -108,6 +108,10 @@ cluster: ## a cluster here: CLUSTER=kind where a container engine answers, else 
 cluster-down: ## take it away
 	@$(cluster) down
 
+.PHONY: spire
+spire: ## SPIRE in the cluster, and the operator told of it; for policies that ask for SVIDs
+	@hack/spire.sh
+
 .PHONY: images
 images: ## build the images and load them into the cluster
 	@hack/images/images.sh
@@ -122,4 +126,4 @@ undeploy: ## take them away again, custom resources first
 
 .PHONY: e2e
 e2e: ## every test of e2e/ on the cluster, made and deployed to if need be
-	@$(cluster) up && hack/images/images.sh && $(MAKE) deploy && $(kube) && $(dev) && $$python -m pytest -m cluster e2e hack/tests/cluster
+	@$(cluster) up && $(MAKE) spire && hack/images/images.sh && $(MAKE) deploy && $(kube) && $(dev) && $$python -m pytest -m cluster e2e hack/tests/cluster

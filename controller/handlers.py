@@ -22,7 +22,7 @@ from controller.api.names import (
     VERSION,
     Kind,
 )
-from controller.model import CHILD_KINDS, ChildRef, Key
+from controller.model import CHILD_KINDS, CLUSTER_SPIFFE_ID, ChildRef, Key
 from controller.wake import Wakes
 
 WATCH_SECONDS: Final = 300
@@ -78,7 +78,7 @@ def handlers(wakes: Wakes) -> kopf.OperatorRegistry:
     kopf.on.login(registry=registry, id="login")(_login)
     for kind, plural in PLURAL_BY_KIND.items():
         _register_kind(registry, wakes, kind, plural)
-    for api_version, kind_of_child in (*CHILD_KINDS, ("v1", "Pod")):
+    for api_version, kind_of_child in (*CHILD_KINDS, CLUSTER_SPIFFE_ID, ("v1", "Pod")):
         _register_child(registry, wakes, api_version, kind_of_child)
     _register_config_maps(registry, wakes)
     return registry

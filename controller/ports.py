@@ -59,7 +59,7 @@ class Cluster(Protocol):
         ...
 
     async def children(self, owner: Key) -> tuple[Manifest, ...]:
-        """The objects of `CHILD_KINDS` whose owner labels (`names.child_labels`) name `owner`.
+        """The objects of `CHILD_KINDS`, and ClusterSPIFFEIDs, whose owner labels name `owner`.
 
         May lag behind by a moment, but never behind what this process wrote itself. A Deployment
         and a StatefulSet come with `metadata.generation` and `status` (observedGeneration,
@@ -87,6 +87,10 @@ class Cluster(Protocol):
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:
         """The labels of a namespace, `kubernetes.io/metadata.name` among them; empty if unknown."""
+        ...
+
+    async def serves(self, api_version: str, kind: str) -> bool:
+        """Whether the cluster has objects of a kind that is not ours and may be missing."""
         ...
 
     async def apply(self, child: Child, *, force: bool) -> None:

@@ -15,8 +15,10 @@ from controller.model import (
     TRUST_DOMAIN,
     ClusterSite,
     Network,
+    Spire,
     TrustKeys,
 )
+from runtime.contract.spiffe import trust_domain_id
 from runtime.contract.trust_config import Issuer
 from runtime.contract.value import ObjectName
 
@@ -27,6 +29,9 @@ JWKS_URL: Final = "https://kubernetes.default.svc/openid/v1/jwks"
 
 TRUST_DOMAIN_FORM: Final = re.compile(r"[a-z0-9]([-._a-z0-9]{0,253}[a-z0-9])?")
 """SPIFFE ID, section 2.1."""
+SPIRE_CA_FILE: Final = "/etc/k8gentai/spire/ca.crt"
+"""Where the trust plane finds the key `ca.crt` of the ConfigMap k8gentai-spire."""
+
 RESYNC_SECONDS: Final = 60.0
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -42,7 +47,8 @@ class Settings:
         health_port   0 serves no health; `metrics_port` 0 serves no metrics.
         jwks_url      of whoever issues the workloads' tokens, as the trust plane reaches it.
         network       for NetworkPolicies; None if there are to be none.
-        trust_domain  in which transaction tokens are good.
+        trust_domain  of SVIDs, and in which transaction tokens are good.
+        spire         the SPIRE that policies may name; None where there is none.
         version       of this distribution.
 
     Units:
@@ -60,6 +66,7 @@ class Settings:
     jwks_url: str
     network: Network | None
     trust_domain: str
+    spire: Spire | None
     resync_seconds: float
     version: str
     log_level: str
@@ -88,6 +95,7 @@ class Settings:
             jwks_url=environment.get("K8GENTAI_JWKS_URL", JWKS_URL),
             network=_network(environment),
             trust_domain=_trust_domain(environment),
+            spire=_spire(environment),
             resync_seconds=_seconds(environment, "K8GENTAI_RESYNC_SECONDS", RESYNC_SECONDS),
             version=version("k8gentai"),
             log_level=_level(environment),
@@ -106,12 +114,37 @@ class Settings:
                     ca_file=f"{POD_ACCOUNT}/ca.crt",
                     token_file=f"{POD_ACCOUNT}/token",
                 ),
+                *((_issuer_of_svids(self.spire),) if self.spire else ()),
             ),
+            spire=self.spire,
             image_prefix=self.image_prefix,
             image_tag=self.image_tag,
             network=self.network,
             trust_domain=self.trust_domain,
         )
+
+
+def _issuer_of_svids(spire: Spire) -> Issuer:
+    """What the trust plane is told of a SPIRE."""
+    return Issuer(
+        issuer=trust_domain_id(spire.trust_domain),
+        jwks_url=spire.jwks_url,
+        ca_file=spire.ca_file,
+    )
+
+
+def _spire(environment: Mapping[str, str]) -> Spire | None:
+    url = environment.get("K8GENTAI_SPIRE_JWKS_URL")
+    if not url:
+        return None
+    if not url.startswith("https://"):
+        raise ValueError(f"K8GENTAI_SPIRE_JWKS_URL is {url!r}; it has to begin with https://")
+    return Spire(
+        trust_domain=environment.get("K8GENTAI_TRUST_DOMAIN") or TRUST_DOMAIN,
+        jwks_url=url,
+        ca_file=environment.get("K8GENTAI_SPIRE_CA_FILE", SPIRE_CA_FILE) or None,
+        class_name=environment.get("K8GENTAI_SPIRE_CLASS") or None,
+    )
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

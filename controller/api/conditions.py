@@ -64,7 +64,9 @@ class IdentityReadyReason(StrEnum):
     """Whether the identity is registered and was seen alive."""
 
     IDENTITY_READY = "IdentityReady"
+    SPIRE_MISSING = "SpireMissing"
     SPIRE_ENTRY_MISSING = "SpireEntryMissing"
+    SVID_MISSING = "SvidMissing"
     AUDIENCE_NOT_ALLOWED = "AudienceNotAllowed"
     CLIENT_NOT_REGISTERED = "ClientNotRegistered"
 

@@ -57,11 +57,13 @@ class WorkloadIdentity(Fields):
 
     provider: IdentityProvider | None = Field(
         None,
-        description="SPIRE, or ServiceAccount for projected tokens. Absent: SPIRE where it is "
-        "installed, else ServiceAccount.",
+        description="SPIRE for SVIDs, or ServiceAccount for projected tokens. Absent: SPIRE where "
+        "it is installed and the operator was told of it, else ServiceAccount.",
     )
     trust_domain: TrustDomain | None = Field(
-        None, description="SPIFFE trust domain; the operator's own when absent."
+        None,
+        description="SPIFFE trust domain: that of the SPIRE which the operator was told of, and "
+        "there is no other; that one when absent.",
     )
     jwt_seconds: Integer = Field(
         300,
@@ -147,8 +149,10 @@ class IdentityPolicySpec(Fields):
         description="Objects the policy is attached to. Of several policies on one object the "
         "oldest wins; an object's own goes before that of its Stack.",
     )
-    workload_identity: WorkloadIdentity = Field(
-        WorkloadIdentity(), description="How the targets' workers prove who they are."
+    workload_identity: WorkloadIdentity | None = Field(
+        None,
+        description="How the targets' workers prove who they are. Absent: as the policy of their "
+        "Stack says, else by ServiceAccount tokens.",
     )
     access: tuple[AccessRule, ...] = Field(
         (),

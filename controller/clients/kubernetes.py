@@ -50,7 +50,16 @@ from controller.errors import (
     NotPermitted,
     ReconcileError,
 )
-from controller.model import CHILD_KINDS, Child, ChildRef, Key, KubeEvent, Manifest, Pod
+from controller.model import (
+    CHILD_KINDS,
+    CLUSTER_SPIFFE_ID,
+    Child,
+    ChildRef,
+    Key,
+    KubeEvent,
+    Manifest,
+    Pod,
+)
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +101,11 @@ class KubernetesCluster:
         return await self._list(API_VERSION, kind, namespace)
 
     async def children(self, owner: Key) -> tuple[Manifest, ...]:
-        """The objects of `CHILD_KINDS` whose owner labels name `owner`."""
+        """The objects of `CHILD_KINDS`, and ClusterSPIFFEIDs, whose owner labels name `owner`."""
         selector = owner_selector(owner)
         found = await asyncio.gather(
-            *(self._list(*kind, owner.namespace, selector) for kind in CHILD_KINDS)
+            *(self._list(*kind, owner.namespace, selector) for kind in CHILD_KINDS),
+            self._list(*CLUSTER_SPIFFE_ID, None, selector),
         )
         return tuple(child for some in found for child in some)
 
@@ -118,6 +128,11 @@ class KubernetesCluster:
         """The labels of a namespace."""
         found = await self._find("GET", f"{collection_path('v1', 'Namespace', None)}/{name}")
         return {} if found is None else found["metadata"].get("labels", {})
+
+    async def serves(self, api_version: str, kind: str) -> bool:
+        """Whether the cluster has objects of this kind."""
+        path = collection_path(api_version, kind, None)
+        return await self._find("GET", path, {"limit": "1"}) is not None
 
     async def apply(self, child: Child, *, force: bool) -> None:
         """Make the object so."""

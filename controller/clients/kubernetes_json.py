@@ -43,6 +43,7 @@ PLURAL_BY_OBJECT: Final[Mapping[str, str]] = MappingProxyType(
         "Deployment": "deployments",
         "StatefulSet": "statefulsets",
         "Event": "events",
+        "ClusterSPIFFEID": "clusterspiffeids",
         **{kind.value: plural for kind, plural in PLURAL_BY_KIND.items()},
     }
 )
@@ -57,7 +58,8 @@ def collection_path(api_version: str, kind: str, namespace: str | None) -> str:
 
 def object_path(ref: ChildRef) -> str:
     """Where one object is."""
-    return f"{collection_path(ref.api_version, ref.kind, ref.namespace)}/{quote(ref.name, safe='')}"
+    collection = collection_path(ref.api_version, ref.kind, ref.namespace or None)
+    return f"{collection}/{quote(ref.name, safe='')}"
 
 
 def owner_selector(owner: Key) -> str:

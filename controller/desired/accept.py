@@ -9,6 +9,7 @@ from controller.api.fields import ScalingEngine
 from controller.api.stack import Flavour, Stack
 from controller.api.tool import Tool
 from controller.desired.claims import holders
+from controller.desired.identity import identity_problems
 from controller.desired.references import config_map_of, config_map_problem, module_of, stack_of
 from controller.desired.server import PROVIDERS
 from controller.model import AgentView, Problem, Reference, StackView, WorkloadView
@@ -28,12 +29,13 @@ def agent_problems(view: WorkloadView[Agent]) -> tuple[Problem, ...]:
         *_clashes(view),
         *_approval_problems(view),
         *_model_problems(view),
+        *identity_problems(view.identity),
     )
 
 
 def tool_problems(view: WorkloadView[Tool]) -> tuple[Problem, ...]:
     """Everything that keeps a Tool from being what its spec says; empty if nothing does."""
-    return (*_unused_schema(view.owner), *_invalid(view))
+    return (*_unused_schema(view.owner), *_invalid(view), *identity_problems(view.identity))
 
 
 def _unused_schema(tool: Tool) -> Iterator[Problem]:
@@ -60,6 +62,7 @@ def stack_problems(view: StackView) -> tuple[Problem, ...]:
             for one in view.secrets
             if one.digest is None
         ),
+        *identity_problems(view.identity),
     )
 
 

@@ -9,7 +9,7 @@ from controller.api.stack import Stack
 from controller.desired.access import access_of, guard_of, permitted, resource
 from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
-from controller.desired.identity import policy_entry, queue_access, token_access
+from controller.desired.identity import policy_entry, proofs, queue_access, token_access
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.network import agent_traffic
 from controller.desired.parts import ALL_TOKENS, QUEUE_TOKEN, image_of
@@ -89,6 +89,7 @@ def desired_agent(
         audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else ALL_TOKENS,
         replicas=worker_replicas(view, stage),
         traffic=agent_traffic(stack, view.key.namespace, site),
+        identity=view.identity,
     )
     deployment, revision = worker_pods(worker, site)
     children = worker_children(worker, deployment, site, config=text, revision=revision)
@@ -97,7 +98,7 @@ def desired_agent(
         bound=(children[-1].ref,),
         consumers=consumers(view.owner, subjects),
         entries=(
-            policy_entry(subjects, worker.name, agent_workload(view)),
+            policy_entry(subjects, worker.name, agent_workload(view, revision)),
             catalogue_entry(
                 view,
                 subjects,
@@ -132,7 +133,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
     budget = spec.budget
     return AgentConfig(
         agent=key.object_name,
-        queue=queue_access(site, Role.AGENT, key, stack),
+        queue=queue_access(site, Role.AGENT, view.owner, stack, view.identity),
         durable=durable_of(view.owner),
         framework=RuntimeFramework(spec.framework),
         description=spec.description,
@@ -164,7 +165,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
         budget=Budget(tokens=budget.tokens, tool_calls=budget.tool_calls),
         task_seconds=stack.spec.retention.task_seconds,
         require_grant=stack.spec.auth is not None,
-        tokens=token_access(site, Role.AGENT, key, stack),
+        tokens=token_access(site, Role.AGENT, view.owner, stack, view.identity),
     )
 
 
@@ -190,8 +191,8 @@ def chosen_model(agent: Agent, stack: Stack) -> StackModel:
     return models[0] if ref is None else next(one for one in models if one.name == ref.name)
 
 
-def agent_workload(view: AgentView) -> Workload:
-    """What its workers may do on the queue."""
+def agent_workload(view: AgentView, revision: str) -> Workload:
+    """What its workers may do on the queue, and how those of `revision` prove themselves."""
     return Workload(
         role=QueueRole.AGENT,
         name=view.key.object_name,
@@ -199,6 +200,7 @@ def agent_workload(view: AgentView) -> Workload:
         calls=permitted(view, Kind.TOOL),
         asks=permitted(view, Kind.AGENT),
         suspended=view.owner.spec.suspend or None,
+        **proofs(Role.AGENT, view.key, view.identity, pods=view.pods, current=revision),
     )
 
 

@@ -2,6 +2,7 @@
 
 from controller.api.names import Component, selector_labels
 from controller.api.stack import ManagedMessaging, Stack
+from controller.desired.identity import BY_ACCOUNT, identity_volume, spiffe_id_children
 from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
 from controller.desired.nats import (
     LAME_DUCK_SECONDS,
@@ -22,7 +23,7 @@ from controller.desired.parts import (
 )
 from controller.desired.render import manifest, yaml_quoted
 from controller.desired.server import stack_config
-from controller.model import Child, Image, Site
+from controller.model import Child, IdentityRule, Image, Site
 
 MORE_SECONDS = 15
 """What a NATS server needs to close its files after its clients have gone."""
@@ -44,11 +45,16 @@ def nats_children(stack: Stack, site: Site) -> tuple[Child, ...]:
     )
 
 
-def dispatcher_children(stack: Stack, site: Site) -> tuple[Child, ...]:
-    """The dispatcher of `stack`; where there are several servers it must not be alone either."""
+def dispatcher_children(
+    stack: Stack, site: Site, rule: IdentityRule = BY_ACCOUNT
+) -> tuple[tuple[Child, ...], str]:
+    """All that the dispatcher of `stack` needs, the Deployment last, and its revision.
+
+    Where there are several servers it must not be alone either.
+    """
     key = key_of(stack)
     name = workload_name(Role.DISPATCHER, key)
-    config = stack_config(stack, site, Role.DISPATCHER).model_dump_json(
+    config = stack_config(stack, site, Role.DISPATCHER, rule).model_dump_json(
         by_alias=True, exclude_none=True, indent=2
     )
     deployment = manifest(
@@ -61,17 +67,18 @@ def dispatcher_children(stack: Stack, site: Site) -> tuple[Child, ...]:
         config_dir=site.config_dir(name),
         token_dir=folder(site.token_file(name)),
         health_port=HEALTH_PORT,
-        audience_by_file=QUEUE_TOKEN,
+        identity=identity_volume(rule, QUEUE_TOKEN),
     )
     revision = digest(config, yaml_quoted(deployment["spec"]["template"]))
     return (
         service_account(name.name, stack, Component.DISPATCHER),
+        *spiffe_id_children(Role.DISPATCHER, stack, Component.DISPATCHER, rule, site),
         config_map(name.name, stack, Component.DISPATCHER, {"stack.json": config}),
         *network_policy(
             name.name, stack, Component.DISPATCHER, dispatcher_traffic(stack, site), site
         ),
         with_revision(deployment, revision),
-    )
+    ), revision
 
 
 def _peers(stack: Stack) -> str:

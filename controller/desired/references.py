@@ -102,6 +102,7 @@ def _references(resource: Resource) -> Iterator[ChildRef]:
             yield named.ref
             yield policies(named.namespace)
     if isinstance(resource, Stack):
+        yield policies(namespace)
         external = resource.spec.messaging.external
         for server in servers(external.url) if external else ():
             yield ChildRef("", NATS_SERVER, "", server)

@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from controller.api.names import Component, selector_labels
 from controller.api.stack import Flavour, Model, Stack
-from controller.desired.identity import queue_access, token_access
+from controller.desired.identity import (
+    BY_ACCOUNT,
+    identity_volume,
+    queue_access,
+    spiffe_id_children,
+    token_access,
+)
 from controller.desired.metadata import Role, digest, key_of, metadata, workload_name
 from controller.desired.network import network_policy, server_traffic
 from controller.desired.parts import (
@@ -19,7 +25,7 @@ from controller.desired.parts import (
     with_revision,
 )
 from controller.desired.render import manifest, text, yaml_quoted
-from controller.model import Child, Image, Site
+from controller.model import Child, IdentityRule, Image, Site
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.auth_config import ServerAuth
 from runtime.contract.trust_config import Issuer
@@ -61,15 +67,16 @@ LEAST_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}}
 
 
 def server_children(
-    stack: Stack, site: Site, secrets: Iterable[str] = ()
+    stack: Stack, site: Site, secrets: Iterable[str] = (), rule: IdentityRule = BY_ACCOUNT
 ) -> tuple[tuple[Child, ...], str]:
     """All that the server of `stack` needs, and its revision: another one with other `secrets`."""
     name = workload_name(Role.SERVER, key_of(stack)).name
-    config = run_config(stack, site)
-    deployment = _deployment(stack, site)
+    config = run_config(stack, site, rule)
+    deployment = _deployment(stack, site, rule)
     revision = digest(config, yaml_quoted(deployment["spec"]["template"]), *secrets)
     return (
         service_account(name, stack, Component.SERVER),
+        *spiffe_id_children(Role.SERVER, stack, Component.SERVER, rule, site),
         config_map(name, stack, Component.SERVER, {"run.yaml": config}),
         *_volume(stack, name),
         *network_policy(name, stack, Component.SERVER, server_traffic(stack, site), site),
@@ -78,17 +85,19 @@ def server_children(
     ), revision
 
 
-def stack_config(stack: Stack, site: Site, role: Role) -> StackConfig:
+def stack_config(
+    stack: Stack, site: Site, role: Role, rule: IdentityRule = BY_ACCOUNT
+) -> StackConfig:
     """What the server or the dispatcher of `stack` needs to know of the queue."""
     return StackConfig(
-        queue=queue_access(site, role, key_of(stack), stack),
+        queue=queue_access(site, role, stack, stack, rule),
         event_seconds=stack.spec.retention.event_seconds,
         # Nobody but the server accepts tasks of users.
-        tokens=token_access(site, role, key_of(stack), stack) if role is Role.SERVER else None,
+        tokens=token_access(site, role, stack, stack, rule) if role is Role.SERVER else None,
     )
 
 
-def run_config(stack: Stack, site: Site) -> str:
+def run_config(stack: Stack, site: Site, rule: IdentityRule = BY_ACCOUNT) -> str:
     """run.yaml: the agents as one provider, each model as another, builtin answers behind them.
 
     Source:
@@ -96,7 +105,7 @@ def run_config(stack: Stack, site: Site) -> str:
     """
     key = key_of(stack)
     listen = site.server_listen(key.object_name)
-    config = stack_config(stack, site, Role.SERVER)
+    config = stack_config(stack, site, Role.SERVER, rule)
     return text(
         "run.yaml.j2",
         is_ogx=stack.spec.server.flavour is Flavour.OGX,
@@ -213,7 +222,7 @@ def _service(stack: Stack, site: Site) -> Child:
     )
 
 
-def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
+def _deployment(stack: Stack, site: Site, rule: IdentityRule) -> dict[str, Any]:
     key, server = key_of(stack), stack.spec.server
     name = workload_name(Role.SERVER, key)
     rendered = manifest(
@@ -232,7 +241,7 @@ def _deployment(stack: Stack, site: Site) -> dict[str, Any]:
         port=site.server_listen(key.object_name).port,
         keys=list(_keys(stack)),
         resources=server.resources.dump() if _is_given(stack) else LEAST_RESOURCES,
-        audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS,
+        identity=identity_volume(rule, QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS),
         fetches_keys=stack.spec.auth is not None
         and any(issuer.token_file is not None for issuer in site.issuers),
     )

@@ -20,12 +20,14 @@ from controller.desired.agent import (
 )
 from controller.desired.availability import Availability, availability, of_what_runs
 from controller.desired.health import workload_health, worst
+from controller.desired.identity import proving
 from controller.desired.metadata import Role, workload_name
 from controller.desired.parts import image_of
 from controller.desired.removal import gone_agent, gone_tool, leaving, stage_of
 from controller.desired.stack import desired_stack
 from controller.desired.tool import desired_tool, discovered, explained
 from controller.desired.waiting import waiting
+from controller.desired.workload import worker_replicas
 from controller.model import (
     AgentView,
     ChildRef,
@@ -33,6 +35,7 @@ from controller.model import (
     Health,
     Manifest,
     Problem,
+    Proving,
     Site,
     StackView,
     Stage,
@@ -64,6 +67,7 @@ def think_agent(view: AgentView, site: Site, now: datetime) -> Thought:
         capabilities=proved(view.owner, image, site),
         url=f"{site.server_url(view.stack.key.object_name)}/v1" if view.stack.usable else "",
         model=model_name(view),
+        proving=_proving(view, Role.AGENT, stage, workers),
     )
 
 
@@ -118,6 +122,7 @@ def think_tool(view: ToolView, site: Site, now: datetime) -> Thought:
         health=explained(health, functions),
         desired=desired,
         functions=functions,
+        proving=_proving(view, Role.TOOL, stage, health),
     )
 
 
@@ -141,12 +146,27 @@ def think_stack(view: StackView, site: Site) -> Thought:
     secrets = [one.digest for one in view.secrets if one.digest is not None]
     if stack.metadata.is_deleting:
         health = Health(ReadyReason.PROGRESSING, "it is being deleted")
-        return Thought(stage=Stage.GONE, problems=problems, health=health, desired=Desired())
+        return Thought(
+            stage=Stage.GONE,
+            problems=problems,
+            health=health,
+            desired=Desired(),
+            proving=_stack_proving(view),
+        )
     return Thought(
         problems=problems,
         health=_stack_health(view),
-        desired=None if problems else desired_stack(stack, site, secrets),
+        desired=None if problems else desired_stack(stack, site, secrets, view.identity, view.pods),
         url=site.server_url(view.key.object_name),
+        proving=_stack_proving(view),
+    )
+
+
+def _stack_proving(view: StackView) -> tuple[Proving, ...]:
+    replicas = view.owner.spec.server.replicas
+    return tuple(
+        proving(role, view.key, view.identity, replicas=wanted, ready=_part(view, role, "").ready)
+        for role, wanted in ((Role.SERVER, replicas), (Role.DISPATCHER, 1))
     )
 
 
@@ -160,6 +180,13 @@ def _stack_health(view: StackView) -> Health:
 
 def _part(view: StackView, role: Role, noun: str, kind: str = "Deployment") -> Health:
     return workload_health(_workload(view, role, kind), view.pods, noun=noun)
+
+
+def _proving(
+    view: WorkloadView[Any], role: Role, stage: Stage, workers: Health
+) -> tuple[Proving, ...]:
+    replicas = worker_replicas(view, stage)
+    return (proving(role, view.key, view.identity, replicas=replicas, ready=workers.ready),)
 
 
 def _workers(view: WorkloadView[Any], role: Role) -> Health:

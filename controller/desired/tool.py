@@ -7,7 +7,7 @@ from controller.api.conditions import GOOD_REASONS, ReadyReason
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 from controller.desired.availability import told_to_clients
-from controller.desired.identity import policy_entry, queue_access, token_access
+from controller.desired.identity import policy_entry, proofs, queue_access, token_access
 from controller.desired.metadata import Role, key_of
 from controller.desired.network import tool_traffic
 from controller.desired.parts import GRANTED_TOKENS, QUEUE_TOKEN
@@ -72,6 +72,7 @@ def desired_tool(
         replicas=worker_replicas(view, stage),
         audience_by_file=QUEUE_TOKEN if stack.spec.auth is None else GRANTED_TOKENS,
         traffic=tool_traffic(stack, view.key.namespace, site, addresses(view.owner)),
+        identity=view.identity,
     )
     deployment, revision = worker_pods(worker, site)
     final = _text(config.model_copy(update={"revision": revision}))
@@ -82,7 +83,7 @@ def desired_tool(
         bound=(children[-1].ref,),
         consumers=consumers(view.owner, subjects),
         entries=(
-            policy_entry(subjects, worker.name, tool_workload(view)),
+            policy_entry(subjects, worker.name, tool_workload(view, revision)),
             catalogue_entry(view, subjects, revision=revision, health=health),
         ),
         not_ours=(EntryRef(catalogue, functions_entry(view.key.object_name)),),
@@ -106,7 +107,7 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
     spec, key = view.owner.spec, view.key
     return ToolConfig(
         tool=key.object_name,
-        queue=queue_access(site, Role.TOOL, key, stack),
+        queue=queue_access(site, Role.TOOL, view.owner, stack, view.identity),
         durable=durable_of(view.owner),
         python=worker_module(view, module_of(view.owner), tool_image(view.owner, site), site),
         mcp=mcp_server(view.owner),
@@ -116,7 +117,7 @@ def tool_config(view: ToolView, stack: Stack, site: Site) -> ToolConfig:
         execution=worker_execution(spec.execution),
         retry=worker_retry(view.owner),
         require_grant=stack.spec.auth is not None,
-        tokens=token_access(site, Role.TOOL, key, stack),
+        tokens=token_access(site, Role.TOOL, view.owner, stack, view.identity),
     )
 
 
@@ -156,9 +157,14 @@ def addresses(tool: Tool) -> tuple[str, ...]:
     return tuple(url for url in named if url is not None)
 
 
-def tool_workload(view: ToolView) -> Workload:
-    """What its workers may do on the queue."""
-    return Workload(role=QueueRole.TOOL, name=view.key.object_name, durable=durable_of(view.owner))
+def tool_workload(view: ToolView, revision: str) -> Workload:
+    """What its workers may do on the queue, and how those of `revision` prove themselves."""
+    return Workload(
+        role=QueueRole.TOOL,
+        name=view.key.object_name,
+        durable=durable_of(view.owner),
+        **proofs(Role.TOOL, view.key, view.identity, pods=view.pods, current=revision),
+    )
 
 
 def discovered(view: ToolView, revision: str) -> ToolFunctions | None:

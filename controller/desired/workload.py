@@ -10,6 +10,7 @@ from controller.api.fields import ExecutionSpec, PythonModule
 from controller.api.names import Component, selector_labels
 from controller.api.stack import Stack
 from controller.api.tool import McpWorkload, Tool
+from controller.desired.identity import identity_volume, spiffe_id_children
 from controller.desired.metadata import (
     Role,
     digest,
@@ -30,7 +31,15 @@ from controller.desired.parts import (
 )
 from controller.desired.references import config_map_of
 from controller.desired.render import manifest, yaml_quoted
-from controller.model import Child, Consumer, Manifest, Site, Stage, WorkloadView
+from controller.model import (
+    Child,
+    Consumer,
+    IdentityRule,
+    Manifest,
+    Site,
+    Stage,
+    WorkloadView,
+)
 from runtime.contract.agent_config import Execution, Module, OnCrash, Origin, Retry
 from runtime.contract.subjects import StackSubjects, Stream, asked_durable, durable
 from runtime.contract.value import ObjectName
@@ -58,7 +67,8 @@ class Worker:
         config   text of its configuration, without the revision.
         traffic  with whom it may speak.
         source   what the user's ConfigMap holds. `sidecar`: the MCP server that runs beside it.
-        audience_by_file  its tokens.
+        audience_by_file  its tokens, where it has any.
+        identity how it proves who it is.
     """
 
     role: Role
@@ -71,6 +81,7 @@ class Worker:
     audience_by_file: Mapping[str, str] = QUEUE_TOKEN
     replicas: int
     traffic: Traffic
+    identity: IdentityRule
 
     @property
     def name(self) -> ObjectName:
@@ -176,11 +187,12 @@ def worker_pods(worker: Worker, site: Site) -> tuple[Manifest, str]:
 def worker_children(
     worker: Worker, deployment: Manifest, site: Site, *, config: str, revision: str
 ) -> tuple[Child, ...]:
-    """ServiceAccount, ConfigMap with `config`, NetworkPolicy and, last, Deployment of a worker."""
+    """Identity, ConfigMap with `config`, NetworkPolicy and, last, Deployment of a worker."""
     name, owner, component = worker.name.name, worker.owner, worker.component
     data = {CONFIG_FILE_BY_ROLE[worker.role]: config}
     return (
         service_account(name, owner, component),
+        *spiffe_id_children(worker.role, owner, component, worker.identity, site),
         config_map(name, owner, component, data),
         *network_policy(name, owner, component, worker.traffic, site),
         with_revision(deployment, revision),
@@ -207,7 +219,7 @@ def _deployment(worker: Worker, site: Site) -> dict[str, Any]:
         config_map=name.name,
         token_dir=folder(site.token_file(name)),
         health_port=HEALTH_PORT,
-        audience_by_file=worker.audience_by_file,
+        identity=identity_volume(worker.identity, worker.audience_by_file),
         source=_source(worker, site),
         sidecar=worker.sidecar,
     )

@@ -155,6 +155,11 @@ class LocalCluster:
         """The labels of a namespace."""
         return {"kubernetes.io/metadata.name": name, **self._now.namespaces.get(name, {})}
 
+    async def serves(self, api_version: str, kind: str) -> bool:
+        """No: there are no kinds but ours."""
+        del api_version, kind
+        return False
+
     async def apply(self, child: Child, *, force: bool) -> None:
         """Make the object so; here nobody else manages any."""
         del force

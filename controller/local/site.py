@@ -106,6 +106,10 @@ class EmbeddedSite:
         return ObjectName(namespace=self.namespace, name="k8gentai-operator")
 
     @property
+    def spire(self) -> None:
+        """None: the local issuer vouches for all."""
+
+    @property
     def seeds_dir(self) -> str:
         """Folder with the trust plane's seeds."""
         return str(self.root / "trust-keys")

@@ -18,6 +18,7 @@ from controller.model.changes import (
     Outcome,
     PolicyThought,
     Progress,
+    Proving,
     Purge,
     Stage,
     Step,
@@ -26,6 +27,7 @@ from controller.model.changes import (
 )
 from controller.model.objects import (
     CHILD_KINDS,
+    CLUSTER_SPIFFE_ID,
     LIST_KEYS,
     NATS_SERVER,
     POLICIES,
@@ -74,12 +76,14 @@ from controller.model.site import (
     Listen,
     Network,
     Site,
+    Spire,
     TrustKeys,
 )
 from controller.model.views import (
     AgentView,
     Children,
     Claim,
+    IdentityRule,
     Member,
     NamedSecret,
     PolicyView,
@@ -94,6 +98,7 @@ from controller.model.views import (
 __all__ = [
     "ASSERTION",
     "CHILD_KINDS",
+    "CLUSTER_SPIFFE_ID",
     "CONFIG_DIR",
     "DATA_DIR",
     "LIST_KEYS",
@@ -130,6 +135,7 @@ __all__ = [
     "EntryRef",
     "Failure",
     "Health",
+    "IdentityRule",
     "Image",
     "Key",
     "KubeEvent",
@@ -147,6 +153,7 @@ __all__ = [
     "Problem",
     "Progress",
     "Provider",
+    "Proving",
     "Purge",
     "QueueFacts",
     "QueueQuery",
@@ -156,6 +163,7 @@ __all__ = [
     "Retention",
     "ServerFacts",
     "Site",
+    "Spire",
     "StackView",
     "Stage",
     "Step",

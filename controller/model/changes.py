@@ -184,6 +184,23 @@ class Stage(StrEnum):
     GONE = "Gone"
 
 
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """One workload that proves who it is.
+
+    Shape:
+        account    its ServiceAccount. `spiffe_id`: that its SVIDs name; None if it has none.
+        ref        of its ClusterSPIFFEID.
+        replicas   that are wanted, `ready`: of its pods, which are so when the queue let them in.
+    """
+
+    account: str
+    spiffe_id: str | None
+    ref: ChildRef
+    replicas: int
+    ready: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thought:
     """What one reconcile made of its view.
@@ -196,6 +213,7 @@ class Thought:
                    if unknown.
         functions  of a Tool, as its worker of the current revision has found them out.
         capabilities  that were proved of what an Agent's workers run.
+        proving    each workload that comes to the queue.
     """
 
     stage: Stage = Stage.STAYING
@@ -209,6 +227,7 @@ class Thought:
     model: str = ""
     functions: ToolFunctions | None = None
     capabilities: tuple[str, ...] = ()
+    proving: tuple[Proving, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

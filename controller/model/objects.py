@@ -37,7 +37,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ChildRef:
-    """Any namespaced object of Kubernetes: `apps/v1`, `Deployment`, namespace, name."""
+    """Any object of Kubernetes: `apps/v1`, `Deployment`, namespace ("" if it has none), name."""
 
     api_version: str
     kind: str
@@ -46,15 +46,15 @@ class ChildRef:
 
     @override
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {place}{self.name}"
 
     @classmethod
     def of(cls, manifest: Manifest) -> "ChildRef":
-        """The object that `manifest` describes; its metadata names a namespace."""
+        """The object that `manifest` describes."""
         metadata = manifest["metadata"]
-        return cls(
-            manifest["apiVersion"], manifest["kind"], metadata["namespace"], metadata["name"]
-        )
+        namespace = metadata.get("namespace", "")
+        return cls(manifest["apiVersion"], manifest["kind"], namespace, metadata["name"])
 
 
 NATS_SERVER = "NATS"
@@ -72,7 +72,10 @@ CHILD_KINDS = (
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
 )
-"""Every kind of child the operator makes (apiVersion, kind); `Cluster.children` reads these."""
+"""Every kind of child the operator makes in its owner's namespace (apiVersion, kind);
+`Cluster.children` reads these, and the one below."""
+CLUSTER_SPIFFE_ID = ("spire.spiffe.io/v1alpha1", "ClusterSPIFFEID")
+"""What SPIRE's controller manager makes registration entries of; it is in no namespace."""
 
 
 LIST_KEYS: Final[Mapping[str, str]] = MappingProxyType(

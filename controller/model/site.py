@@ -37,6 +37,23 @@ class TrustKeys:
     xkey: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spire:
+    """The SPIRE of an installation.
+
+    Shape:
+        jwks_url    where its public keys are, as the trust plane reaches it, and `ca_file`, as the
+                    trust plane sees it: who vouches for that address; None for public authorities.
+        class_name  of the ClusterSPIFFEIDs that its controller manager takes; None for those
+                    without a class.
+    """
+
+    trust_domain: str
+    jwks_url: str
+    ca_file: str | None = None
+    class_name: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
     """Where a process listens: `host` None for every address; `monitor_port` 0 for none."""
@@ -81,6 +98,11 @@ class Site(Protocol):
     @property
     def issuers(self) -> tuple[Issuer, ...]:
         """Who signs the workloads' tokens."""
+        ...
+
+    @property
+    def spire(self) -> Spire | None:
+        """The SPIRE that may vouch for workloads; None if there is none."""
         ...
 
     @property
@@ -200,6 +222,7 @@ class ClusterSite:
     issuers: tuple[Issuer, ...]
     image_prefix: str
     image_tag: str
+    spire: Spire | None = None
     seeds_dir: str = SEEDS_DIR
     network: Network | None = Network()
     trust_domain: str = TRUST_DOMAIN

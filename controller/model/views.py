@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controller.api.agent import Agent
 from controller.api.conditions import Reason
-from controller.api.identity_policy import IdentityPolicy
+from controller.api.identity_policy import IdentityPolicy, IdentityProvider
 from controller.api.parse import InvalidSpec
 from controller.api.resource import Envelope, Resource
 from controller.api.stack import Stack
@@ -64,6 +64,30 @@ class UnreadableView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityRule:
+    """How a workload is to prove who it is.
+
+    Shape:
+        provider     who vouches for it.
+        trust_domain of its SVIDs.
+        problem      why it cannot, a sentence that names the policy; "" if it can.
+
+    Units:
+        `jwt_seconds`: for how long one of its tokens is good.
+    """
+
+    provider: IdentityProvider = IdentityProvider.SERVICE_ACCOUNT
+    trust_domain: str = ""
+    jwt_seconds: int = 3600
+    problem: str = ""
+
+    @property
+    def is_spire(self) -> bool:
+        """Whether it proves itself by SVIDs."""
+        return self.provider is IdentityProvider.SPIRE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadView[R: (Agent, Tool)]:
     """Everything one reconcile of an Agent or a Tool needs.
 
@@ -76,6 +100,7 @@ class WorkloadView[R: (Agent, Tool)]:
         tools       as the spec of an Agent names them, in its order; empty for a Tool.
         agents      the same for the Agents that it may call.
         policies    every IdentityPolicy that is not being deleted, of whichever namespace.
+        identity    how its workers are to prove who they are.
     """
 
     key: Key
@@ -89,6 +114,7 @@ class WorkloadView[R: (Agent, Tool)]:
     tools: tuple[Reference[Tool], ...] = ()
     agents: tuple[Reference[Agent], ...] = ()
     policies: tuple[IdentityPolicy, ...] = ()
+    identity: IdentityRule = IdentityRule()
 
 
 type AgentView = WorkloadView[Agent]
@@ -157,6 +183,7 @@ class StackView:
         members   every Agent and Tool there is, read after `queue`: what the queue has of others
                   is of nobody any more.
         claims    of all Stacks, this one's too; read only where its spec names a NATS.
+        identity  how its server and its dispatcher are to prove who they are.
     """
 
     key: Key
@@ -169,6 +196,7 @@ class StackView:
     server: ServerFacts | None = None
     members: tuple[Member, ...] = ()
     claims: tuple[Claim, ...] = ()
+    identity: IdentityRule = IdentityRule()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

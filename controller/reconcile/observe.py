@@ -16,7 +16,7 @@ from controller.api.tool import Tool
 from controller.desired.access import readable, standing_policies
 from controller.desired.agent import is_open
 from controller.desired.claims import holders
-from controller.desired.identity import queue_url
+from controller.desired.identity import identity_rule, queue_url
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.references import (
     config_map_of,
@@ -31,7 +31,9 @@ from controller.desired.streams import dispatcher_consumers
 from controller.desired.workload import consumers
 from controller.errors import NotPermitted
 from controller.model import (
+    CLUSTER_SPIFFE_ID,
     Claim,
+    IdentityRule,
     Key,
     Manifest,
     Member,
@@ -81,8 +83,11 @@ async def observe_workload[R: (Agent, Tool)](
         _agents(world, owner),
         read_policies(world),
     )
-    source, children, pods = await asyncio.gather(
-        _source(world, owner), world.children(key), world.cluster.pods(key)
+    source, children, pods, identity = await asyncio.gather(
+        _source(world, owner),
+        world.children(key),
+        world.cluster.pods(key),
+        _identity(world, policies, key, stack_of(owner)),
     )
     view = WorkloadView(
         key=key,
@@ -94,6 +99,7 @@ async def observe_workload[R: (Agent, Tool)](
         tools=tools,
         agents=agents,
         policies=policies,
+        identity=identity,
     )
     if stack.target is None:
         return view
@@ -101,6 +107,20 @@ async def observe_workload[R: (Agent, Tool)](
     query = workload_query(owner, StackSubjects(stack.key.object_name))
     view = replace(view, queue=await world.queue(url, query))
     return await _with_unfinished(world, view, url, now)
+
+
+async def _stack_identity(world: World, key: Key) -> IdentityRule:
+    return await _identity(world, await read_policies(world), key)
+
+
+async def _identity(
+    world: World, policies: tuple[IdentityPolicy, ...], *targets: Key
+) -> IdentityRule:
+    """How an object's workloads are to prove who they are; the nearest of `targets` first."""
+    # A cluster without a SPIRE, of which the operator was not told, is not asked for one.
+    is_asked = bool(policies) and world.site.spire is not None
+    is_installed = is_asked and await world.cluster.serves(*CLUSTER_SPIFFE_ID)
+    return identity_rule(targets, policies, world.site, is_installed=is_installed)
 
 
 async def _stack(world: World, owner: Agent | Tool) -> Reference[Stack]:
@@ -217,13 +237,13 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         return owner
     is_sweep = world.sweeps(key, now)
     url = queue_url(owner, world.site)
-    children, pods, secrets, server, queue, claims = await asyncio.gather(
-        world.children(key),
-        world.cluster.pods(key),
+    (children, pods), secrets, server, queue, claims, identity = await asyncio.gather(
+        asyncio.gather(world.children(key), world.cluster.pods(key)),
         _secrets(world, owner),
         _server(world, owner),
         world.queue(url, stack_query(owner, is_sweep=is_sweep)),
         _claims(world, owner),
+        _stack_identity(world, key),
     )
     # After the queue: whoever has made something in it by then is among the members.
     members = await _members(world) if is_sweep and isinstance(queue, QueueFacts) else ()
@@ -240,6 +260,7 @@ async def observe_stack(world: World, key: Key, now: datetime) -> StackView | Un
         server=server,
         members=members,
         claims=claims,
+        identity=identity,
     )
 
 

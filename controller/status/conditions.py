@@ -70,15 +70,6 @@ def programmed(thought: Thought, outcome: Outcome, speaker: Speaker, leaving: st
     return speaker.says(ProgrammedReason.PROGRAMMED, "identity, queue and workload are written")
 
 
-def identity(account: str, outcome: Outcome, speaker: Speaker) -> Condition:
-    """IdentityReady: whether what `account` may do has been written where the queue asks."""
-    if outcome.failure is not None:
-        told = f"whether the ServiceAccount {account} is let in to the queue is not known"
-        return speaker.says(IdentityReadyReason.CLIENT_NOT_REGISTERED, told, unknown=True)
-    told = f"workers prove themselves as the ServiceAccount {account}"
-    return speaker.says(IdentityReadyReason.IDENTITY_READY, told)
-
-
 def as_seen(thought: Thought, outcome: Outcome) -> Thought:
     """`thought` without praise for a workload that was just written: nobody has seen it yet."""
     is_new = any(
@@ -116,7 +107,12 @@ def _abnormal(blockers: Sequence[Condition], ready: Condition) -> Iterator[Condi
 def _needs_a_person(part: Condition) -> bool:
     return part.status is ConditionStatus.FALSE and (
         part.type == ConditionType.ACCEPTED
-        or part.reason in (ResolvedRefsReason.REF_NOT_PERMITTED, ProgrammedReason.STREAM_CONFLICT)
+        or part.reason
+        in (
+            ResolvedRefsReason.REF_NOT_PERMITTED,
+            ProgrammedReason.STREAM_CONFLICT,
+            IdentityReadyReason.SPIRE_MISSING,
+        )
     )
 
 

@@ -18,10 +18,10 @@ from controller.status.conditions import (
     Speaker,
     as_seen,
     complete,
-    identity,
     judgements,
     programmed,
 )
+from controller.status.identity import identity
 
 UNHEALTHY: Final = "Error"
 """What the server says of a provider that is not well; others may just not tell."""
@@ -98,7 +98,7 @@ def stack_conditions(
     parts = (
         *judgements(thought.problems, speaker),
         programmed(thought, outcome, speaker, leaving),
-        identity(f"server-{view.key.name}", outcome, speaker),
+        identity(thought, view.children, outcome, speaker),
     )
     degraded = carried_over(_degraded(view, speaker), view.owner.status.conditions)
     return (*complete(view.owner, as_seen(thought, outcome), parts, speaker), *degraded)

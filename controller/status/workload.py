@@ -25,11 +25,11 @@ from controller.status.conditions import (
     Speaker,
     as_seen,
     complete,
-    identity,
     judgements,
     programmed,
 )
 from controller.status.drift import MOST_TOOLS, discovered_tool, judged
+from controller.status.identity import identity
 
 
 def agent_status(view: AgentView, thought: Thought, outcome: Outcome, now: datetime) -> AgentStatus:
@@ -110,6 +110,7 @@ def _workload_facts(view: WorkloadView[Any], thought: Thought) -> dict[str, obje
         "ready_replicas": thought.health.ready,
         "selector": ",".join(f"{name}={value}" for name, value in labels.items()),
         "backlog": before.backlog if backlog is None else backlog.total,
+        "spiffe_id": next((one.spiffe_id for one in thought.proving), None),
         "access": access(has_auth=stack.spec.auth is not None) if stack else None,
         "revision": revision or before.revision,
     }
@@ -127,11 +128,10 @@ def workload_conditions(
 ) -> tuple[Condition, ...]:
     """The conditions of an Agent or a Tool."""
     speaker = _speaker(view, now)
-    role = "agent" if view.owner.kind is Kind.AGENT else "tool"
     parts = (
         *judgements((*thought.problems, *thought.denied, *_refused(view, outcome)), speaker),
         programmed(thought, outcome, speaker, _leaving(view, thought)),
-        identity(f"{role}-{view.key.name}", outcome, speaker),
+        identity(thought, view.children, outcome, speaker),
     )
     return complete(view.owner, as_seen(thought, outcome), parts, speaker)
 

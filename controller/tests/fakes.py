@@ -110,6 +110,7 @@ class FakeCluster:
     events: list[KubeEvent] = field(default_factory=list)
     refused: Callable[[Child], str | None] = lambda _: None
     is_down: bool = False
+    has_spire: bool = True
     _born: int = 0
 
     # What a user does
@@ -199,6 +200,10 @@ class FakeCluster:
     async def namespace_labels(self, name: str) -> Mapping[str, str]:
         self._answer(f"read Namespace {name}")
         return {"kubernetes.io/metadata.name": name, **self.labels.get(name, {})}
+
+    async def serves(self, api_version: str, kind: str) -> bool:
+        self._answer(f"read {api_version} {kind}")
+        return self.has_spire
 
     async def apply(self, child: Child, *, force: bool) -> None:
         self._reach()

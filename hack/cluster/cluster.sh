@@ -6,6 +6,9 @@
 #   cluster.sh kubeconfig      prints the path of its kubeconfig
 #   cluster.sh path            prints the folder of its kubectl, for PATH
 #   cluster.sh kubectl WORDS   its kubectl, speaking to it
+#   cluster.sh spire           brings SPIRE up in it; prints what the operator has to be told (see hack/spire.sh)
+#   cluster.sh spire WORDS     its SPIRE server's own commands: cluster.sh spire entry show
+#   cluster.sh spire-down      stops SPIRE
 #   cluster.sh down            takes it away
 #   cluster.sh which           prints which one this is: kind or source
 #
@@ -20,7 +23,7 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/$CLUSTER
 [ -d "$scripts" ] || { echo "error: CLUSTER=$CLUSTER is none of kind, source and auto" >&2; exit 2; }
 
 case ${1:-} in
-  up | down | load | kubeconfig | path) exec "$scripts/$1.sh" "${@:2}" ;;
+  up | down | load | spire | spire-down | kubeconfig | path) exec "$scripts/$1.sh" "${@:2}" ;;
   kubectl)
     kubeconfig=$("$scripts/kubeconfig.sh")
     path=$("$scripts/path.sh")

@@ -14,7 +14,7 @@ from typing import Any
 
 from runtime.amf.desk import Desk, Link
 from runtime.contract.agent_config import StackConfig
-from runtime.identity.token_file import TokenFile
+from runtime.identity.source import proof_source
 from runtime.transport import jetstream
 from runtime.transport.port import Proof
 
@@ -77,10 +77,10 @@ class SharedDesk:
 
 def connect_queue(config: StackConfig) -> AbstractAsyncContextManager[Link]:
     """The queue of the Stack, as its server."""
-    file = TokenFile(config.queue.token_file)
+    source = proof_source(config.queue)
 
     def prove() -> Proof:
-        token = file.read()
+        token = source.read()
         return Proof(token.token, token.expires)
 
     return jetstream.connect(config.queue, prove, name=f"server {config.queue.stack}")

@@ -6,18 +6,34 @@ from typing import Any
 from runtime.contract.value import ObjectName, Value, Versioned
 
 
+class WorkloadApi(Value):
+    """Where a workload gets its SVIDs.
+
+    Shape:
+        socket     path of the Unix socket of the SPIFFE Workload API.
+        spiffe_id  the workload's own; of several that its pod may have, no other is taken.
+        audience   of the JWT-SVIDs that prove it to the queue.
+    """
+
+    socket: str
+    spiffe_id: str
+    audience: str
+
+
 class Queue(Value):
     """How a process of ours reaches the queue of its Stack and proves who it is.
 
     Shape:
         url              of the NATS server.
         token_file       holds the workload's JWT; read again at each connect, never kept.
+        workload_api     gives JWT-SVIDs instead; exactly one of the two is there.
         service_account  the identity that the JWT proves; it names the inbox.
     """
 
     stack: ObjectName
     url: str
-    token_file: str
+    token_file: str | None = None
+    workload_api: WorkloadApi | None = None
     service_account: ObjectName
 
 
@@ -27,6 +43,7 @@ class TokenAccess(Value):
     Shape:
         url         http(s)://host:port without a path.
         token_file  holds the JWT that proves to it who we are; read again at each use, never kept.
+        workload_api  gives JWT-SVIDs instead; exactly one of the two is there.
 
     Units:
         `grant_seconds`: how long a server lets the grant of a task be good: for as long as its run
@@ -35,7 +52,8 @@ class TokenAccess(Value):
 
     url: str
     trust_domain: str
-    token_file: str
+    token_file: str | None = None
+    workload_api: WorkloadApi | None = None
     grant_seconds: int | None = None
 
 

@@ -27,6 +27,8 @@ class Workload(Versioned):
         calls    the Tools it may call (Agent).
         asks     the Agents it may call (Agent). Both are without what policies deny.
         suspended  it may do nothing (Agent); null: it may.
+        spiffe_id              of the SVIDs that prove it; null: none does.
+        service_account_token  whether a token of its ServiceAccount proves it.
     """
 
     role: Role
@@ -35,6 +37,8 @@ class Workload(Versioned):
     calls: tuple[ObjectName, ...] = ()
     asks: tuple[ObjectName, ...] = ()
     suspended: bool | None = None
+    spiffe_id: str | None = None
+    service_account_token: bool = True
 
     @property
     def digest(self) -> str:
@@ -46,7 +50,8 @@ class Issuer(Value):
     """Who signs tokens that prove an identity.
 
     Shape:
-        issuer    the `iss` claim.
+        issuer    the `iss` claim; or a trust domain, `spiffe://<trust domain>`, that signs SVIDs:
+                  these are told by their `sub`.
         jwks      the key set itself, or null and
         jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`. Null:
                   where the issuer says (OpenID Connect Discovery).

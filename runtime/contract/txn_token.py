@@ -251,11 +251,6 @@ def scopes(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.split()))
 
 
-def spiffe_id(trust_domain: str, namespace: str, role: str, name: str) -> str:
-    """Who a workload is in tokens, whatever it proves that by: `agent` or `tool`, and its name."""
-    return f"spiffe://{trust_domain}/ns/{namespace}/{role}/{name}"
-
-
 def _nested(act: tuple[str, ...]) -> dict[str, Any]:
     """`act` as RFC 8693, section 4.1, nests it: the nearest actor outside."""
     nested: dict[str, Any] = {}

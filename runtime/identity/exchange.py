@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -31,6 +30,7 @@ from runtime.contract.txn_token import (
     scopes,
 )
 from runtime.contract.value import ObjectName
+from runtime.identity.source import proof_source
 
 ANSWER_SECONDS: Final = 5.0
 MOST_AT_ONCE: Final = 8
@@ -58,6 +58,7 @@ class TokenClient:
 
     def __init__(self, access: TokenAccess) -> None:
         self._access = access
+        self._proof = proof_source(access)
         self.trust_domain = access.trust_domain
         self._idle: list[http.client.HTTPConnection] = []
         # Its own: those of the loop may all be busy with functions of users.
@@ -143,7 +144,7 @@ class TokenClient:
 
     def _exchange(self, form: dict[str, str]) -> str:
         try:
-            assertion = Path(self._access.token_file).read_text().strip()
+            assertion = self._proof.read().token
             status, body = self._post(urlencode(form | {"client_assertion": assertion}).encode())
             answer = json.loads(body)
             if status == HTTPStatus.OK:

@@ -7,6 +7,8 @@ from typing import Any, Final, Protocol
 
 import jwt
 
+from runtime.contract.spiffe import SCHEME, trust_domain_of
+
 ASYMMETRIC: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
@@ -34,6 +36,8 @@ class Reason(StrEnum):
     NO_ACCESS_TOKEN = "no access token"  # noqa: S105 - a sentence, no secret
     NO_USER = "no user"
     NO_SERVICE_ACCOUNT = "no service account"
+    NO_WORKLOAD = "no workload"
+    OTHER_PROVIDER = "another identity provider"
     UNKNOWN_WORKLOAD = "unknown workload"
     UNKNOWN_STACK = "unknown stack"
     POLICY_UNREADABLE = "policy unreadable"
@@ -72,21 +76,28 @@ class Keys(Protocol):
 async def proved(token: str, keys: Keys, audience: str) -> Proved:
     """What stands in `token`, if one of the issuers has signed it for this audience.
 
+    An authority is asked about its own subjects alone: the trust domain in the `sub` of an SVID
+    chooses the keys, whatever its `iss` says, and of any other token the `iss` does.
+
     Raises:
         Refused: it proves nothing.
 
     Source:
-        RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones).
+        RFC 7519 section 7.2, RFC 8725 (the key decides the algorithm, only asymmetric ones);
+        JWT-SVID specification, sections 3 (claims) and 4 (keys of the trust domain).
     """
     header, unverified = _unverified(token)
     if header.get("alg") not in ASYMMETRIC:
         raise Refused(Reason.ALGORITHM)
-    issuer, kid = unverified.get("iss"), header.get("kid")
-    if not isinstance(issuer, str):
+    is_svid = str(unverified.get("sub")).startswith(SCHEME)
+    issuer = trust_domain_of(unverified["sub"]) if is_svid else unverified.get("iss")
+    kid = header.get("kid")
+    if not isinstance(issuer, str) or issuer.startswith(SCHEME) is not is_svid:
         raise Refused(Reason.UNKNOWN_ISSUER)
     if not isinstance(kid, str):
         raise Refused(Reason.UNKNOWN_KEY)
-    return Proved(header, _verified(token, await keys.key(issuer, kid), issuer, audience))
+    key = await keys.key(issuer, kid)
+    return Proved(header, _verified(token, key, None if is_svid else issuer, audience))
 
 
 def claimed_issuer(token: str) -> str | None:
@@ -111,8 +122,11 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return complete["header"], complete["payload"]
 
 
-def _verified(token: str, key: jwt.PyJWK, issuer: str, audience: str) -> dict[str, Any]:
-    """The claims, once the signature, issuer and audience are right; times are not looked at."""
+def _verified(token: str, key: jwt.PyJWK, issuer: str | None, audience: str) -> dict[str, Any]:
+    """The claims, once the signature, issuer and audience are right; times are not looked at.
+
+    An SVID needs no `iss`: its keys were chosen by its trust domain.
+    """
     if key.algorithm_name not in ASYMMETRIC:
         raise Refused(Reason.ALGORITHM)
     try:
@@ -123,7 +137,7 @@ def _verified(token: str, key: jwt.PyJWK, issuer: str, audience: str) -> dict[st
             issuer=issuer,
             audience=audience,
             options={
-                "require": ["exp", "iss", "aud", "sub"],
+                "require": ["exp", "aud", "sub", *(() if issuer is None else ("iss",))],
                 "verify_exp": False,
                 "verify_nbf": False,
                 "verify_iat": False,

@@ -8,7 +8,7 @@ from typing import override
 
 from runtime import health
 from runtime.contract.agent_config import Queue
-from runtime.identity.token_file import TokenFile
+from runtime.identity.source import proof_source
 from runtime.settings import Settings
 from runtime.transport.port import Proof, Prove
 
@@ -53,11 +53,11 @@ def stop_signal() -> asyncio.Event:
 
 
 def prover(queue: Queue) -> Prove:
-    """Shows the token as it stands in the workload's file at that moment."""
-    file = TokenFile(queue.token_file)
+    """Shows the token, or the SVID, as it is at that moment."""
+    source = proof_source(queue)
 
     def prove() -> Proof:
-        token = file.read()
+        token = source.read()
         return Proof(token.token, token.expires)
 
     return prove

@@ -49,7 +49,7 @@ from runtime.contract.trust_config import (
 )
 from runtime.contract.txn_token import ASSERTION_AUDIENCE
 from runtime.contract.value import ObjectName
-from runtime.identity.token_file import TokenFile
+from runtime.identity.source import proof_source
 from runtime.tests.nats_process import NatsProcess, nats_servers
 from runtime.transport.jetstream import Link, connect
 from runtime.transport.port import Proof, Prove
@@ -73,10 +73,10 @@ def service_account(workload: Workload) -> ObjectName:
 
 def prove(queue: Queue) -> Prove:
     """How the workload of `queue` proves who it is."""
-    file = TokenFile(queue.token_file)
+    source = proof_source(queue)
 
     def proof() -> Proof:
-        token = file.read()
+        token = source.read()
         return Proof(token.token, token.expires)
 
     return proof

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 
 from runtime.contract.messages import Call
-from runtime.contract.trust_config import Role
-from runtime.contract.txn_token import spiffe_id
+from runtime.contract.spiffe import SpiffeId, WorkloadKind
 from runtime.contract.work import call_work
 from runtime.identity.delegation import Delegations
 from runtime.identity.exchange import Held, NotGranted, ServiceAway
@@ -48,8 +47,7 @@ class SignedCalls:
             return None
         held = await self.delegations.fresh(call.grant, call_work(call))
         trust_domain = self.delegations.client.trust_domain
-        caller = call.caller
-        agent = spiffe_id(trust_domain, caller.namespace, Role.AGENT.lower(), caller.name)
-        if held.token.act[:1] != (agent,):
+        agent = SpiffeId(trust_domain=trust_domain, kind=WorkloadKind.AGENT, owner=call.caller)
+        if held.token.act[:1] != (str(agent),):
             raise NotGranted("the grant is another agent's")
         return CallTokens(self.delegations, call, held)

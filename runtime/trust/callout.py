@@ -19,7 +19,7 @@ from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.trust.nkeys import NotSigned, Prefix, Signer, signed_claims
 from runtime.trust.permissions import Permissions, permissions
-from runtime.trust.workloads import Newest, workload_of
+from runtime.trust.workloads import Newest, standing, workload_of
 from runtime.trust.xkeys import NotSealed, Xkey
 
 audit = logging.getLogger("k8gentai.audit")
@@ -212,12 +212,12 @@ class Callout:
         try:
             request = _opened(data, headers.get(XKEY_HEADER, ""), rules.xkey, now)
             identity = await rules.verifier.identity(request.token, now)
-            workload = await self._workload(identity.service_account, rules)
-            allowed = self._permissions(workload, identity.service_account)
+            workload = await self._workload(identity, rules)
+            allowed = self._permissions(workload, identity)
         except Refused as refused:
             self._audit("refused", request, who=refused.who, reason=refused.reason)
             return None
-        self._audit("admitted", request, who=str(identity.service_account), reason=workload.role)
+        self._audit("admitted", request, who=identity.who, reason=workload.role)
         answer = admission(request, identity, allowed, rules.signer, now, digest=workload.digest)
         return rules.xkey.seal(answer, request.xkey)
 
@@ -227,24 +227,30 @@ class Callout:
         Raises:
             Unavailable: the policy cannot be read.
         """
-        rules = self._rules()
+        who = str(service_account)
         try:
-            return (await self._workload(service_account, rules)).digest
+            if service_account == self._rules().operator:
+                return self._operator.digest
+            return (await standing(service_account, self._newest, who)).digest
         except Refused as refused:
             if refused.reason is Reason.POLICY_UNREADABLE:
-                raise Unavailable(f"the policy of {service_account} cannot be read") from refused
+                raise Unavailable(f"the policy of {who} cannot be read") from refused
             return None
 
-    async def _workload(self, service_account: ObjectName, rules: Rules) -> Workload:
-        if service_account == rules.operator:
-            return Workload(role=Role.OPERATOR, name=self._stack)
-        return await workload_of(service_account, self._newest)
+    async def _workload(self, identity: Identity, rules: Rules) -> Workload:
+        if identity.spiffe_id is None and identity.service_account == rules.operator:
+            return self._operator
+        return await workload_of(identity, self._newest)
 
-    def _permissions(self, workload: Workload, service_account: ObjectName) -> Permissions:
+    @property
+    def _operator(self) -> Workload:
+        return Workload(role=Role.OPERATOR, name=self._stack)
+
+    def _permissions(self, workload: Workload, identity: Identity) -> Permissions:
         try:
-            return permissions(workload, self._subjects, service_account)
+            return permissions(workload, self._subjects, identity.service_account)
         except ValueError as error:
-            raise Refused(Reason.POLICY_UNREADABLE, str(service_account)) from error
+            raise Refused(Reason.POLICY_UNREADABLE, identity.who) from error
 
     def _audit(self, what: str, request: Request | None, *, who: str | None, reason: str) -> None:
         level = logging.INFO if what == "admitted" else logging.WARNING

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from runtime.contract.keys import ASKED, asked_task
+from runtime.contract.spiffe import SpiffeId, WorkloadKind
 from runtime.contract.subjects import pair
 from runtime.contract.trust_config import Role, TokenRules, Workload
 from runtime.contract.txn_token import (
@@ -27,10 +28,15 @@ from runtime.contract.txn_token import (
     Transaction,
     TxnToken,
     Work,
-    spiffe_id,
 )
 from runtime.contract.value import ObjectName
 
+_KIND_BY_ROLE: Final = {
+    Role.AGENT: WorkloadKind.AGENT,
+    Role.TOOL: WorkloadKind.TOOL,
+    Role.SERVER: WorkloadKind.STACK,
+    Role.DISPATCHER: WorkloadKind.DISPATCHER,
+}
 MAX_REPLACEMENTS: Final = 3
 SHOWN: Final = 40
 """Characters of a value that somebody has sent: a whole token is never repeated."""
@@ -317,7 +323,7 @@ def _check_key(call: Work, begins: str) -> None:
 
 
 def _id(trust_domain: str, role: Role, name: ObjectName) -> str:
-    return spiffe_id(trust_domain, name.namespace, role.lower(), name.name)
+    return str(SpiffeId(trust_domain=trust_domain, kind=_KIND_BY_ROLE[role], owner=name))
 
 
 def _named(wanted: Wanted) -> Work:

@@ -15,7 +15,7 @@ from runtime.contract.trust_config import Issuer, TrustConfig, Workload
 from runtime.contract.value import ObjectName
 from runtime.identity.keys import IssuerKeys
 from runtime.identity.tokens import Reason, Refused
-from runtime.identity.workloads import WorkloadVerifier
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.transport.port import Unavailable
 from runtime.transport.requests import Requests
 from runtime.trust.callout import GROUP, SUBJECT, Callout
@@ -147,11 +147,11 @@ class _Plane:
         serving = self._answer(requests, callout, closing)
         return requests, asyncio.create_task(serving, name=f"trust of {stack}")
 
-    async def _workload(self, stack: ObjectName, account: ObjectName) -> Workload:
+    async def _workload(self, stack: ObjectName, identity: Identity) -> Workload:
         for (served, _), (requests, _) in self._serving.items():
             if served == stack:
-                return await workload_of(account, _newest(requests, StackSubjects(stack)))
-        raise Refused(Reason.UNKNOWN_STACK, str(account))
+                return await workload_of(identity, _newest(requests, StackSubjects(stack)))
+        raise Refused(Reason.UNKNOWN_STACK, identity.who)
 
     async def _answer(self, requests: Requests, callout: Callout, closing: Closing) -> None:
         async with asyncio.TaskGroup() as group:

@@ -25,7 +25,7 @@ from runtime.contract.txn_token import (
 )
 from runtime.contract.value import ObjectName
 from runtime.identity.tokens import Reason, Refused
-from runtime.identity.workloads import WorkloadVerifier
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.trust.issue import (
     Error,
     Mint,
@@ -51,8 +51,8 @@ NOBODY_CAN_SAY: Final = frozenset(
 )
 """For now: the same request may be granted a moment later."""
 
-type FindWorkload = Callable[[ObjectName, ObjectName], Awaitable[Workload]]
-"""What a ServiceAccount (the second) is in a Stack; `Refused` if it is nothing there."""
+type FindWorkload = Callable[[ObjectName, Identity], Awaitable[Workload]]
+"""What somebody is in a Stack; `Refused` if it is nothing there."""
 
 
 class Current(Protocol):
@@ -132,11 +132,11 @@ class _Exchange:
 
     async def answer(self, body: bytes) -> dict[str, Any]:
         form = read_form(body)
-        account = await self._client(read_assertion(form))
+        client = await self._client(read_assertion(form))
         request = read_request(form, self.current.rules.trust_domain)
         self.told.kind = "grant" if request.requested_token_type == GRANT else "transaction token"
         self.told.work = request.wanted.work.id if request.wanted.work else None
-        minted = await self._minted(request, account)
+        minted = await self._minted(request, client)
         is_grant = isinstance(minted, Grant)
         self.told.transaction, self.told.work = minted.transaction, minted.work.id
         typ = GRANT_TYPE if is_grant else TYPE
@@ -148,34 +148,34 @@ class _Exchange:
             "scope": " ".join(minted.scope),
         }
 
-    async def _client(self, assertion: str) -> ObjectName:
+    async def _client(self, assertion: str) -> Identity:
         try:
             identity = await self.current.clients.identity(assertion, self.now)
         except Refused as refused:
             self.told.who = refused.who
             raise _not_issued(refused, Error.INVALID_CLIENT, "client_assertion") from refused
-        self.told.who = str(identity.service_account)
-        return identity.service_account
+        self.told.who = identity.who
+        return identity
 
-    async def _minted(self, request: TokenRequest, account: ObjectName) -> Grant | TxnToken:
+    async def _minted(self, request: TokenRequest, client: Identity) -> Grant | TxnToken:
         rules, wanted = self.current.rules, request.wanted
         mint = Mint(self.now, uuid.uuid4().hex)
         if request.subject_token_type == ACCESS_TOKEN:
             if request.stack is None:
                 raise NotIssued(Error.INVALID_REQUEST, "request_details names no stack")
-            requester = await self._requester(account, request.stack)
+            requester = await self._requester(client, request.stack)
             subject = await self._subject(requester.stack, request.subject_token)
             return task_grant(subject, requester, wanted, rules, mint)
         if request.subject_token_type == GRANT:
             grant = self._own(GRANT_TYPE, Grant.of, request.subject_token)
             if grant.service != rules.service:
                 raise NotIssued(Error.INVALID_REQUEST, "subject_token: for another service")
-            requester = await self._on_behalf(account, grant.transaction)
+            requester = await self._on_behalf(client, grant.transaction)
             return txn_token(grant, requester, wanted, rules, mint)
         token = self._own(TYPE, TxnToken.of, request.subject_token)
         if token.trust_domain != rules.trust_domain:
             raise NotIssued(Error.INVALID_REQUEST, "subject_token: another trust domain's")
-        requester = await self._on_behalf(account, token.transaction)
+        requester = await self._on_behalf(client, token.transaction)
         if request.requested_token_type == GRANT:
             return call_grant(token, requester, wanted, rules, mint)
         return replacement(token, requester, wanted, mint)
@@ -194,24 +194,24 @@ class _Exchange:
         except ValueError as error:  # `NotOurs`, or a claim is missing
             raise NotIssued(Error.INVALID_REQUEST, f"subject_token: {error}") from error
 
-    async def _on_behalf(self, account: ObjectName, transaction: Transaction) -> Requester:
+    async def _on_behalf(self, client: Identity, transaction: Transaction) -> Requester:
         """The requester in the Stack of a transaction whose user may still act."""
         self.told.transaction = transaction
         namespace, _, name = transaction.stack.partition("/")
         stack = ObjectName(namespace=namespace, name=name)
-        requester = await self._requester(account, stack)
+        requester = await self._requester(client, stack)
         subjects = self.current.subjects
         if not await subjects.is_enabled(stack, transaction.issuer, transaction.sub):
             raise NotIssued(Error.INVALID_REQUEST, "the user may not act any more")
         return requester
 
-    async def _requester(self, account: ObjectName, stack: ObjectName) -> Requester:
+    async def _requester(self, client: Identity, stack: ObjectName) -> Requester:
         self.told.stack = stack
         try:
-            workload = await self.find(stack, account)
+            workload = await self.find(stack, client)
         except Refused as refused:
             # Not the fault of what it shows: work that waits for it is not to be thrown away.
-            where = f"{account} in the Stack {stack}"
+            where = f"{client.who} in the Stack {stack}"
             raise _not_issued(refused, Error.INVALID_CLIENT, where) from refused
         requester = Requester.of(stack, workload, self.current.rules.trust_domain)
         self.told.who = requester.id

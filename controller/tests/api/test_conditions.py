@@ -42,7 +42,9 @@ def test_reasons_are_closed_lists() -> None:
         "Programmed": ["Programmed", "Pending", "StreamConflict"],
         "IdentityReady": [
             "IdentityReady",
+            "SpireMissing",
             "SpireEntryMissing",
+            "SvidMissing",
             "AudienceNotAllowed",
             "ClientNotRegistered",
         ],

@@ -22,7 +22,15 @@ from controller.clients.kubernetes_json import (
     read_pod,
     text_by_key,
 )
-from controller.model import CHILD_KINDS, ChildRef, Container, Key, KubeEvent, Pod
+from controller.model import (
+    CHILD_KINDS,
+    CLUSTER_SPIFFE_ID,
+    ChildRef,
+    Container,
+    Key,
+    KubeEvent,
+    Pod,
+)
 
 RBAC = Path(__file__).parents[3] / "config" / "base" / "operator_rbac.yaml"
 MATH = Key(Kind.AGENT, "team", "math")
@@ -199,6 +207,8 @@ def test_paths_are_those_of_the_api_server() -> None:
     agents = "/apis/k8gentai.dev/v1alpha1/namespaces/team/agents"
     assert object_path(MATH.ref) == f"{agents}/math"
     assert collection_path("v1", "Pod", "team") == "/api/v1/namespaces/team/pods"
+    of_cluster = ChildRef("spire.spiffe.io/v1alpha1", "ClusterSPIFFEID", "", "a")
+    assert object_path(of_cluster) == "/apis/spire.spiffe.io/v1alpha1/clusterspiffeids/a"
     assert collection_path("apps/v1", "Deployment", None) == "/apis/apps/v1/deployments"
     # A name may come from a user's spec: it stays one segment of the path.
     sneaky = ChildRef("v1", "ConfigMap", "team", "../secrets/k")
@@ -226,7 +236,7 @@ def test_a_config_map_is_text_and_base64() -> None:
     assert text_by_key({}) == {}
 
 
-@pytest.mark.parametrize(("api_version", "kind"), CHILD_KINDS)
+@pytest.mark.parametrize(("api_version", "kind"), [*CHILD_KINDS, CLUSTER_SPIFFE_ID])
 def test_the_operator_may_do_with_children_what_it_does(api_version: str, kind: str) -> None:
     """A watch that is forbidden stops kopf, for every kind."""
     path = collection_path(api_version, kind, None)

@@ -98,7 +98,7 @@ def test_an_agent_may_call_what_its_spec_names_and_no_policy_denies() -> None:
         "no rule of the IdentityPolicy team/b, which counts for the Tool team/sub, allows it"
     )
     assert [one.name for one in permitted(view, Kind.TOOL)] == ["add"]
-    workload = agent_workload(view)
+    workload = agent_workload(view, "1")
     assert [one.name for one in (*workload.calls, *workload.asks)] == ["add", "poet"]
 
 
@@ -119,7 +119,7 @@ def test_what_workers_of_an_earlier_spec_may_do_is_narrowed_alone() -> None:
     account = workload_name(Role.AGENT, MATH)
     ref = EntryRef(SUBJECTS.bucket(Bucket.POLICY), workload_entry(account))
     view = agent_view(tools=(a_tool(), a_tool("sub")))
-    old = agent_workload(view)
+    old = agent_workload(view, "1")
     facts = {
         "policies": (policy("b", "Tool/sub"),),
         "queue": QueueFacts(entries={ref: old.encode()}),

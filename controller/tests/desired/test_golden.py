@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from controller.api.conditions import ReadyReason
+from controller.api.identity_policy import IdentityProvider
 from controller.api.stack import Stack
 from controller.desired.agent import desired_agent
 from controller.desired.availability import Availability
@@ -15,13 +16,17 @@ from controller.desired.identity import queue_url
 from controller.desired.stack import desired_stack
 from controller.desired.tool import desired_tool
 from controller.desired.trust import trust_config, trust_config_map
-from controller.model import Desired, Health, KvEntry, Manifest, Stage
+from controller.model import Desired, Health, IdentityRule, KvEntry, Manifest, Site, Spire, Stage
 from controller.tests.desired.golden_files import check
 from controller.tests.desired.views import agent_view, an_agent, the_stack, the_tool, tool_view
 from controller.tests.fakes import SITE
 from runtime.contract.agent_config import AgentConfig, Module, Origin
 
 CONFIG = Path(__file__).parents[3] / "config"
+SPIRE = dataclasses.replace(
+    SITE, spire=Spire(trust_domain="example.org", jwks_url="https://spire", class_name="k8gentai")
+)
+BY_SVID = IdentityRule(provider=IdentityProvider.SPIRE, trust_domain="example.org", jwt_seconds=300)
 READY = Availability(is_ready=True, reason="Ready", message="1 of 1 worker ready")
 WELL = Health(ReadyReason.READY, "1 of 1 worker ready")
 MODULE = {"module": {"entrypoint": "math_agent:graph", "configMapRef": {"name": "math-agent"}}}
@@ -56,9 +61,9 @@ POSTGRES = {
 }
 
 
-def agent_of(stack: Stack | None = None, **spec: Any) -> Desired:
+def agent_of(stack: Stack | None = None, site: Site = SITE, **spec: Any) -> Desired:
     view = agent_view(tools=(the_tool(),), agents=(an_agent(description="Makes verses."),), **spec)
-    return desired_agent(view, stack or the_stack(), SITE, stage=Stage.STAYING, availability=READY)
+    return desired_agent(view, stack or the_stack(), site, stage=Stage.STAYING, availability=READY)
 
 
 def tool_of(**spec: Any) -> Desired:
@@ -85,12 +90,14 @@ SAMPLES = {
         approval={"required": True, "timeoutSeconds": 60},
     ),
     "agent-auth": agent_of(the_stack(auth=AUTH)),
+    "agent-spire": agent_of(site=SPIRE, facts={"identity": BY_SVID}),
     "tool": tool_of(),
     "tool-auth": tool_in(the_stack(auth=AUTH)),
     "tool-mcp": tool_of(**MCP),
     "tool-http": tool_of(**HTTP),
     "stack": desired_stack(the_stack(messaging=ONE_NATS), SITE),
     "stack-auth": desired_stack(the_stack(messaging=ONE_NATS, auth=AUTH), SITE),
+    "stack-spire": desired_stack(the_stack(messaging=ONE_NATS), SPIRE, rule=BY_SVID),
     "stack-ogx": desired_stack(the_stack(server={"flavour": "OGX"}, models=[KEYED, VECTORS]), SITE),
     "stack-three": desired_stack(the_stack(models=[KEYED, VECTORS]), SITE),
     "stack-postgres": desired_stack(
@@ -159,7 +166,7 @@ def test_every_pod_keeps_to_the_restricted_profile(pod: Manifest) -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    allowed = {"configMap", "projected", "emptyDir", "persistentVolumeClaim", "secret"}
+    allowed = {"configMap", "projected", "emptyDir", "persistentVolumeClaim", "secret", "csi"}
     for volume in pod["volumes"]:
         assert volume.keys() - {"name"} <= allowed
     for container in pod["containers"]:

@@ -257,7 +257,7 @@ REFERENCES = [
             ],
             messaging={"external": {"url": "nats://a:4222,tls://B"}},
         ),
-        {"Secret team/keys", "NATS /a:4222", "NATS /b:4222"},
+        {"Secret team/keys", "NATS a:4222", "NATS b:4222", "IdentityPolicies team/"},
         id="stack",
     ),
     pytest.param(samples.policy(), {"Agent team/math", "IdentityPolicies team/"}, id="policy"),

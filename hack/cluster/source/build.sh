@@ -1,19 +1,7 @@
 #!/usr/bin/env bash
 # Builds the cluster's programs from the Go module proxy into a cache, keyed by version; what is there is not built again.
 . "$(dirname "$0")/env.sh"
-
-# build TARGET GO-ARGUMENT...: one program, as `go install` takes it.
-build() {
-  local target=$1 began=$SECONDS
-  shift
-  [ ! -x "$target" ] || return 0
-  command -v go >/dev/null || die "Go 1.26 or newer is needed to build ${target##*/}: https://go.dev/dl/"
-  say "building ${target##*/} (once; it is kept in $CACHE)"
-  GOBIN=$target.new go install -trimpath "$@"
-  mv "$target.new/${target##*/}" "$target" # whole or not at all
-  rmdir "$target.new"
-  say "built ${target##*/} in $((SECONDS - began)) s"
-}
+. "$HERE/programs.sh"
 
 # The version is linked in; otherwise clients are told that this is a development build.
 version=k8s.io/component-base/version

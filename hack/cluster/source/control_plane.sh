@@ -8,7 +8,8 @@ authority() {
     -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$PKI/$1.key" -out "$PKI/$1.crt" 2>/dev/null
 }
 
-# certificate NAME SUBJECT [ALTERNATIVE-NAMES]: a key and its certificate for client and server; kept if it is there.
+# certificate NAME SUBJECT [ALTERNATIVE-NAMES] [AUTHORITY]: a key and its certificate for client and server; kept if it is
+# there.
 # Python 3.13 refuses chains without key usage and key identifiers.
 certificate() {
   [ ! -s "$PKI/$1.crt" ] || return 0
@@ -21,7 +22,7 @@ certificate() {
     [ -z "${3:-}" ] || echo "subjectAltName = $3"
   } >"$PKI/$1.ext"
   openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$2" -keyout "$PKI/$1.key" 2>/dev/null |
-    openssl x509 -req -days 365 -CA "$PKI/ca.crt" -CAkey "$PKI/ca.key" -CAcreateserial -extfile "$PKI/$1.ext" -out "$PKI/$1.crt" 2>/dev/null
+    openssl x509 -req -days 365 -CA "$PKI/${4:-ca}.crt" -CAkey "$PKI/${4:-ca}.key" -CAcreateserial -extfile "$PKI/$1.ext" -out "$PKI/$1.crt" 2>/dev/null
 }
 
 # kubeconfig NAME FILE: how the holder of NAME's certificate reaches the API server; needs no other file.

@@ -50,6 +50,7 @@ set +e # much of what follows may be gone already; what must be gone is looked a
 
 # First what would start pods again, then the pods, then what they stood on.
 for name in volumes kubelet proxy controller-manager scheduler; do stop "$name"; done
+for name in spire-keys spire-controller-manager spiffe-csi spire-agent spire-server; do stop "$name"; done
 {
   end_pods
   stop apiserver

@@ -7,11 +7,17 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 IMAGES=$HERE/../../images
 KUBERNETES_VERSION=$(awk '$1 == "k8s.io/kubernetes" {print $2}' "$HERE/kubernetes/go.mod")
 COREDNS_VERSION=v1.14.7
+SPIRE_VERSION=$(awk '$1 == "require" && $2 == "github.com/spiffe/spire" {print $3}' "$HERE/spire/go.mod")
+SPIRE_CONTROLLER_VERSION=$(awk '$1 == "require" && $2 ~ "/spire-controller-manager$" {print $3}' "$HERE/spire-controller-manager/go.mod")
+SPIFFE_CSI_VERSION=$(sha256sum "$HERE"/spiffe-csi/* | sha256sum | cut -c1-12)
 PAUSE_VERSION=$(sha256sum "$HERE"/pause/* | sha256sum | cut -c1-12)
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/k8gentai/bin
 KUBERNETES=$CACHE/kubernetes-$KUBERNETES_VERSION
 COREDNS=$CACHE/coredns-$COREDNS_VERSION
+SPIRE=$CACHE/spire-$SPIRE_VERSION
+SPIRE_CONTROLLER=$CACHE/spire-controller-manager-$SPIRE_CONTROLLER_VERSION
+SPIFFE_CSI=$CACHE/spiffe-csi-$SPIFFE_CSI_VERSION
 PAUSE=$CACHE/pause-$PAUSE_VERSION
 
 STATE=${XDG_STATE_HOME:-$HOME/.local/state}/k8gentai/cluster

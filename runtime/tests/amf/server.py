@@ -224,7 +224,7 @@ def a_server(
         "K8GENTAI_PORT": str(server.port),
         "K8GENTAI_HEALTH_PORT": str(server.health_port),
         "QUEUE_URL": queue.url,
-        "TOKEN_FILE": queue.token_file,
+        "TOKEN_FILE": queue.token_file or "",
         "DATA": str(folder),
         "HOME": str(folder),
         **environment,

@@ -30,7 +30,7 @@ class Here(ClusterSite):
 
     @override
     def token_file(self, service_account: ObjectName) -> str:
-        return self.queue.token_file
+        return self.queue.token_file or ""
 
     @override
     def data_dir(self, workload: ObjectName) -> str:

@@ -3,7 +3,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from runtime.identity.token_file import NoProof, TokenFile
+from runtime.identity.token import NoProof
+from runtime.identity.token_file import TokenFile
 
 SECRET = "a secret that is long enough for an HMAC of SHA-256"
 

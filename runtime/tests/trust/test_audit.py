@@ -53,14 +53,15 @@ BY_TOKEN = {
     Reason.UNKNOWN_WORKLOAD: good(),
 }
 """Refusals by what the client brings; the first nine prove nobody."""
-ELSEWHERE = {Reason.NO_ACCESS_TOKEN, Reason.NO_USER, Reason.UNKNOWN_STACK}
-"""What is said of users, and by the transaction token service; it has tests of its records."""
+ELSEWHERE = {Reason.NO_WORKLOAD, Reason.NO_ACCESS_TOKEN, Reason.NO_USER, Reason.UNKNOWN_STACK}
+"""What is said of SVIDs, of users, and by the transaction token service, which have their tests."""
 PROVED = {
     Reason.EXPIRED,
     Reason.CLOCK,
     Reason.UNKNOWN_WORKLOAD,
     Reason.POLICY_UNREADABLE,
     Reason.SUSPENDED,
+    Reason.OTHER_PROVIDER,
 }
 
 
@@ -79,6 +80,10 @@ async def refused(reason: Reason) -> None:
         case Reason.SUSPENDED:
             suspended = AGENT | {"durable": "math-1", "suspended": True}
             stack.policy[ENTRY] = json.dumps(suspended).encode()
+            assert await stack.sent(good()) is None
+        case Reason.OTHER_PROVIDER:
+            by_svid = AGENT | {"durable": "math-1", "serviceAccountToken": False}
+            stack.policy[ENTRY] = json.dumps(by_svid).encode()
             assert await stack.sent(good()) is None
         case _:
             assert await stack.sent(BY_TOKEN[reason]) is None

@@ -89,7 +89,7 @@ def test_a_grant_for_a_task_begins_a_transaction() -> None:
     assert grant.transaction.issuer == "https://issuer.example"
     assert grant.transaction.work == grant.work == TASK
     assert grant.may_act == "spiffe://example.org/ns/team/agent/a"
-    assert grant.req_wl == "spiffe://example.org/ns/team/server/default"
+    assert grant.req_wl == "spiffe://example.org/ns/team/stack/default"
     assert grant.act == ()
     assert grant.scope == ("sums", "mail")
     assert (grant.issued_at, grant.expires) == (NOW, NOW + 60)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 import time
-from pathlib import Path
 
 import httpx
 import jwt
@@ -18,6 +17,7 @@ from runtime.contract.trust_config import Role, Workload
 from runtime.contract.txn_token import GRANT, TXN_TOKEN, Work, digest
 from runtime.contract.value import ObjectName
 from runtime.identity.exchange import NotGranted, ServiceAway, TokenClient
+from runtime.identity.source import proof_source
 from runtime.tests.trust.token_requests import client_of, post, user_token
 from runtime.tests.trust.token_scene import ADD, TASK, Scene
 
@@ -140,7 +140,7 @@ def forged(scene: Scene) -> str:
 
 
 def queue_token(scene: Scene) -> str:
-    return Path(scene.running.queue(scene.server).token_file).read_text()
+    return proof_source(scene.running.queue(scene.server)).read().token
 
 
 async def test_what_is_no_form_is_told_so(scene: Scene) -> None:
@@ -187,10 +187,10 @@ async def test_a_line_of_the_audit_log_for_each_answer_and_no_token(
             await scene.client(scene.other).trade(await scene.grant(), TASK)
     lines = [vars(record) for record in caplog.records if record.name == "k8gentai.audit"]
     assert [(line["what"], line["who"]) for line in lines] == [
-        ("minted", "spiffe://example.org/ns/team/server/default"),
+        ("minted", "spiffe://example.org/ns/team/stack/default"),
         ("minted", "spiffe://example.org/ns/team/agent/math"),
         ("refused", "team/agent-other"),
-        ("minted", "spiffe://example.org/ns/team/server/default"),
+        ("minted", "spiffe://example.org/ns/team/stack/default"),
         ("refused", "spiffe://example.org/ns/team/agent/other"),
     ]
     assert lines[1]["txn"] == held.token.txn
