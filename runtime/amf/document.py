@@ -65,6 +65,9 @@ ABOUTS: Final[Mapping[str, str]] = {
     "POST /v1/conversations/{conversation_id}/items": (
         "Add to a conversation what was said elsewhere. Each item gets an id of the server's."
     ),
+    "GET /v1/conversations/{conversation_id}/items": (
+        "What was said in a conversation, by whoever it was, in its order; the newest first."
+    ),
     CHAT: (
         "Chat with an agent (`agents/<name>`) or a model. An agent tells its text alone, and its "
         "runs are in no conversation."
