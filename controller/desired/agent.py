@@ -221,6 +221,7 @@ def catalogue_entry(
         description=spec.description,
         version=str(view.owner.metadata.generation),
         tools=tuple(tool.key.object_name for tool in view.tools),
+        agents=tuple(agent.key.object_name for agent in view.agents),
         capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend and availability.is_programmed,
         leaving=stage is not Stage.STAYING,

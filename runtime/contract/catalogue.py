@@ -45,7 +45,7 @@ class AgentEntry(Versioned):
                    what pods say.
         available  false while no worker of it can start, as far as is known.
         version    of its spec: the generation, as text.
-        tools      the Tools that it may call.
+        tools      the Tools that it may call; `agents`, the other Agents.
         capabilities   what tests of the platform have proved of its framework, in words; empty
                    for an image of a user's own.
     """
@@ -56,6 +56,7 @@ class AgentEntry(Versioned):
     description: str = ""
     version: str = "0"
     tools: tuple[ObjectName, ...] = ()
+    agents: tuple[ObjectName, ...] = ()
     capabilities: tuple[str, ...] = ()
     accepting: bool = True
     leaving: bool = False
