@@ -30,7 +30,7 @@ MODEL_BY_KIND: Final[Mapping[Kind, type[Resource]]] = MappingProxyType(
 
 UNKNOWN: Final = "extra_forbidden"
 """The pydantic error type of a field that is none."""
-NEARLY: Final = 0.75
+NEARLY: Final = 0.8
 MOST_TOLD: Final = 4
 """How many further mistakes are named beside the first."""
 

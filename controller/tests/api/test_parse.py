@@ -164,7 +164,7 @@ SLIPS: dict[str, Any] = {
     "spec.tool": [],
     "spec.framework": "Langgraph",
     "spec.source": {"declarative": {"instrutions": "Add."}},
-    "spec.tools[0].toolRef.naem": "x",
+    "spec.tools[0].toolRef.nam": "x",
     "spec.scaling.minReplica": 1,
 }
 
@@ -183,7 +183,7 @@ def test_no_mistake_hides_another_and_a_near_one_is_named() -> None:
             "'BeeAI', not 'Langgraph'; did you mean LangGraph?"
         ),
         ".source.declarative.instructions: is required; instrutions stands there, and is no field",
-        ".tools[0].toolRef.naem: there is no such field; did you mean name?",
+        ".tools[0].toolRef.nam: there is no such field; did you mean name?",
         ".scaling.minReplica: there is no such field; did you mean minReplicas?",
         ".tool: there is no such field; did you mean tools?",
     ]
