@@ -56,7 +56,7 @@ ABOUTS: Final[Mapping[str, str]] = {
     ),
     "POST /v1/responses/{response_id}/cancel": (
         "Cancel a response, whatever way it was asked for, with the calls of its tools. One that "
-        "has ended stays as it is."
+        "has ended stays as it is. Code that blocks its thread goes on to its own end."
     ),
     "GET /v1/responses/{response_id}/input_items": (
         "What a response was asked, with what was said before; the newest first."
