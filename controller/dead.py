@@ -148,8 +148,8 @@ def on_this_machine(state: Path) -> Installation:
         config = TrustConfig.decode(file.read_text())
     except (OSError, ValueError) as error:
         raise NoLetter(
-            f"{state} is not the folder of a running `k8gentai up`, which says on its screen which "
-            f"one it is: {error}"
+            f"nothing runs with the state folder {state}: `k8gentai up` says on its screen which "
+            "folder is its own (--state; make: STATE=), while it runs"
         ) from error
     return Installation(config, token_file(state, config.operator))
 

@@ -13,6 +13,8 @@ step() { printf '· %s\n' "$1" >&2; shift; "$@"; }
 # What uses one core, and has nothing to do with the tests, runs beside them.
 static() {
   step "types" "$python" -m mypy
+  step "types of the end-to-end tests" "$python" -m mypy --explicit-package-bases e2e
+  step "types of the benchmarks" env MYPYPATH=hack/bench "$python" -m mypy hack/bench hack/tests/bench
   step "import rules" "$bin/lint-imports" --no-cache
   step "crds" "$python" hack/gen_crds.py --check
   step "api page" "$python" hack/gen_api.py --check

@@ -1,18 +1,20 @@
 """The door: what a user wrote becomes one of the kinds, or a sentence that names the field."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from controller.api.agent import Agent
 from controller.api.identity_policy import IdentityPolicy
 from controller.api.names import API_VERSION, GROUP, Kind
 from controller.api.resource import Envelope, Resource
-from controller.api.schema import RULE_BROKEN, Fields, shown
+from controller.api.schema import RULE_BROKEN, shown
 from controller.api.stack import Stack
 from controller.api.tool import Tool
 
@@ -26,6 +28,8 @@ MODEL_BY_KIND: Final[Mapping[Kind, type[Resource]]] = MappingProxyType(
 )
 
 
+UNKNOWN: Final = "extra_forbidden"
+"""The pydantic error type of a field that is none."""
 NEARLY: Final = 0.8
 MOST_TOLD: Final = 4
 """How many further mistakes are named beside the first."""
@@ -60,7 +64,29 @@ def parse[E: Envelope](model: type[E], body: Mapping[str, Any]) -> E:
     try:
         return model.model_validate(body, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise _invalid(error) from error
+        raise _invalid(model, error.errors(include_url=False)) from error
+
+
+def parse_strictly[E: Resource](model: type[E], body: Mapping[str, Any]) -> E:
+    """Read an object as `parse` does, but refuse unknown fields of its spec, as kubectl does.
+
+    All that is wrong is told together, so that no mistake hides another one.
+
+    Raises:
+        InvalidSpec: as from `parse`; or a field below `spec` is none of the schema.
+    """
+    try:
+        model.model_validate(body, by_alias=True, by_name=False, extra="forbid")
+    except ValidationError as error:
+        # What stands beside the spec is Kubernetes' own.
+        found = [
+            one
+            for one in error.errors(include_url=False)
+            if one["type"] != UNKNOWN or one["loc"][0] == "spec"
+        ]
+        if found:
+            raise _invalid(model, found) from error
+    return parse(model, body)
 
 
 def model_of(body: Mapping[str, Any]) -> type[Resource] | None:
@@ -77,38 +103,17 @@ def model_of(body: Mapping[str, Any]) -> type[Resource] | None:
     try:
         return MODEL_BY_KIND[Kind(str(kind))]
     except ValueError as error:
-        message = f"must be one of {', '.join(Kind)}, not {shown(kind)}"
+        message = f"must be one of {', '.join(Kind)}, not {shown(kind)}{did_you_mean(kind, Kind)}"
         raise InvalidSpec("kind", message) from error
 
 
-def unknown_fields(resource: Resource, body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Paths below `spec` that `resource` was read without, because nothing has these names.
-
-    kubectl refuses them; whoever reads files without an API server should do the same.
-    """
-    return tuple(_unknown(dict(resource)["spec"], body["spec"], "spec"))
-
-
-def _unknown(known: object, given: Any, path: str) -> Iterator[str]:
-    if isinstance(known, tuple):
-        for place, (entry, value) in enumerate(zip(known, given, strict=True)):
-            yield from _unknown(entry, value, f"{path}[{place}]")
-    if not isinstance(known, Fields):
-        return
-    value_by_alias = {
-        field.alias: value
-        for field, (_, value) in zip(type(known).model_fields.values(), known, strict=True)
-    }
-    for name, value in given.items():
-        if name not in value_by_alias:
-            yield f"{path}.{name}"
-        elif value is not None:
-            yield from _unknown(value_by_alias[name], value, f"{path}.{name}")
-
-
-def _invalid(error: ValidationError) -> InvalidSpec:
-    first, *rest = error.errors(include_url=False)
-    told = [_sentence(first), *(f"{_path(one)}: {_sentence(one)}" for one in rest[:MOST_TOLD])]
+def _invalid(model: type[Envelope], found: Sequence[ErrorDetails]) -> InvalidSpec:
+    meant = {(*one["loc"][:-1], _beside(one)) for one in found if one["type"] == "missing"}
+    first, *rest = [one for one in found if one["type"] != UNKNOWN or one["loc"] not in meant]
+    told = [
+        _sentence(model, first),
+        *(f"{_path(one)}: {_sentence(model, one)}" for one in rest[:MOST_TOLD]),
+    ]
     left = f"; and {len(rest) - MOST_TOLD} more" if len(rest) > MOST_TOLD else ""
     return InvalidSpec(_path(first), f"{'; '.join(told)}{left}")
 
@@ -120,12 +125,18 @@ def _path(error: ErrorDetails) -> str:
     return f"{path}{dot}{below}".removeprefix(".")
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(model: type[Envelope], error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     given = shown(error["input"])
     match error["type"]:
         case "missing":
-            return f"is required{_meant(error)}"
+            beside = _beside(error)
+            return (
+                f"is required; {beside} stands there, and is no field" if beside else "is required"
+            )
+        case "extra_forbidden":
+            name, known = str(error["loc"][-1]), _names_at(model, error["loc"][:-1])
+            return f"there is no such field{did_you_mean(name, known)}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}, not {given}"
         case "less_than_equal":
@@ -140,7 +151,8 @@ def _sentence(error: ErrorDetails) -> str:
             return f"must have at most {_counted(context['max_length'], 'entry', 'entries')}"
         case "enum" | "literal_error":
             several = "one of " if " or " in context["expected"] else ""
-            return f"must be {several}{context['expected']}, not {given}"
+            meant = did_you_mean(error["input"], re.findall(r"'([^']*)'", context["expected"]))
+            return f"must be {several}{context['expected']}, not {given}{meant}"
         case "int_type":
             return f"must be an integer, not {given}"
         case "bool_type":
@@ -155,11 +167,37 @@ def _sentence(error: ErrorDetails) -> str:
             return error["msg"]
 
 
-def _meant(error: ErrorDetails) -> str:
+def did_you_mean(given: object, known: Iterable[str]) -> str:
+    """The end of a sentence that names which of `known` is nearly `given`; "" if none is."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(str(given).lower(), by_lower, 1, NEARLY)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def _beside(error: ErrorDetails) -> str:
     """A field beside the missing one whose name is nearly the same; pydantic gives them all."""
     beside = error["input"] if isinstance(error["input"], Mapping) else {}
-    near = get_close_matches(str(error["loc"][-1]), map(str, beside), 1, NEARLY)
-    return f"; {near[0]} stands there, and is no field" if near else ""
+    return next(iter(get_close_matches(str(error["loc"][-1]), map(str, beside), 1, NEARLY)), "")
+
+
+def _names_at(model: type[BaseModel], place: Iterable[int | str]) -> Iterable[str]:
+    """The fields that there are at a place, in the words of the CRD."""
+    for step in place:
+        field = _by_alias(model).get(str(step))
+        # An entry of a list or of a map has the fields that the whole is declared with.
+        model = model if field is None else next(_models(field.annotation), model)
+    return _by_alias(model)
+
+
+def _by_alias(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def _counted(number: int, one: str, several: str = "") -> str:

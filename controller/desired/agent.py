@@ -1,5 +1,6 @@
 """What an Agent implies."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from controller.api.agent import Agent, Framework
@@ -37,7 +38,6 @@ from controller.model import (
     Stage,
 )
 from runtime.contract.access import decide
-from runtime.contract.access import tool as the_tool
 from runtime.contract.agent_config import (
     AgentBinding,
     AgentConfig,
@@ -213,20 +213,25 @@ def narrowed(view: AgentView, subjects: StackSubjects) -> tuple[KvEntry, ...]:
     old = _told(view, EntryRef(subjects.bucket(Bucket.POLICY), workload_entry(account)), Workload)
     if old is None:
         return ()
-    tools = [_key(Kind.TOOL, name) for name in old.calls]
-    agents = [_key(Kind.AGENT, name) for name in old.asks]
-    access, caller = access_of(view, *tools, *agents), resource(view.key)
-    may = [key for key in (*tools, *agents) if decide(access, caller, resource(key)).allowed]
-    still = {
-        "calls": tuple(key.object_name for key in may if key.kind is Kind.TOOL),
-        "asks": tuple(key.object_name for key in may if key.kind is Kind.AGENT),
-        "suspended": view.owner.spec.suspend or None,
-    }
+    calls, asks = _still(view, old.calls, old.asks)
+    still = {"calls": calls, "asks": asks, "suspended": view.owner.spec.suspend or None}
     return (policy_entry(subjects, account, old.model_copy(update=still)),)
 
 
-def _key(kind: Kind, name: ObjectName) -> Key:
-    return Key(kind, name.namespace, name.name)
+def _still(
+    view: AgentView, tools: Iterable[ObjectName], agents: Iterable[ObjectName]
+) -> tuple[tuple[ObjectName, ...], tuple[ObjectName, ...]]:
+    """Of these Tools and Agents those that policies let it call by now."""
+    keys = (
+        *(Key(Kind.TOOL, name.namespace, name.name) for name in tools),
+        *(Key(Kind.AGENT, name.namespace, name.name) for name in agents),
+    )
+    access, caller = access_of(view, *keys), resource(view.key)
+    may = [key for key in keys if decide(access, caller, resource(key)).allowed]
+    return (
+        tuple(key.object_name for key in may if key.kind is Kind.TOOL),
+        tuple(key.object_name for key in may if key.kind is Kind.AGENT),
+    )
 
 
 def model_name(view: AgentView) -> str:
@@ -266,6 +271,7 @@ def catalogue_entry(
         version=str(view.owner.metadata.generation),
         service_account=workload_name(Role.AGENT, view.key),
         tools=permitted(view, Kind.TOOL),
+        agents=permitted(view, Kind.AGENT),
         guard=guard_of(view.key, view.stack.key, view.policies),
         capabilities=capabilities,
         accepting=stage is Stage.STAYING and not spec.suspend and availability.is_programmed,
@@ -305,13 +311,12 @@ def retold(
     view: AgentView, entry: AgentEntry, availability: Availability, subjects: StackSubjects
 ) -> KvEntry:
     """The same Agent with another word on how it is, and on who may call it."""
-    access, caller = access_of(view, *(_key(Kind.TOOL, tool) for tool in entry.tools)), view.key
+    tools, agents = _still(view, entry.tools, entry.agents)
     news = {
         "accepting": entry.accepting and not view.owner.spec.suspend,
         "guard": guard_of(view.key, view.stack.key, view.policies),
-        "tools": tuple(
-            name for name in entry.tools if decide(access, resource(caller), the_tool(name)).allowed
-        ),
+        "tools": tools,
+        "agents": agents,
         "ready": availability.is_ready,
         "available": availability.is_available,
         "reason": availability.reason,

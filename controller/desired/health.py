@@ -149,6 +149,9 @@ def _complaints(pod: Pod, counts: _Counts) -> Iterator[Health]:
             message = f"{name} cannot start: {container.message or waiting}"
             told = f"{name} cannot start ({waiting})"
             yield health(ReadyReason.DEPENDENCY_NOT_READY, message, told)
+        elif container.restarts and not container.ready:
+            message = f"{_last_words(container, pod)}; it is started again"
+            yield health(ReadyReason.PROGRESSING, message, f"{name} is started again")
 
 
 def _is_crashing(container: Container) -> bool:
@@ -175,8 +178,9 @@ def _is_stuck(pod: Pod) -> bool:
 def _last_words(container: Container, pod: Pod) -> str:
     if container.last_words:
         return f"{container.name} stopped: {container.last_words.strip()}"
+    restarts = _of("restart", container.restarts)
     code = "" if container.exit_code is None else f" with exit code {container.exit_code}"
     return (
-        f"{container.name} stopped{code} after {container.restarts} restarts; "
+        f"{container.name} stopped{code} after {container.restarts} {restarts}; "
         f"its log says why: kubectl logs {pod.name} -c {container.name} --previous"
     )

@@ -171,11 +171,16 @@ def _stack_proving(view: StackView) -> tuple[Proving, ...]:
 
 
 def _stack_health(view: StackView) -> Health:
-    parts = [_part(view, Role.SERVER, "server"), _part(view, Role.DISPATCHER, "dispatcher")]
+    server = _part(view, Role.SERVER, "API server")
+    parts = [server, _part(view, Role.DISPATCHER, "dispatcher")]
     if view.owner.spec.messaging.managed is not None:
-        # First, because the others are not ready without it: it tells why.
+        # First of what is not ready, because the others wait for it: it tells why.
         parts.insert(0, _part(view, Role.NATS, "NATS server", kind="StatefulSet"))
-    return worst(*parts)
+    found = worst(*parts)
+    if found.reason is not ReadyReason.READY:
+        return found
+    others = (part.message for part in parts if part is not server)
+    return replace(server, message="; ".join([server.message, *others]))
 
 
 def _part(view: StackView, role: Role, noun: str, kind: str = "Deployment") -> Health:

@@ -1,6 +1,7 @@
 """The manifests of a folder, read as kubectl would read them: strictly, and by name."""
 
 import base64
+import contextlib
 import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from controller.api.names import Kind
-from controller.api.parse import InvalidSpec, model_of, parse, unknown_fields
+from controller.api.parse import InvalidSpec, did_you_mean, model_of, parse_strictly
 from controller.local.kustomization import BadGenerator, generated
 from controller.model import Key, Manifest
 from runtime.contract.value import ObjectName
@@ -24,6 +25,8 @@ UNDERSTOOD: Final = frozenset(
     {"apiVersion", "kind", "metadata", "resources", "configMapGenerator", "generatorOptions"}
 )
 """What embedded mode honours of a kustomization; overlays are kubectl's business."""
+MOST_TOLD: Final = 20
+"""How many mistakes of a folder are told at once."""
 _NAMES: Final = uuid.UUID("6f1c5a0e-97f2-4a2b-9d0a-3f1b2c4d5e6f")
 
 
@@ -52,18 +55,26 @@ def read_manifests(folder: Path, now: datetime | None = None) -> Manifests:
     """Everything that the YAML files directly in `folder` (or the one file) say.
 
     Raises:
-        BadManifest: a file is not readable, no YAML, or not what an API server would take.
+        BadManifest: files are not readable, no YAML, or not what an API server would take; the
+            message tells the mistakes of all of them.
     """
     files, plans = _files(folder)
-    texts = {file: _text(file) for file in files}
-    found = _Found(now or datetime.now(UTC))
-    for file, text in texts.items():
-        for document in _documents(file, text):
-            found.take(file, document)
+    found, mistakes, texts = _Found(now or datetime.now(UTC)), _Mistakes(), dict[Path, str]()
     for plan in plans:
-        for document in _generated(plan):
-            found.take(plan, document)
-            texts[plan] = texts.get(plan, "") + repr(document)
+        with mistakes.kept():
+            _check_plan(plan, {file.name for file in files})
+    for file in files:
+        with mistakes.kept():
+            texts[file] = _text(file)
+            for document in _documents(file, texts[file]):
+                with mistakes.kept():
+                    found.take(file, document)
+    for plan in plans:
+        with mistakes.kept():
+            for document in _generated(plan):
+                found.take(plan, document)
+                texts[plan] = texts.get(plan, "") + repr(document)
+    mistakes.tell()
     return Manifests(
         objects=found.objects,
         config_maps=found.config_maps,
@@ -71,6 +82,30 @@ def read_manifests(folder: Path, now: datetime | None = None) -> Manifests:
         namespaces=found.namespaces,
         digest=hashlib.sha256("\0".join(texts.values()).encode()).hexdigest(),
     )
+
+
+class _Mistakes:
+    """What is wrong with a folder, one by one, to be told together."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, None] = {}
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the mistake that the body finds, and go on after it."""
+        try:
+            yield
+        except BadManifest as mistake:
+            self._told[str(mistake)] = None
+
+    def tell(self) -> None:
+        """Raise all of them as one, if there are any."""
+        told, left = list(self._told)[:MOST_TOLD], len(self._told) - MOST_TOLD
+        if len(told) > 1:
+            more = [f"and {left} more"] if left > 0 else []
+            told = ["\n  ".join([f"{len(self._told)} mistakes", *told, *more])]
+        if told:
+            raise BadManifest(told[0])
 
 
 class _Found:
@@ -118,15 +153,14 @@ class _Found:
         try:
             model = model_of(document)
             if model is None:
-                kinds = ", ".join([*Kind, *PLAIN_KINDS])
-                raise BadManifest(f"{where}: embedded mode knows {kinds} and nothing else")
-            resource = parse(model, document)
-            unknown = unknown_fields(resource, document)
+                kinds = [*Kind, *PLAIN_KINDS]
+                raise BadManifest(
+                    f"{where}: embedded mode knows {', '.join(kinds)} and nothing else"
+                    f"{did_you_mean(document['kind'], kinds)}"
+                )
+            parse_strictly(model, document)
         except InvalidSpec as error:
             raise BadManifest(f"{where}: {error}") from error
-        if unknown:
-            fields = "field" if len(unknown) == 1 else "fields"
-            raise BadManifest(f"{where}: {', '.join(unknown)}: there is no such {fields}")
         key = Key(Kind(document["kind"]), namespace, name)
         given = document.get("metadata") or {}
         metadata = {
@@ -148,8 +182,6 @@ def _files(folder: Path) -> tuple[list[Path], list[Path]]:
     found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     files = [file for file in found if file.name not in KUSTOMIZATION]
     plans = [plan for plan in found if plan.name in KUSTOMIZATION]
-    for plan in plans:
-        _check_plan(plan, {file.name for file in files})
     if not files:
         raise BadManifest(f"{folder}: there is no YAML file; name a folder with manifests")
     return files, plans

@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,7 @@ class LocalProcess:
         self._on_change = on_change
         self._restarts = 0
         self._exit_code: int | None = None
+        self._last_words = ""
         self._waiting = ""
         self._refused = ""
         self._ready = False
@@ -70,7 +71,7 @@ class LocalProcess:
             waiting=self._waiting,
             message=self._refused,
             exit_code=self._exit_code,
-            last_words=self._last_words(),
+            last_words=self._last_words,
         )
 
     async def stop(self, most_seconds: float = math.inf) -> None:
@@ -122,9 +123,11 @@ class LocalProcess:
                 preexec_fn=_die_with_parent,
             )
         self._waiting = self._refused = ""
+        self._command.termination_log.unlink(missing_ok=True)  # what it holds, another one said
         probing = asyncio.create_task(self._probe(self._program.probe))
         try:
             self._exit_code = await self._process.wait()
+            self._last_words = self._said(self._exit_code)
         finally:
             probing.cancel()
             self._set_ready(ready=False)
@@ -140,30 +143,36 @@ class LocalProcess:
             self._ready = ready
             self._on_change()
 
-    def _last_words(self) -> str:
-        """What it left in its termination log, else the last line it wrote before it ended."""
+    def _said(self, exit_code: int) -> str:
+        """What it left in its termination log, else the last line it wrote, or how it ended."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return self._command.termination_log.read_text()
-        if self._exit_code:
-            lines = _tail(self._command.log_file).splitlines()
-            said = lines[-1] if lines and _says_why(lines[-1]) else _how(self._exit_code)
-            return f"{said} (all of it: {self._command.log_file})"
-        return ""
+        if exit_code == 0:
+            return ""
+        lines = _tail(self._command.log_file).splitlines()
+        return f"{why(exit_code, lines)} (all of it: {self._command.log_file})"
 
 
-def _says_why(line: str) -> bool:
-    """Whether the last line of a log may say why a process ended; one about what went well not."""
+def why(exit_code: int, lines: Sequence[str]) -> str:
+    """Why a process ended, by its exit status (below 0: the signal) and its log's last lines."""
+    if exit_code < 0:
+        # Whatever it wrote before, it did not see this coming.
+        return f"it was ended by a signal: {signal.strsignal(-exit_code)}"
+    said = _blame(lines[-1]) if lines else ""
+    return said or f"it exited with status {exit_code} and said nothing of it"
+
+
+def _blame(line: str) -> str:
+    """What a line of a log says of an end, in words; "" for a record of what did not end it."""
     try:
         told = json.loads(line)
     except ValueError:
-        return True
-    return not isinstance(told, dict) or told.get("level") not in {"DEBUG", "INFO"}
-
-
-def _how(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"it exited with status {exit_code} and said nothing of it"
-    return f"it was ended by a signal: {signal.strsignal(-exit_code)}"
+        return line
+    if not isinstance(told, dict) or "level" not in told:
+        return line
+    if told["level"] in {"DEBUG", "INFO", "WARNING"}:
+        return ""
+    return ": ".join(str(told[part]) for part in ("message", "error") if told.get(part))
 
 
 @dataclass(slots=True)

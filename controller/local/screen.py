@@ -12,12 +12,16 @@ from controller.model import Key, Manifest
 PATIENCE_SECONDS: Final = 5.0
 STARTING_SECONDS: Final = 15.0
 """How long it may take until it is told, while everything is only being started."""
-ON_THE_WAY: Final = frozenset({"Pending", "Progressing", "DependencyNotReady"})
+PROGRESSING: Final = "Progressing"
+ON_THE_WAY: Final = frozenset({"Pending", PROGRESSING, "DependencyNotReady"})
 """Reasons that mostly pass by themselves, so they are told only when it takes long."""
 
 
 class Screen:
     """Lines on standard error; the answer alone goes to standard output.
+
+    An object that is ready is marked ✓, one that somebody has to mend ✗, one on its way ·, one
+    that drifts !, one that is gone -.
 
     Units:
         `clock` gives seconds.
@@ -30,6 +34,7 @@ class Screen:
         self._since: dict[Key, tuple[str, float]] = {}
         self._same: dict[Key, tuple[str, float]] = {}
         self._told: dict[Key, set[str]] = {}
+        self._marked: dict[Key, tuple[str, str]] = {}
         self._conditions: dict[Key, dict[str, dict[str, Any]]] = {}
 
     def say(self, words: str) -> None:
@@ -53,13 +58,24 @@ class Screen:
         before = self._shown.get(key)
         now = (ready["status"], f"{ready['reason']}: {ready['message']}")
         self._shown[key] = now
-        self._note(key, now[1], "" if ready["status"] == "True" else ready["reason"])
+        is_ready, reason = ready["status"] == "True", ready["reason"]
+        self._note(key, now[1], "" if is_ready else reason)
         if before == now:
             return
-        if ready["status"] == "True":
-            self.say(f"✓ {key.kind} {key.name}  {now[1]}")
-        elif ready["reason"] not in ON_THE_WAY:
-            self.say(f"✗ {key.kind} {key.name}  {now[1]}")
+        if is_ready:
+            self._mark("✓", key, now[1])
+        elif reason not in ON_THE_WAY:
+            self._mark("✗", key, now[1])
+        elif reason == PROGRESSING and before is not None and before[0] == "True":
+            # It worked and now it does not, which nobody has to wait for to be sure of.
+            self._told[key] = {reason, now[1]}
+            self._mark("·", key, now[1])
+
+    def _mark(self, mark: str, key: Key, words: str) -> None:
+        """Show how an object is, unless the last line of it said that already."""
+        if self._marked.get(key) != (mark, words):
+            self._marked[key] = (mark, words)
+            self.say(f"{mark} {key.kind} {key.name}  {words}")
 
     def _report_drift(
         self, key: Key, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None
@@ -79,7 +95,8 @@ class Screen:
 
     def gone(self, key: Key) -> None:
         """Show that nothing is left of an object."""
-        for known in (self._shown, self._conditions, self._since, self._same, self._told):
+        kept = (self._shown, self._conditions, self._since, self._same, self._told, self._marked)
+        for known in kept:
             known.pop(key, None)
         self.say(f"- {key.kind} {key.name}  gone")
 
@@ -93,6 +110,7 @@ class Screen:
             if since[0] in ON_THE_WAY and lasting - told:
                 words = self._shown[key][1]
                 told |= {since[0], words}
+                self._marked[key] = ("·", words)
                 together.setdefault(words, []).append(f"{key.kind} {key.name}")
         for words, names in together.items():
             self.say(f"· {', '.join(names)}  {words}")

@@ -327,7 +327,7 @@ class _Platform:
                 found = await asyncio.to_thread(read_manifests, self._options.folder)
             except BadManifest as error:
                 if str(error) != told:
-                    self._screen.say(f"{error}; what runs stays as it is")
+                    self._screen.say(f"what runs stays as it is: {error}")
                 told = str(error)
                 continue
             if told:

@@ -187,7 +187,9 @@ async def test_a_wrong_command_is_told(words: list[str], why: str) -> None:
 
 
 def test_a_folder_of_no_platform_is_told(tmp_path: Path) -> None:
-    with pytest.raises(NoLetter, match="is not the folder of a running `k8gentai up`"):
+    with pytest.raises(
+        NoLetter, match=f"^nothing runs with the state folder {tmp_path}: `k8gentai up` says"
+    ):
         on_this_machine(tmp_path)
 
 

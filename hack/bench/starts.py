@@ -148,7 +148,7 @@ class Starts:
         task = waiting(self._nats.stack, agent.name)
         first: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-        async def on_event(_subject: str, data: bytes) -> None:
+        def on_event(_subject: str, data: bytes) -> None:
             event = decode_event(data)
             if not first.done() and event.task == task.id and isinstance(event, Started):
                 first.set_result(time.perf_counter())

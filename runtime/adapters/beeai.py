@@ -24,6 +24,7 @@ from beeai_framework.template import PromptTemplate
 from runtime.adapters.beeai_copy import copied, forget
 from runtime.adapters.beeai_events import Told
 from runtime.adapters.beeai_failures import NO_ANSWER, about
+from runtime.adapters.beeai_logging import log_with_the_rest
 from runtime.adapters.beeai_output import expected
 from runtime.adapters.beeai_prompts import say_all_as_it_is
 from runtime.adapters.beeai_resume import VERSION, remember
@@ -56,6 +57,7 @@ type Make = Callable[[Run, Each], Awaitable[AnyAgent]]
 AS_SAID = PromptTemplate(schema=RequirementAgentTaskPromptInput, template="{{&prompt}}")
 MESSAGES = {Role.USER: UserMessage, Role.ASSISTANT: AssistantMessage, Role.SYSTEM: SystemMessage}
 
+log_with_the_rest()
 say_all_as_it_is()  # before a user's module can make an agent
 
 

@@ -80,6 +80,7 @@ class WithClientFunctions:
         module = self._config.module
         if module is not None and not takes_context(module):
             raise AgentFailure(
-                f"tools: {said_of(module)} takes none; let it name a function that takes an "
-                "AgentContext, and give its tools to the agent"
+                "tools: this agent takes no functions of clients; leave them out. Whoever writes "
+                f"it may mend that: {said_of(module)} names something that takes no tools; let it "
+                "name a function that takes an AgentContext, and give its tools to the agent"
             )

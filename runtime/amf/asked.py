@@ -383,7 +383,8 @@ def _refuse(request: Any, allowed: Mapping[str, Allowed]) -> None:
     """Refuse the first field that asks for what is not done: nothing is passed over in silence."""
     for name in _unusual(request, allowed):
         way_out = WAYS_OUT.get(name, "Leave it out.")
-        raise BadRequest(f"Agents do not support {name} with this value. {way_out}", param=name)
+        what = f"support {name} with this value" if name in allowed else f"know the field {name}"
+        raise BadRequest(f"Agents do not {what}. {way_out}", param=name)
 
 
 def _unusual(request: Any, allowed: Mapping[str, Allowed]) -> Iterable[str]:

@@ -6,10 +6,11 @@ to date then and at the end of a run.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from runtime.amf.response_id import ResponseId, call_id
 from runtime.contract.catalogue import AgentEntry
 from runtime.contract.messages import Message, Role
 from runtime.contract.runs import RunRecord, RunState
+from runtime.contract.value import ObjectName
 from runtime.state.conversation_head import Admitted, Busy, Head, Waits
 from runtime.state.conversations import HISTORY_BYTES, NoConversation
 from runtime.transport.port import TransportError
@@ -32,14 +34,18 @@ BATCH = 20  # items that the server takes at a time
 
 
 class ServerItems(Protocol):
-    """The items that the server keeps of a conversation; see `sdk.ServerItems`."""
+    """The items that the server keeps of a conversation; see `server_items`."""
 
     async def read(self, conversation: str) -> list[Any]:
-        """All of them, oldest first, as far as their times tell."""
+        """All of them, oldest first.
+
+        Raises:
+            NoConversation: there is none of that id, or it is somebody else's.
+        """
         ...
 
     async def add(self, conversation: str, items: list[Wire]) -> None:
-        """Add a few; one whose id is there is written over."""
+        """Add a few behind all others; one whose id is there stays as it is."""
         ...
 
     async def remove(self, conversation: str, items: Iterable[str]) -> None:
@@ -96,17 +102,19 @@ class Conversing:
 
     async def leave(self, task: RunRecord) -> None:
         """Let the conversation know a run that has ended; what fails here is made up for later."""
-        name = task.task.conversation
-        if name is None:
-            return
-        try:
+        if (name := task.task.conversation) is not None:
+            with _behind_at_worst(name):
+                async with asyncio.timeout(QUEUE_SECONDS):
+                    await self._end(task.task.agent, task.task.id)
+                    await self._tell(name, task.task.user)
+
+    async def catch_up(self, name: str, user: str) -> None:
+        """Let the server's items know the runs that have ended by now; the same of what fails."""
+        with _behind_at_worst(name), contextlib.suppress(NoConversation):
             async with asyncio.timeout(QUEUE_SECONDS):
-                record = await self._desk.record(task.task.agent, task.task.id)
-                if record is not None and record.state.is_end:
-                    await self._desk.conversations.finish(record)
-                await self._tell(name, task.task.user)
-        except (TransportError, TimeoutError, NoConversation) as error:
-            log.warning("conversation behind", extra={"conversation": name, "error": str(error)})
+                if (running := await self._desk.conversations.turn(name)) is not None:
+                    await self._end(running.agent, running.task)
+                await self._tell(name, user)
 
     async def forget(self, record: RunRecord) -> None:
         """Erase what a run that has ended has left in its conversation, if it was in one.
@@ -121,6 +129,12 @@ class Conversing:
         await self._desk.conversations.forget(name, record.task.id)
         said = len(record.task.input) + 1
         await self._items.remove(name, (item_id(record.task.id, number) for number in range(said)))
+
+    async def _end(self, agent: ObjectName, task: str) -> None:
+        """Let the history have what a run leaves, if it has ended."""
+        record = await self._desk.record(agent, task)
+        if record is not None and record.state.is_end:
+            await self._desk.conversations.finish(record)
 
     async def _after(self, response: str, user: str, room: int) -> Before:
         name = ResponseId.read(response)
@@ -208,6 +222,16 @@ class Conversing:
         record = await self._desk.find(task)
         if record is not None:
             await self._desk.cancel(record.task.agent, task)
+
+
+@contextlib.contextmanager
+def _behind_at_worst(conversation: str) -> Iterator[None]:
+    """Whatever the queue fails at in the body is done later."""
+    try:
+        yield
+    except (TransportError, TimeoutError, NoConversation) as error:
+        extra = {"conversation": conversation, "error": str(error)}
+        log.warning("conversation behind", extra=extra)
 
 
 def newest(said: Iterable[Message], room: int) -> tuple[Message, ...]:

@@ -56,7 +56,7 @@ ABOUTS: Final[Mapping[str, str]] = {
     ),
     "POST /v1/responses/{response_id}/cancel": (
         "Cancel a response, whatever way it was asked for, with the calls of its tools. One that "
-        "has ended stays as it is."
+        "has ended stays as it is. Code that blocks its thread goes on to its own end."
     ),
     "GET /v1/responses/{response_id}/input_items": (
         "What a response was asked, with what was said before; the newest first."
@@ -64,6 +64,9 @@ ABOUTS: Final[Mapping[str, str]] = {
     "POST /v1/conversations": "Begin a conversation.",
     "POST /v1/conversations/{conversation_id}/items": (
         "Add to a conversation what was said elsewhere. Each item gets an id of the server's."
+    ),
+    "GET /v1/conversations/{conversation_id}/items": (
+        "What was said in a conversation, by whoever it was, in its order; the newest first."
     ),
     CHAT: (
         "Chat with an agent (`agents/<name>`) or a model. An agent tells its text alone, and its "

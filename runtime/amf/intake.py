@@ -119,7 +119,7 @@ class Intake:
         """
         try:
             self.check(awaited=not self.asked.background)
-            check_names(self.asked.options.functions, desk.tools.functions_of(self.agent.tools))
+            check_names(self.asked.options.functions, desk.tools.functions_of(self.agent))
             yield
         except ApiError:
             if self.claim is not None:

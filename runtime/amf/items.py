@@ -226,14 +226,19 @@ def approval_of(item: str) -> tuple[str, int] | None:
 
 def message_item(task: str, number: int, message: Message) -> Wire:
     """Something that was said before or to the agent, as an item."""
-    kind = "output_text" if message.role is Role.ASSISTANT else "input_text"
     return {
         "type": "message",
         "id": item_id(task, number),
         "role": message.role.value,
         "status": "completed",
-        "content": [{"type": kind, "text": message.text}],
+        "content": content_of(message.role.value, message.text),
     }
+
+
+def content_of(role: str, text: str) -> list[Wire]:
+    """What somebody in this role has said, as the parts of a message."""
+    is_answer = role == Role.ASSISTANT.value
+    return [_part(text) if is_answer else {"type": "input_text", "text": text}]
 
 
 def item_id(task: str, number: int) -> str:

@@ -48,6 +48,8 @@ def flaw(path: str, body: bytes) -> BadRequest | None:
         return None
     try:
         found = json.loads(body)
+    except UnicodeDecodeError as error:
+        return BadRequest(f"The body is no UTF-8 from byte {error.start} on; send JSON in UTF-8.")
     except (ValueError, RecursionError):
         return None  # the server says so
     if has_items and (refused := _items(path, found)):

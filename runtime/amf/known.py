@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import override
 
 from runtime.contract.catalogue import AgentEntry, ToolEntry
 from runtime.contract.keys import AGENT_ENTRIES, TOOL_ENTRIES
-from runtime.contract.value import ObjectName
 from runtime.tools.offer import visible
 from runtime.transport.port import Entry, WatchableStore
 
@@ -96,14 +95,15 @@ class KnownTools(Known[ToolEntry]):
     def __init__(self) -> None:
         super().__init__(ToolEntry, TOOL_ENTRIES)
 
-    def functions_of(self, tools: Container[ObjectName]) -> set[str]:
-        """The names by which models call the functions of these Tools, as far as they are known."""
-        return {
+    def functions_of(self, agent: AgentEntry) -> set[str]:
+        """The names by which its model calls functions of Tools, as far as known, and Agents."""
+        functions = {
             visible(function.name)
             for entry in self.all
-            if entry.tool in tools
+            if entry.tool in agent.tools
             for function in entry.functions
         }
+        return functions | {visible(other.name) for other in agent.agents}
 
 
 def is_agent_name(model: str) -> bool:

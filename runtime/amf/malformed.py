@@ -14,6 +14,9 @@ from pydantic import ValidationError
 from runtime.amf.errors import BadRequest
 
 type Step = str | int
+KINDS = {"string_type": "a text", "list_type": "a list", "is_instance_of": "a list"}
+"""What a value has to be by the kind of its error; the last one is of a `Sequence`."""
+OBJECTS = {"dict_type", "model_type", "model_attributes_type"}
 ALTERNATIVE_STEPS = 2  # the list or the text, and then which kind of item
 
 
@@ -24,12 +27,14 @@ class Fault:
     Shape:
         place        the field, as steps from the outermost one.
         alternative  what the value was taken for, as names of the server's own.
+        wanted       what it would have to be then, empty if the message alone says that.
     """
 
     kind: str
     message: str
     place: tuple[Step, ...]
     alternative: tuple[Step, ...]
+    wanted: str = ""
 
     @property
     def is_of_another_kind(self) -> bool:
@@ -56,11 +61,30 @@ def malformed(errors: Iterable[Mapping[str, Any]], body: Any) -> BadRequest:
     faults = max(by_alternative.values(), key=_fit)
     fault = max(faults, key=lambda fault: len(fault.place))
     if fault.kind == "json_invalid":
-        return BadRequest("The body is no JSON; send an object.")
-    field, what = named(fault.place), fault.message.rstrip(".")
+        return BadRequest(f"The body is no JSON{fault.message}; send an object.")
+    field = named(fault.place)
     if not field:
-        return BadRequest(f"The body has not the form of a request: {what}.")
-    return BadRequest(f"{field} is not as it has to be: {what}.", param=field)
+        return BadRequest(_no_request(fault))
+    if fault.kind == "missing":
+        return BadRequest(f"{field} is missing.", param=field)
+    others = (one for some in by_alternative.values() for one in some if one.place == fault.place)
+    wanted = list(dict.fromkeys(one.wanted for one in others if one.wanted))
+    if fault.wanted:
+        return BadRequest(f"{field} has to be {_either(wanted)}.", param=field)
+    return BadRequest(f"{field} is not as it has to be: {fault.message.rstrip('.')}.", param=field)
+
+
+def _no_request(fault: Fault) -> str:
+    if fault.kind == "missing":
+        return "The body is empty; send an object of JSON."
+    if fault.kind in OBJECTS:
+        return "The body has to be an object of JSON: fields in braces."
+    return f"The body has not the form of a request: {fault.message.rstrip('.')}."
+
+
+def _either(wanted: Sequence[str]) -> str:
+    *first, last = wanted
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _fit(faults: Sequence[Fault]) -> tuple[bool, int, int, bool]:
@@ -75,6 +99,8 @@ def _fit(faults: Sequence[Fault]) -> tuple[bool, int, int, bool]:
 
 def _fault(error: Mapping[str, Any], body: Any) -> Fault:
     where, *steps = error["loc"]
+    if error["type"] == "json_invalid":
+        return Fault("json_invalid", _where(error, body), (), ())
     place: list[Step] = []
     others: list[Step] = []
     for step in steps:
@@ -85,12 +111,23 @@ def _fault(error: Mapping[str, Any], body: Any) -> Fault:
             others.append(step)
     if error["type"] == "missing" and others:
         place.append(others.pop())
-    return Fault(error["type"], error["msg"], tuple(place), tuple(others[:ALTERNATIVE_STEPS]))
+    kind = error["type"]
+    wanted = error["ctx"]["expected"] if kind in {"literal_error", "enum"} else KINDS.get(kind, "")
+    return Fault(kind, error["msg"], tuple(place), tuple(others[:ALTERNATIVE_STEPS]), wanted)
+
+
+def _where(error: Mapping[str, Any], body: Any) -> str:
+    """Where in its text a body stops being JSON, and why."""
+    if not isinstance(body, str):
+        return ""
+    place = error["loc"][-1]
+    line, column = body.count("\n", 0, place) + 1, place - body.rfind("\n", 0, place)
+    return f" from line {line}, column {column} on ({error['ctx']['error']})"
 
 
 def malformed_query(error: ValidationError) -> BadRequest:
     """The refusal of a request whose parameters beside the body have these errors."""
-    found = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False)
     return malformed([{**one, "loc": ("query", *one["loc"])} for one in found], None)
 
 

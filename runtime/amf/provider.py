@@ -11,6 +11,7 @@ from runtime.amf import sdk
 from runtime.amf.config import AgentsConfig, AmfConfig, FilesConfig
 from runtime.amf.elsewhere import Elsewhere
 from runtime.amf.responses import AmfResponses
+from runtime.amf.server_items import ServerItems
 from runtime.amf.shared import shared_desk
 
 
@@ -33,7 +34,7 @@ async def get_provider_impl(config: AmfConfig, deps: dict[Any, Any]) -> AmfRespo
     builtin = await sdk.builtin_responses(config.builtin, deps) if config.builtin else None
     return AmfResponses(
         shared_desk(config.stack),
-        sdk.ServerItems(deps),
+        ServerItems(deps),
         Elsewhere(builtin, sdk.server_models(deps)),
         heartbeat_seconds=config.heartbeat_seconds,
     )

@@ -5,6 +5,8 @@ there a mapping of Python's as text.
 """
 
 import logging
+import re
+from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +22,8 @@ from runtime.amf.malformed import malformed, malformed_query
 
 log = logging.getLogger(__name__)
 
-NO_CONVERSATION = "Invalid value for 'conversation_id'"  # how the server begins to say it
+NO_CONVERSATION = re.compile(r"(?:400: )?Invalid value for 'conversation(?:_id)?': (.*?)\. ")
+NAMED = {"item_id": "item", "conversation_id": "conversation", "response_id": "response"}
 
 
 def use_one_shape(app: Any) -> None:
@@ -81,15 +84,41 @@ async def refuse_otherwise(request: Request, error: Exception) -> Response:
         raise error
     if isinstance(error.__cause__, ValidationError):
         return await refuse_value(request, error.__cause__)
-    if str(error.detail).startswith(NO_CONVERSATION):
-        field = "conversation_id" if "conversation_id" in request.path_params else "conversation"
-        return await refuse(request, NotFound(str(error.detail), param=field))
-    body = foreign_body(error.status_code, str(error.detail))
+    if (unknown := _unknown(request, str(error.detail))) is not None:
+        return await refuse(request, unknown)
+    body = foreign_body(error.status_code, _way_out(request, error))
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
 async def refuse_other(request: Request, error: Exception) -> Response:
     """What the server's providers refuse or fail at; of some errors nobody can say which it is."""
     status, message = sdk_errors.told_of(error)
+    if (unknown := _unknown(request, message)) is not None:
+        return await refuse(request, unknown)
     log.info("refused", extra={"path": request.url.path, "error": repr(error)})
     return JSONResponse(foreign_body(status, message), status)
+
+
+def _unknown(request: Request, message: str) -> NotFound | None:
+    """What the server means that it does not find, None if it says something else."""
+    if told := NO_CONVERSATION.match(message):
+        field = "conversation_id" if "conversation_id" in request.path_params else "conversation"
+        return NotFound(f"There is no conversation {told[1]}.", param=field)
+    for field, what in NAMED.items():
+        name = request.path_params.get(field)
+        if name is not None and f"'{name}' not found" in message:
+            return NotFound(f"There is no {what} {name}.", param=field)
+    return None
+
+
+def _way_out(request: Request, error: HTTPException) -> str:
+    """What an HTTP error says; where nothing is served, how to find what is."""
+    where = f"{request.method} {request.url.path}"
+    match error.status_code, error.detail:
+        case HTTPStatus.NOT_FOUND, "Not Found":
+            return f"There is no {where}; /docs shows what there is."
+        case HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed":
+            allowed = (error.headers or {}).get("Allow", "")
+            but = f", but {allowed}" if allowed else ""
+            return f"There is no {where}{but}; /docs shows what there is."
+    return str(error.detail)

@@ -32,6 +32,7 @@ from runtime.amf.relay import Following
 from runtime.amf.reply import frames, recalled, response_object, whole
 from runtime.amf.response_id import ResponseId
 from runtime.amf.sequence import with_handovers
+from runtime.amf.server_items import ServerItems
 from runtime.amf.shared import SharedDesk
 from runtime.amf.stream import EventStream, OnLeft
 from runtime.amf.visible import visible
@@ -52,7 +53,7 @@ class AmfResponses:
     def __init__(
         self,
         shared: SharedDesk,
-        items: sdk.ServerItems,
+        items: ServerItems,
         elsewhere: Elsewhere,
         *,
         heartbeat_seconds: float,

@@ -3,14 +3,12 @@
 The server is Llama Stack or OGX (`flavour`), which differ here in what a comment says.
 """
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from runtime.amf import item_ids
 from runtime.amf.chat import without_nulls
 from runtime.amf.errors import ModelFailed
 from runtime.amf.flavour import IS_OGX, api_module, server_module
@@ -33,7 +31,6 @@ STANDARD_RESPONSES: Mapping[int | str, dict[str, Any]] = api_module(
     "router_utils"
 ).standard_responses
 OLD_ITEMS = "conversation_items_v1"  # of conversations that Llama Stack has begun, as it kept them
-ITEMS = 100_000  # of one conversation; the server reads them all anyway
 # What the builtin provider needs. One that is missing in the run config is named when it is built.
 BUILTIN_NEEDS = (
     Api.inference,
@@ -154,40 +151,6 @@ async def builtin_responses(config: Mapping[str, Any], deps: Mapping[Any, Any]) 
         raise ValueError(f"the builtin responses need providers for {', '.join(missing)}")
     parsed = _builtin.BuiltinResponsesImplConfig(**config)
     return await _builtin.get_provider_impl(parsed, dict(deps), OWN)
-
-
-class ServerItems:
-    """The items that the server keeps of conversations."""
-
-    def __init__(self, deps: Mapping[Any, Any]) -> None:
-        self._conversations = deps[Api.conversations]
-
-    async def read(self, conversation: str) -> list[Any]:
-        """All of them, oldest first, as far as their times tell.
-
-        Raises:
-            ConversationNotFoundError: of the server; it answers 404.
-        """
-        request = _api.ListItemsRequest(conversation_id=conversation, order="asc", limit=ITEMS)
-        items: list[Any] = (await self._conversations.list_items(request)).data
-        return items
-
-    async def add(self, conversation: str, items: list[dict[str, Any]]) -> None:
-        """Add a few, under their own ids; one whose id is there stays as one."""
-        request = _api.AddItemsRequest(items=items)
-        if IS_OGX:  # it gives new ids to what is added as clients add it
-            await self._conversations.sync_items(conversation, request)
-        else:
-            with item_ids.kept():
-                await self._conversations.add_items(conversation, request)
-
-    async def remove(self, conversation: str, items: Iterable[str]) -> None:
-        """Take items away by their ids; one that is not there is no error."""
-        not_there = (_api.ConversationItemNotFoundError, _api.ConversationNotFoundError)
-        for item in items:
-            request = _api.DeleteItemRequest(conversation_id=conversation, item_id=item)
-            with contextlib.suppress(*not_there):
-                await self._conversations.openai_delete_conversation_item(request)
 
 
 class ServerModels:

@@ -22,7 +22,7 @@ import yaml
 from sse_starlette.sse import AppStatus
 
 from runtime import health
-from runtime.amf import discovery, erasing, sdk, sdk_errors, sdk_health, server
+from runtime.amf import conversation_items, discovery, erasing, sdk, sdk_errors, sdk_health, server
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.authentication import Authentication
 from runtime.amf.belongings import Belongings
@@ -259,6 +259,7 @@ def arrange(app: Any) -> McpEndpoint | None:
     call_by_bare_names(app, PROVIDER)
     hide(app, PROVIDER, functools.partial(_is_hidden, provider.shared))
     app.state.shared = provider.shared
+    conversation_items.serve(app, provider.shared)
     belongings = Belongings(deps, functools.partial(forget_conversation, provider.shared))
     app.include_router(erasing.router(provider.shared, belongings))
     return _other_apis(app, Directory(provider.shared, sdk.models_of(deps)))

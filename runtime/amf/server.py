@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runtime.amf import item_ids
 from runtime.amf.flavour import IS_OGX, VARIABLES, server_module
 from runtime.amf.sdk import OWN, Api, deps_of
 from runtime.amf.sdk_models import answer_with_both_shapes, list_whole
+from runtime.amf.server_items import keep_in_order
 
 
 def create_server(run_config: str, declared: Iterable[str], *, is_list_kept: bool) -> Any:
@@ -76,11 +76,9 @@ def arrange(app: Any) -> Mapping[Any, Any]:
     list_whole(deps[Api.models])
     conversations = deps[Api.conversations]
     conversations.sql_store.policy = OWN
-    if IS_OGX:  # whose items have ids of its own, whatever a client wants
+    keep_in_order(conversations)
+    if IS_OGX:
         deps[Api.prompts].sql_store.policy = OWN
-    else:
-        making = conversations._get_or_generate_item_id  # noqa: SLF001 - there is no other place
-        conversations._get_or_generate_item_id = item_ids.item_ids(making)  # noqa: SLF001 - as above
     # Routes are tried one after the other, in the order of a set: a quarter of a request's time.
     app.router.routes.sort(key=_place)
     return deps

@@ -46,7 +46,7 @@ class AgentEntry(Versioned):
                    what pods say.
         available  false while no worker of it can start, as far as is known.
         version    of its spec: the generation, as text.
-        tools      the Tools that it may call.
+        tools      the Tools that it may call; `agents`, the other Agents.
         service_account  that its workers run as; null in an entry from before it was written.
         guard      the policy that counts for it, null without one: then everybody may call it.
         capabilities   what tests of the platform have proved of its framework, in words; empty
@@ -60,6 +60,7 @@ class AgentEntry(Versioned):
     version: str = "0"
     service_account: ObjectName | None = None
     tools: tuple[ObjectName, ...] = ()
+    agents: tuple[ObjectName, ...] = ()
     guard: Guard | None = None
     capabilities: tuple[str, ...] = ()
     accepting: bool = True

@@ -2,9 +2,9 @@
 
     python -m runtime check math_agent:graph --framework LangGraph --stand-in http://…:8000/v1
 
-Progress goes to standard error, the table to standard output; a terminal that shows the one is
-spared the other. Exits with 0 when nothing failed, 1 when something did, 2 when there is nothing to
-check it on.
+Progress goes to standard error, the table to standard output; where both go to the same terminal,
+pipe or file, it is spared what it holds already. Exits with 0 when nothing failed, 1 when something
+did, 2 when there is nothing to check it on.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.kit.report import Report, Result, described
 
 BAD_INPUT = 2
+STDOUT, STDERR = 1, 2  # file descriptors
 STAND_IN = "stand-in"
 
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     except (BadInput, BadAgent) as error:
         sys.stderr.write("\n".join([*logged.taken(), f"error: {error}", ""]))
         return BAD_INPUT
-    is_shown = sys.stdout.isatty() and sys.stderr.isatty()
+    is_shown = os.path.sameopenfile(STDOUT, STDERR)
     sys.stdout.write(f"{report.table(whole=not is_shown)}\n")
     if given.report is not None:
         given.report.write_bytes(report.encode())

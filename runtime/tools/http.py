@@ -25,6 +25,7 @@ from runtime.tools.http_request import HttpRequest, request_of
 from runtime.tools.http_response import Answer, is_readable, result_of, wait_of
 from runtime.tools.openapi import Offer, offer_of
 from runtime.tools.port import ToolFailure
+from runtime.tools.unreachable import no_connection
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,8 @@ class HttpTool:
                 sent = following
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise ToolFailure(
-                f"{function} failed: the API at {_origin(sent.url)} cannot be reached: {error}"
+                f"{function} failed: the API at {_origin(sent.url)} cannot be reached: "
+                f"{no_connection(error)}"
             ) from error
         except httpx.HTTPError as error:
             said = str(error) or type(error).__name__
@@ -193,6 +195,11 @@ class HttpTool:
                 self._client.stream("GET", url, follow_redirects=True) as response,
             ):
                 data, is_whole = await _beginning(response, MAX_DOCUMENT_BYTES)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _Unreadable(
+                f"{self._where} cannot be read: {no_connection(error)}; start what serves it, or "
+                "correct spec.http.openapi.url"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             said = str(error) or "it takes too long"
             raise _Unreadable(f"{self._where} cannot be read: {said}") from error

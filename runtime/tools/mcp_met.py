@@ -7,11 +7,12 @@ Source:
     Model Context Protocol 2025-06-18, "Transports", streamable HTTP.
 """
 
-import socket
 from http import HTTPStatus
 from typing import Final
 
 import httpx
+
+from runtime.tools.unreachable import first_line, no_connection
 
 ENDPOINT: Final = "see whether spec.mcp names the path of its endpoint, as in …/mcp"
 OTHER: Final = "cannot be used: what answers there does not speak MCP"
@@ -30,7 +31,7 @@ class Met:
 
     def nobody(self, error: httpx.TransportError) -> None:
         """No connection came about."""
-        self._why = f"cannot be reached: {_no_connection(error)}"
+        self._why = f"cannot be reached: {no_connection(error)}"
 
     def answer(self, response: httpx.Response) -> None:
         """This is how an answer begins."""
@@ -75,11 +76,7 @@ def _what_happened(error: BaseException) -> str:
         case httpx.RemoteProtocolError() | httpx.ReadError():
             return "it takes connections, and ends them without an answer"
         case _:
-            return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+            return first_line(error)
 
 
 def _phrase(status: int) -> str:
@@ -87,16 +84,3 @@ def _phrase(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
-
-
-def _no_connection(error: BaseException) -> str:
-    if isinstance(error, httpx.ConnectTimeout):
-        return "no connection came about in time; see whether a network policy forbids it"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return "its name cannot be resolved"
-        if isinstance(cause, ConnectionRefusedError):
-            return "nobody listens there"
-        cause = cause.__cause__ or cause.__context__
-    return _first_line(error)

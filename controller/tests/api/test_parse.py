@@ -11,7 +11,7 @@ from controller.api.parse import (
     InvalidSpec,
     model_of,
     parse,
-    unknown_fields,
+    parse_strictly,
 )
 from controller.api.resource import Envelope
 from controller.api.stack import Stack
@@ -27,10 +27,11 @@ def _name(body: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("body", ALL_GOOD, ids=_name)
 def test_what_the_design_shows_is_read(body: dict[str, Any]) -> None:
-    resource = parse(MODEL_BY_KIND[Kind(body["kind"])], body)
+    model = MODEL_BY_KIND[Kind(body["kind"])]
+    resource = parse(model, body)
 
     assert resource.metadata.name == body["metadata"]["name"]
-    assert unknown_fields(resource, body) == ()
+    assert parse_strictly(model, body) == resource
 
 
 @pytest.mark.fault(18)
@@ -140,18 +141,65 @@ def test_python_names_are_no_field_names() -> None:
     said = r"^spec\.stackRef: is required; stack_ref stands there, and is no field$"
     with pytest.raises(InvalidSpec, match=said):
         parse(Agent, changed(body, "spec.stackRef", GONE))
-    assert unknown_fields(parse(Agent, body), body) == ("spec.stack_ref",)
+    assert parse(Agent, body) == parse(Agent, GOOD[Kind.AGENT])
+    with pytest.raises(InvalidSpec, match=r"no such field; did you mean stackRef\?$"):
+        parse_strictly(Agent, body)
 
 
-def test_unknown_fields_are_ignored_and_can_be_named() -> None:
+def test_unknown_fields_are_ignored_or_refused_by_name() -> None:
     plain = changed(GOOD[Kind.AGENT], "spec.podTemplate.anything", {"goes": True})
     body = changed(plain, "spec.tools[1].toolRef.kind", "Tool")
     body = changed(body, "spec.scaling.minimum", 3)
 
-    agent = parse(Agent, body)
+    assert parse(Agent, body) == parse(Agent, plain) == parse_strictly(Agent, plain)
+    with pytest.raises(InvalidSpec) as refused:
+        parse_strictly(Agent, body)
+    assert str(refused.value) == (
+        "spec.tools[1].toolRef.kind: there is no such field; "
+        "spec.scaling.minimum: there is no such field"
+    )
 
-    assert agent == parse(Agent, plain)
-    assert unknown_fields(agent, body) == ("spec.tools[1].toolRef.kind", "spec.scaling.minimum")
+
+SLIPS: dict[str, Any] = {
+    "spec.tool": [],
+    "spec.framework": "Langgraph",
+    "spec.source": {"declarative": {"instrutions": "Add."}},
+    "spec.tools[0].toolRef.nam": "x",
+    "spec.scaling.minReplica": 1,
+}
+
+
+def test_no_mistake_hides_another_and_a_near_one_is_named() -> None:
+    body = GOOD[Kind.AGENT]
+    for place, value in SLIPS.items():
+        body = changed(body, place, value)
+
+    with pytest.raises(InvalidSpec) as refused:
+        parse_strictly(Agent, body)
+
+    assert str(refused.value).split("; spec") == [
+        (
+            "spec.framework: must be one of 'LangGraph', 'CrewAI', 'AG2', 'LlamaStack' or "
+            "'BeeAI', not 'Langgraph'; did you mean LangGraph?"
+        ),
+        ".source.declarative.instructions: is required; instrutions stands there, and is no field",
+        ".tools[0].toolRef.nam: there is no such field; did you mean name?",
+        ".scaling.minReplica: there is no such field; did you mean minReplicas?",
+        ".tool: there is no such field; did you mean tools?",
+    ]
+
+
+@pytest.mark.parametrize(("kind", "meant"), [("Agnt", "; did you mean Agent?"), ("Pod", "")])
+def test_a_kind_that_is_none_names_the_one_that_is_meant(kind: str, meant: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        model_of({"apiVersion": API_VERSION, "kind": kind})
+    assert str(refused.value).endswith(f"not '{kind}'{meant}")
+
+
+def test_any_name_may_stand_where_the_user_chooses_them() -> None:
+    pods = changed(GOOD[Kind.AGENT], "spec.podTemplate", {"spec": {"any": None}})
+    labelled = changed(pods, "metadata.anything", 1)
+    assert parse_strictly(Agent, labelled) == parse(Agent, pods)
 
 
 def test_any_mapping_is_read() -> None:
@@ -248,7 +296,8 @@ def test_other_objects_are_none_of_ours(body: dict[str, Any]) -> None:
     [
         pytest.param(
             {"apiVersion": API_VERSION, "kind": "Agnet"},
-            "kind: must be one of Stack, Agent, Tool, IdentityPolicy, not 'Agnet'",
+            "kind: must be one of Stack, Agent, Tool, IdentityPolicy, not 'Agnet'; "
+            "did you mean Agent?",
             id="a kind that does not exist",
         ),
         pytest.param(

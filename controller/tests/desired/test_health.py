@@ -123,6 +123,15 @@ TROUBLE = [
         id="a reason without a sentence",
     ),
     pytest.param(
+        pod(Container(name="worker", ready=False, restarts=1, exit_code=137)),
+        ReadyReason.PROGRESSING,
+        "worker stopped with exit code 137 after 1 restart; its log says why: "
+        "kubectl logs math-1 -c worker --previous; it is started again",
+        "worker is started again",
+        False,
+        id="once",
+    ),
+    pytest.param(
         pod(unscheduled="0/1 nodes are available: insufficient cpu."),
         ReadyReason.PROGRESSING,
         "no node takes math-1: 0/1 nodes are available: insufficient cpu.",

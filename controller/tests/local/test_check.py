@@ -24,13 +24,16 @@ graph.add_edge(START, "echo")
 """
 
 
-def checked(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+def checked(
+    folder: Path, *options: object, stderr: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "controller.cli", "check", *map(str, options)]
     return subprocess.run(
         command,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         check=False,
     )
@@ -60,12 +63,14 @@ def test_an_agent_on_llama_stack_finds_a_server_before_the_model(tmp_path: Path)
 
 @pytest.mark.integration
 @pytest.mark.timeout(400)
-def test_an_agent_of_this_folder_is_found(tmp_path: Path) -> None:
+def test_an_agent_of_this_folder_is_found_and_what_is_shown_is_shown_once(tmp_path: Path) -> None:
     (tmp_path / "own_agent.py").write_text(AGENT)
-    done = checked(tmp_path, "own_agent:graph", "--framework", "LangGraph")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("own_agent:graph on LangGraph ")
-    assert "proved          answer\n" in done.stdout
+    done = checked(
+        tmp_path, "own_agent:graph", "--framework", "LangGraph", stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 0, done.stdout
+    assert "\nown_agent:graph on LangGraph " in done.stdout
+    assert done.stdout.count("proved          answer\n") == 1
 
 
 @pytest.mark.integration

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.api.names import Kind
-from controller.local.manifests import BadManifest, read_manifests
+from controller.local.manifests import MOST_TOLD, BadManifest, read_manifests
 from controller.model import Key
 from runtime.contract.value import ObjectName
 
@@ -84,6 +84,43 @@ def test_what_an_api_server_would_refuse_names_file_and_field(
     with pytest.raises(BadManifest) as refused:
         read_manifests(tmp_path)
     assert all(word in str(refused.value) for word in ["bad.yaml", *words])
+
+
+def test_the_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
+    place = folder(
+        tmp_path,
+        a="a: [",
+        b=f"{TOOL.replace('python:', 'pyton:')}---\nkind: Tool\n",
+        c=TOOL.replace("kind: Tool", "kind: Tol"),
+        d="kind: Tol\nmetadata: {name: x}",
+        kustomization="resources: [e.yaml]",
+    )
+    with pytest.raises(BadManifest) as refused:
+        read_manifests(place)
+    first, *told = str(refused.value).split("\n  ")
+    assert first == "6 mistakes"
+    for line, (file, word) in zip(
+        told,
+        [
+            ("kustomization", "resources: e.yaml"),
+            ("a", "is no YAML"),
+            ("b", "spec.pyton: there is no such field; did you mean python?"),
+            ("b", "metadata.name is required"),
+            ("c", "not 'Tol'; did you mean Tool?"),
+            ("d", "nothing else; did you mean Tool?"),
+        ],
+        strict=True,
+    ):
+        assert line.startswith(f"{place / file}.yaml: ")
+        assert word in line
+
+
+def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+    many = folder(tmp_path, **{f"f{number:02}": "a: 1" for number in range(MOST_TOLD + 3)})
+    with pytest.raises(BadManifest) as refused:
+        read_manifests(many)
+    lines = str(refused.value).splitlines()
+    assert (lines[0], lines[-1], len(lines)) == ("23 mistakes", "  and 3 more", MOST_TOLD + 2)
 
 
 def test_an_object_in_two_files_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from controller.api.conditions import ReadyReason
 from controller.desired.health import workload_health
 from controller.local.environments import Environments
+from controller.local.processes import why
 from controller.local.workloads import Workload
 
 SERVER = (
@@ -143,30 +144,45 @@ async def test_scaling_starts_and_stops_processes(tmp_path: Path) -> None:
     await running.stop()
 
 
+WARNED = '{"level": "WARNING", "message": "a checkpoint cannot be used"}'
+
+
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("exit_code", "lines", "words"),
     [
-        ("print('no such model'); raise SystemExit(3)", "no such model"),
-        ('print(\'{"level": "ERROR"}\'); raise SystemExit(3)', '{"level": "ERROR"}'),
-        (
-            'print(\'{"level": "INFO"}\'); raise SystemExit(7)',
-            "it exited with status 7 and said nothing of it",
-        ),
-        ("import os; os.kill(os.getpid(), 9)", "it was ended by a signal: Killed"),
+        (3, ["serving", "no such model"], "no such model"),
+        (3, ["[1]"], "[1]"),
+        (3, ['{"level": "ERROR", "message": "no", "error": "a b", "logger": "x"}'], "no: a b"),
+        (3, ['{"level": "CRITICAL", "message": "no"}'], "no"),
+        (3, ['{"level": "ERROR"}'], "it exited with status 3 and said nothing of it"),
+        (7, ['{"level": "INFO"}'], "it exited with status 7 and said nothing of it"),
+        (7, [WARNED], "it exited with status 7 and said nothing of it"),
+        (7, [], "it exited with status 7 and said nothing of it"),
+        (-9, [WARNED], "it was ended by a signal: Killed"),
+        (-9, ["no such model"], "it was ended by a signal: Killed"),
     ],
 )
-async def test_why_a_process_ended_is_its_last_line_if_that_can_say_it(
-    tmp_path: Path, code: str, words: str
+def test_why_a_process_ended_is_its_last_line_if_that_can_say_it(
+    exit_code: int, lines: list[str], words: str
 ) -> None:
+    assert why(exit_code, lines) == words
+
+
+async def test_a_process_that_was_killed_once_says_so_while_it_comes_back(tmp_path: Path) -> None:
     running = workload(tmp_path)
-    running.apply(deployment(code))
-    await until(lambda: running.pods != () and bool(running.pods[0].containers[0].exit_code))
-    assert running.pods[0].containers[0].last_words.startswith(f"{words} (all of it: ")
+    running.apply(deployment(f"print({WARNED!r}, flush=True)\n{SERVER}"))
+    await until(lambda: any(pod.ready for pod in running.pods))
+    os.kill(pid_of(tmp_path), signal.SIGKILL)
+    await until(lambda: not running.pods[0].ready)
+    health = workload_health(running.manifest, running.pods, noun="worker")
+    assert health.reason is ReadyReason.PROGRESSING
+    assert health.message.startswith("mcp stopped: it was ended by a signal: Killed (all of it: /")
+    assert health.message.endswith("); it is started again")
     await running.stop()
 
 
 async def test_the_last_words_of_a_process_are_kept(tmp_path: Path) -> None:
-    code = "import os; open('mcp.termination', 'w').write('spec.x: no'); raise SystemExit(78)"
+    code = "open('mcp.termination', 'w').write('spec.x: no'); raise SystemExit(78)"
     running = workload(tmp_path)
     running.apply(deployment(code))
     await until(lambda: running.pods != () and running.pods[0].containers[0].exit_code == 78)

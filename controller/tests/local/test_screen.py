@@ -71,6 +71,21 @@ def test_what_does_not_pass_is_told_once(
     ]
 
 
+def test_a_loss_is_told_at_once_and_each_recovery_once(
+    screen: Screen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed = not_ready("worker stopped: it was ended by a signal: Killed", "Progressing")
+    waits = not_ready("Stack default/default is not ready: …")
+    for status in (READY, killed, killed, READY, waits, READY):
+        screen.report(MATH, status)
+        screen.tell_lasting(starting=False)
+    assert lines(capsys) == [
+        "✓ Agent math  Ready: 1 of 1",
+        "· Agent math  Progressing: worker stopped: it was ended by a signal: Killed",
+        "✓ Agent math  Ready: 1 of 1",
+    ]
+
+
 def test_what_stands_in_the_way_now_is_told_when_it_stays(
     screen: Screen, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

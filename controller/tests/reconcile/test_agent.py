@@ -204,7 +204,7 @@ async def test_an_agent_of_a_stack_that_is_not_ready_is_not_ready(scene: Scene) 
     assert told(scene, agent, "Ready") == (
         "False",
         "DependencyNotReady",
-        "Stack team/default is not ready: 0 of 1 server ready",
+        "Stack team/default is not ready: 0 of 1 API server ready",
     )
     assert not entry_of(scene).ready
     status = scene.cluster.objects[agent]["status"]

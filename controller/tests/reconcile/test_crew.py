@@ -10,6 +10,7 @@ from controller.reconcile import references
 from controller.tests import samples
 from controller.tests.reconcile.scene import Scene, is_true, key_of, told
 from runtime.contract.agent_config import AgentBinding, AgentConfig
+from runtime.contract.catalogue import AgentEntry
 from runtime.contract.trust_config import Workload
 from runtime.contract.value import ObjectName
 
@@ -32,12 +33,14 @@ async def crew(scene: Scene, **spec: Any) -> tuple[Key, Key, Key]:
     return keys
 
 
-async def test_a_worker_is_told_whom_its_agent_may_ask(scene: Scene) -> None:
+async def test_worker_and_servers_are_told_whom_an_agent_may_ask(scene: Scene) -> None:
     _, editor, _ = await crew(scene)
 
     text = scene.cluster.child("ConfigMap", "agent-editor")["data"]["agent.json"]
     binding = AgentBinding(agent=POET, description="Makes verses.")
     assert AgentConfig.decode(text).agents == (binding,)
+    entry = scene.queue.entries[EntryRef("team_default_catalogue", "agents.team.editor")]
+    assert AgentEntry.decode(entry).agents == (POET,)
     assert is_true(scene, editor, "Ready")
 
 

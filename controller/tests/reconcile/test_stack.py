@@ -25,7 +25,11 @@ async def test_from_apply_to_ready(scene: Scene) -> None:
 
     await scene.rest(stack)
 
-    assert is_true(scene, stack, "Ready")
+    assert told(scene, stack, "Ready") == (
+        "True",
+        "Ready",
+        "1 of 1 API server ready; 3 of 3 NATS servers ready; 1 of 1 dispatcher ready",
+    )
     assert {(ref.kind, ref.name) for ref in scene.cluster.owned if ref.namespace == "team"} == {
         ("ServiceAccount", "nats-default"),
         ("ConfigMap", "nats-default"),

@@ -150,7 +150,7 @@ class Turns:
         task = task_of_turn(turn.id)
         intake = Intake(asked=asked, agent=entry, caller=self._caller, task=task, now=turn.started)
         intake.check(awaited=True)
-        check_names(asked.options.functions, self._desk.tools.functions_of(entry.tools))
+        check_names(asked.options.functions, self._desk.tools.functions_of(entry))
         return turn.model_copy(update={"task": task}), lambda: run_of(self._desk, intake)
 
     async def _going_on(self, config: AgentConfig, body: ResumeTurn) -> Told:

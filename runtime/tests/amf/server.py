@@ -151,6 +151,7 @@ class Server:
         max_input_bytes: int = 524288,
         description: str = "",
         tools: Sequence[ObjectName] = (),
+        agents: Sequence[ObjectName] = (),
         framework: Framework = Framework.LANGGRAPH,
     ) -> AgentEntry:
         """Write an Agent into the catalogue, as the operator does."""
@@ -170,6 +171,7 @@ class Server:
             max_input_bytes=max_input_bytes,
             tools=tuple(tools),
             service_account=ObjectName(namespace=namespace, name=f"agent-{name}"),
+            agents=tuple(agents),
         )
         await self.tell(entry)
         return entry

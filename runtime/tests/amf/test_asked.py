@@ -32,6 +32,13 @@ GIVEN = {"type": "function_call_output", "call_id": "c", "output": "5"}
 CHAT_CALL = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 
 
+def test_a_field_that_nobody_knows_is_told_so_whatever_its_value() -> None:
+    with pytest.raises(BadRequest, match=r"Agents do not know the field tempratur\."):
+        asked(request(tempratur=1))
+    with pytest.raises(BadRequest, match=r"Agents do not support top_p with this value\."):
+        asked(request(top_p=0.5))
+
+
 @pytest.mark.parametrize(
     ("said", "understood"),
     [

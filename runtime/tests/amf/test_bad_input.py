@@ -211,7 +211,8 @@ async def test_a_body_that_is_no_json(server: Server, path: str) -> None:
         xml = await client.post(path, content=b"<a/>", headers={"Content-Type": "text/xml"})
 
     assert broken.status_code == listed.status_code == 400
-    assert "no JSON" in broken.json()["error"]["message"]
+    assert "no JSON from line 1, column 11 on" in broken.json()["error"]["message"]
+    assert "an object of JSON" in listed.json()["error"]["message"]
     assert xml.status_code == 415
     assert "application/json" in xml.json()["error"]["message"]
     assert xml.json()["error"]["code"] == "unsupported_media_type"
@@ -242,20 +243,22 @@ async def test_a_body_that_is_too_large_is_not_read_to_its_end(server: Server) -
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    ("method", "path", "status", "param"),
     [
-        pytest.param("GET", "/responses/resp_{}", 404, id="a response"),
-        pytest.param("DELETE", "/responses/resp_{}", 404, id="to delete"),
-        pytest.param("POST", "/responses/resp_{}/cancel", 404, id="to cancel"),
-        pytest.param("GET", "/responses/resp_{}/input_items", 404, id="its input"),
-        pytest.param("GET", "/responses/*", 404, id="all of them"),
-        pytest.param("GET", "/conversations/conv_{0}", 404, id="a conversation"),
-        pytest.param("GET", "/nowhere", 404, id="a path"),
-        pytest.param("PUT", "/responses", 405, id="a method"),
+        pytest.param("GET", "/responses/resp_{}", 404, "response_id", id="a response"),
+        pytest.param("DELETE", "/responses/resp_{}", 404, "response_id", id="to delete"),
+        pytest.param("POST", "/responses/resp_{}/cancel", 404, "response_id", id="to cancel"),
+        pytest.param("GET", "/responses/resp_{}/input_items", 404, "response_id", id="its input"),
+        pytest.param("GET", "/responses/*", 404, "response_id", id="all of them"),
+        pytest.param("POST", "/responses/mine/cancel", 404, "response_id", id="of another form"),
+        pytest.param("GET", "/conversations/conv_{0}", 404, "conversation_id", id="a conversation"),
+        pytest.param("GET", "/conversations/mine", 404, "conversation_id", id="no id of one"),
+        pytest.param("GET", "/nowhere", 404, None, id="a path"),
+        pytest.param("PUT", "/responses", 405, None, id="a method"),
     ],
 )
 async def test_what_is_not_there_is_said_in_the_same_shape(
-    server: Server, method: str, path: str, status: int
+    server: Server, method: str, path: str, status: int, param: str | None
 ) -> None:
     async with http_client(server) as client:
         answer = await client.request(
@@ -263,8 +266,10 @@ async def test_what_is_not_there_is_said_in_the_same_shape(
         )
 
     assert answer.status_code == status
-    assert answer.json()["error"]["message"]
-    assert answer.json()["error"]["type"] == "invalid_request_error"
+    error = answer.json()["error"]
+    assert error["message"].startswith("There is no ")
+    assert error["message"].endswith("/docs shows what there is.") == (param is None)
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
 
 
 @pytest.mark.parametrize(

@@ -528,6 +528,16 @@ async def test_a_name_that_a_tool_of_the_agent_has_is_taken(people: Server) -> N
     assert answer.json()["error"]["param"] == "tools[0].name"
 
 
+async def test_a_name_that_an_agent_has_which_it_may_ask_is_taken(people: Server) -> None:
+    other = ObjectName(namespace="elsewhere", name="add")
+    async with agent(people, agents=[other]) as (name, actor), http_client(people) as client:
+        body = {"model": name, "input": ONE, "tools": [ADD]}
+        answer = await client.post("/responses", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "tools[0].name"
+    assert actor.seen == []
+
+
 async def test_the_outputs_may_go_to_another_server(
     people: Server, other: Server, model: str
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from llama_stack_client import LlamaStackClient
 from llama_stack_client.lib.agents.agent import Agent
+from openai import AsyncOpenAI
 
 from runtime.contract.catalogue import WhenBusy
 from runtime.contract.messages import Role, Task
@@ -15,6 +16,22 @@ from runtime.tests.amf.plays import Play
 from runtime.tests.amf.server import Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+
+ORDERS = ("asc", "desc")
+
+
+def message(text: str) -> Any:
+    return {"type": "message", "role": "user", "content": text}
+
+
+async def texts(
+    client: AsyncOpenAI, conversation: str, order: str, *, limit: int | None = None
+) -> list[tuple[str, str]]:
+    """Who has said what, by all pages."""
+    asked: Any = {"order": order} | ({} if limit is None else {"limit": limit})
+    listed: Any = client.conversations.items.list(conversation, **asked)
+    return [(item.role, item.content[0].text) async for item in listed]
 
 
 def history(task: Task) -> list[tuple[Role, str]]:
@@ -30,15 +47,103 @@ async def test_what_was_said_before_comes_with_the_next_task(server: Server) -> 
         conversation = await client.conversations.create()
         for words in ("one", "two"):
             await client.responses.create(model=model, input=words, conversation=conversation.id)
-        listed: Any = client.conversations.items.list(conversation.id, order="asc")
-        items = [(item.role, item.content[0].text) async for item in listed]
 
     assert history(actor.seen[1]) == [(Role.USER, "one"), (Role.ASSISTANT, "one")]
     assert actor.seen[1].conversation == conversation.id
     assert [task.sequence for task in actor.seen] == [1, 2]
-    assert sorted(items) == sorted(
-        [("user", "one"), ("assistant", "one"), ("user", "two"), ("assistant", "two")]
-    )
+
+
+async def test_items_are_in_the_order_of_the_conversation(server: Server) -> None:
+    """However quickly it is talked, and whoever waits for the answers."""
+    async with agent(server) as (model, _), openai_client(server) as client:
+        conversation = await client.conversations.create(items=[message("zero"), message("0")])
+        asked: Any = {"model": model, "conversation": conversation.id}
+        for words in ("one", "two"):
+            await client.responses.create(input=words, **asked)
+        waiting = await client.responses.create(input="three", background=True, **asked)
+        async with asyncio.timeout(10):
+            while (await client.responses.retrieve(waiting.id)).status != "completed":
+                await asyncio.sleep(0.02)
+        await client.conversations.items.create(
+            conversation.id, items=[message("four"), message("five")]
+        )
+        items, backwards = [await texts(client, conversation.id, order) for order in ORDERS]
+
+    assert items == [
+        *[("user", "zero"), ("user", "0")],
+        *[("user", "one"), ("assistant", "one"), ("user", "two"), ("assistant", "two")],
+        *[("user", "three"), ("assistant", "three"), ("user", "four"), ("user", "five")],
+    ]
+    assert backwards == items[::-1]
+
+
+async def test_items_come_in_pages(server: Server) -> None:
+    said = [str(number) for number in range(24)]
+    async with openai_client(server) as client, http_client(server) as plain:
+        conversation = await client.conversations.create()
+        for some in (said[:20], said[20:]):
+            await client.conversations.items.create(
+                conversation.id, items=[message(text) for text in some]
+            )
+        found = {
+            (order, limit): await texts(client, conversation.id, order, limit=limit)
+            for order in ORDERS
+            for limit in (5, 24, None)
+        }
+        items = f"/conversations/{conversation.id}/items"
+        first = (await plain.get(items)).json()
+        rest = (await plain.get(items, params={"after": first["last_id"]})).json()
+        none = (await plain.get(items, params={"after": rest["last_id"]})).json()
+
+    for (order, _), told in found.items():
+        assert [text for _, text in told] == (said if order == "asc" else said[::-1])
+    assert [len(page["data"]) for page in (first, rest, none)] == [20, 4, 0]
+    assert [page["has_more"] for page in (first, rest, none)] == [True, False, False]
+    assert rest["first_id"] == rest["data"][0]["id"]
+
+
+async def test_a_text_comes_back_as_one_part(server: Server) -> None:
+    """The API has `content` as a list, however it was said."""
+    answer = message("5") | {"role": "assistant"}
+    whole = message("") | {"content": [{"type": "input_text", "text": "2+3?"}]}
+    async with openai_client(server) as client:
+        conversation: Any = await client.conversations.create(items=[message("2+3?"), answer])
+        added: Any = await client.conversations.items.create(
+            conversation.id, items=[message("2+3?"), answer, whole]
+        )
+        listed: Any = client.conversations.items.list(conversation.id, order="asc")
+        items = [item async for item in listed]
+        one: Any = await client.conversations.items.retrieve(
+            items[0].id, conversation_id=conversation.id
+        )
+
+    asks, answers = ("input_text", "2+3?"), ("output_text", "5")
+    told = [[(part.type, part.text) for part in item.content] for item in (*items, one)]
+    assert told == [[asks], [answers], [asks], [answers], [asks], [asks]]
+    assert [item.content for item in added.data] == [item.content for item in items[2:]]
+    assert {item.status for item in items} == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "param"),
+    [
+        pytest.param({"limit": "0"}, 400, "limit", id="nothing"),
+        pytest.param({"limit": "101"}, 400, "limit", id="too many"),
+        pytest.param({"order": "up"}, 400, "order", id="no such order"),
+        pytest.param({"after": "msg_1"}, 404, "after", id="no such item"),
+        pytest.param({"include": "file_search_call.results"}, 400, "include", id="include"),
+        pytest.param({"include[]": "reasoning"}, 400, "include[]", id="as the SDK says it"),
+    ],
+)
+async def test_what_is_asked_of_a_list_of_items_is_done_or_refused(
+    server: Server, query: dict[str, str], status: int, param: str
+) -> None:
+    async with http_client(server) as client:
+        conversation = (await client.post("/conversations", json={})).json()["id"]
+        answer = await client.get(f"/conversations/{conversation}/items", params=query)
+
+    assert answer.status_code == status
+    assert answer.json()["error"]["param"] == param
 
 
 async def test_what_a_client_itself_put_into_a_conversation_is_taken_in_once(
@@ -145,6 +250,9 @@ async def test_a_conversation_has_to_be_there(server: Server, conversation: str)
         answer = await client.post("/responses", json=body)
 
     assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert error["message"] == f"There is no conversation {conversation}."
+    assert error["param"] == "conversation"
     assert actor.seen == []
 
 
@@ -161,7 +269,7 @@ async def test_items_get_ids_of_the_server(server: Server) -> None:
         asked = await client.get(f"{second}/{added.json()['first_id']}")
 
     assert [one.status_code for one in (*made, added, asked)] == [200] * 4
-    assert [one["content"] for one in kept] == ["mine"]
+    assert [one["content"][0]["text"] for one in kept] == ["mine"]
     ids = [one["id"] for one in (*kept, *added.json()["data"])]
     assert len(set(ids)) == 4
     assert not {"msg_chosen", "chosen"} & set(ids)

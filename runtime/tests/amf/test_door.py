@@ -157,7 +157,7 @@ TEXT = "Input should be a valid string"
             [{"type": "missing", "loc": ("body", "model"), "msg": "Field required"}],
             {"input": "?"},
             "model",
-            "model is not as it has to be: Field required.",
+            "model is missing.",
             id="a field that is missing",
         ),
         pytest.param(
@@ -171,7 +171,7 @@ TEXT = "Input should be a valid string"
             ],
             {"input": [ITEM]},
             "input[0].content",
-            "input[0].content is not as it has to be",
+            "input[0].content has to be a text.",
             id="deep in one of several alternatives",
         ),
         pytest.param(
@@ -189,10 +189,56 @@ TEXT = "Input should be a valid string"
             id="no JSON at all",
         ),
         pytest.param(
+            [
+                {
+                    "type": "json_invalid",
+                    "loc": ("body", 15),
+                    "msg": "JSON decode error",
+                    "ctx": {"error": "Expecting value"},
+                }
+            ],
+            '{"a": 1,\n "b": }',
+            None,
+            "The body is no JSON from line 2, column 7 on (Expecting value); send an object.",
+            id="where it stops being JSON",
+        ),
+        pytest.param(
+            [{"type": "missing", "loc": ("body",), "msg": "Field required"}],
+            None,
+            None,
+            "The body is empty; send an object of JSON.",
+            id="no body",
+        ),
+        pytest.param(
+            [
+                {"type": "string_type", "loc": ("body", "input", "str"), "msg": TEXT},
+                {"type": "list_type", "loc": ("body", "input", "list[A]"), "msg": "a list"},
+            ],
+            {"input": 5},
+            "input",
+            "input has to be a text or a list.",
+            id="all that it may be",
+        ),
+        pytest.param(
+            [
+                {
+                    "type": "literal_error",
+                    "loc": ("body", "input", "list[A]", 0, "A", "role", f"literal['{role}']"),
+                    "msg": f"Input should be '{role}'",
+                    "ctx": {"expected": f"'{role}'"},
+                }
+                for role in ("system", "user", "assistant")
+            ],
+            {"input": [{"role": "usr"}]},
+            "input[0].role",
+            "input[0].role has to be 'system', 'user' or 'assistant'.",
+            id="all values that there are",
+        ),
+        pytest.param(
             [{"type": "model_attributes_type", "loc": ("body",), "msg": "a dictionary"}],
             [],
             None,
-            "The body has not the form of a request: a dictionary.",
+            "The body has to be an object of JSON: fields in braces.",
             id="no object",
         ),
     ],

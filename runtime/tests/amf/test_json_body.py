@@ -60,6 +60,13 @@ def test_what_cannot_be_kept_is_found_however_it_is_written(body: bytes) -> None
     assert refused.param == "n"
 
 
+def test_what_is_no_text_at_all_is_told_where() -> None:
+    refused = flaw(RESPONSES, b'{"input": "\xff"}')
+
+    assert refused is not None
+    assert refused.message == "The body is no UTF-8 from byte 11 on; send JSON in UTF-8."
+
+
 @pytest.mark.parametrize("path", [RESPONSES, CONVERSATIONS])
 @pytest.mark.parametrize("values", ["[],", "0,", '{"a":0},', '"\\"",'])
 def test_more_values_than_are_taken_are_not_even_made(

@@ -293,7 +293,9 @@ async def test_an_api_lost_in_the_middle_leaves_the_effect_unknown(api: Api) -> 
         with pytest.raises(EffectUnknown, match="the API was lost while it ran die"):
             await tools.call("die", {}, "k1")
         api.ended()
-        with pytest.raises(ToolFailure, match=f"the API at {api.origin} cannot be reached") as gone:
+        with pytest.raises(
+            ToolFailure, match=f"the API at {api.origin} cannot be reached: nobody listens there$"
+        ) as gone:
             await tools.call("slow", {"seconds": 1}, "k2")
         assert not isinstance(gone.value, EffectUnknown)  # nothing was sent
         assert tools.why_not() is None  # the document still says how it is called
@@ -320,7 +322,7 @@ async def test_a_document_that_is_not_there_is_told_and_found_later(
         async with opening(HttpApi(url=api.url, operations=("order",)), heard=heard) as shop:
             sentence = (
                 f"spec.http.openapi: the document at {api.url} cannot be read: "
-                "All connection attempts failed"
+                "nobody listens there; start what serves it, or correct spec.http.openapi.url"
             )
             await until(lambda: shop.why_not() == heard.problem == sentence)
             with pytest.raises(ToolFailure, match="cannot be read"):
