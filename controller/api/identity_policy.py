@@ -115,8 +115,8 @@ class AccessRule(Fields):
     scopes: Scopes = Field(
         (),
         max_length=64,
-        description="Scopes the call may carry; none when empty. Without effect in this version, "
-        "which makes no tokens that carry any.",
+        description="Scopes the call may carry; none when empty. Without effect in this version: a "
+        "transaction token has the scope of its user's.",
     )
 
 
@@ -147,7 +147,8 @@ class IdentityPolicySpec(Fields):
         min_length=1,
         max_length=16,
         description="Objects the policy is attached to. Of several policies on one object the "
-        "oldest wins; an object's own goes before that of its Stack.",
+        "oldest wins, for access and for workloadIdentity each; an object's own goes before that "
+        "of its Stack.",
     )
     workload_identity: WorkloadIdentity | None = Field(
         None,
@@ -158,12 +159,13 @@ class IdentityPolicySpec(Fields):
         (),
         max_length=64,
         description="Who may call whom. Once a policy targets an object, what is not listed is "
-        "denied: who calls it, and whom it calls.",
+        "denied: who calls it, and whom it calls. One that gives workloadIdentity and no access is "
+        "not about this.",
     )
     transaction_token: TransactionToken = Field(
         TransactionToken(),
-        description="The token that carries user and chain. Without effect in this version, which "
-        "makes none.",
+        description="The token that carries user and chain. Without effect in this version: tokens "
+        "live for 120 seconds, and a chain has 5 hops.",
     )
     exchange: Annotated[tuple[Exchange, ...], Keyed(("tool",))] = Field(
         (),
@@ -171,6 +173,14 @@ class IdentityPolicySpec(Fields):
         description="Third parties' tokens tools may get in the user's name. Without effect in "
         "this version, which exchanges none.",
     )
+
+    @property
+    def is_about_access(self) -> bool:
+        """Whether it says who may call whom, be it nobody.
+
+        One that gives `workloadIdentity` and no `access` says nothing of that.
+        """
+        return "access" in self.model_fields_set or self.workload_identity is None
 
 
 class AncestorRef(Fields):

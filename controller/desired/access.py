@@ -80,8 +80,8 @@ def winner(
 
 
 def counts_for(key: Key, stack: Key, policies: Iterable[IdentityPolicy]) -> IdentityPolicy | None:
-    """The policy that counts for an Agent or Tool: its own, before that of its Stack."""
-    found = tuple(policies)
+    """The policy that says who may call an Agent or Tool: its own, before that of its Stack."""
+    found = tuple(one for one in policies if one.spec.is_about_access)
     own = winner(TargetKind(key.kind.value), key.namespace, key.name, found)
     return own or winner(TargetKind.STACK, stack.namespace, stack.name, found)
 

@@ -68,9 +68,9 @@ def identity_rule(
         site: knows the SPIRE of the installation.
         is_installed: the cluster has SPIRE's ClusterSPIFFEIDs.
     """
-    given = tuple(policies)
+    given = tuple(one for one in policies if one.spec.workload_identity is not None)
     found = (winner(TargetKind(one.kind.value), one.namespace, one.name, given) for one in targets)
-    policy = next((one for one in found if one and one.spec.workload_identity), None)
+    policy = next((one for one in found if one is not None), None)
     if policy is None or (wanted := policy.spec.workload_identity) is None:
         return BY_ACCOUNT
     spire = site.spire if is_installed else None

@@ -1,6 +1,6 @@
 """From the view of an IdentityPolicy to what it does to each of its targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from controller.api.identity_policy import IdentityPolicy, TargetKind, TargetRef
 from controller.api.names import Kind
@@ -23,17 +23,28 @@ def think_policy(view: PolicyView) -> PolicyThought:
 
 
 def _target(view: PolicyView, target: TargetRef) -> TargetThought:
-    namespace = view.key.namespace
-    first = winner(target.kind, namespace, target.name, view.policies)
-    is_ours = first is None or age(first) == age(view.owner)
-    key = Key(Kind(target.kind.value), namespace, target.name)
+    spec = view.owner.spec
+    key = Key(Kind(target.kind.value), view.key.namespace, target.name)
+    access = [one for one in view.policies if one.spec.is_about_access]
+    identity = [one for one in view.policies if one.spec.workload_identity is not None]
+    vouching = _older(view, target, identity) if spec.workload_identity is not None else None
+    rival = _older(view, target, access) if spec.is_about_access else vouching
     return TargetThought(
         ref=target,
-        rival=None if is_ours else first,
+        rival=rival,
+        vouching=vouching if rival is None else None,
         is_there=key in view.existing,
         rules=tuple(_rules(view, target)),
-        untold=tuple(_untold(view, target)) if is_ours else (),
+        untold=tuple(_untold(view, target)) if rival is None else (),
     )
+
+
+def _older(
+    view: PolicyView, target: TargetRef, policies: Iterable[IdentityPolicy]
+) -> IdentityPolicy | None:
+    """The one of these that counts for a target in place of the policy."""
+    first = winner(target.kind, view.key.namespace, target.name, policies)
+    return None if first is None or age(first) == age(view.owner) else first
 
 
 def _rules(view: PolicyView, target: TargetRef) -> Iterator[int]:

@@ -235,7 +235,8 @@ class TargetThought:
     """What an IdentityPolicy does to one of its targets.
 
     Shape:
-        rival     the older policy that counts for it instead.
+        rival     the older policy that says instead who may call whom; or, of one that is not
+                  about that, how its workers prove who they are: for the others this is `vouching`.
         is_there  whether there is such an object.
         rules     the places of the rules that are about it.
         untold    the Agents whose workers and callers are not bound by these yet.
@@ -243,6 +244,7 @@ class TargetThought:
 
     ref: TargetRef
     rival: IdentityPolicy | None = None
+    vouching: IdentityPolicy | None = None
     is_there: bool = True
     rules: tuple[int, ...] = ()
     untold: tuple[Key, ...] = ()

@@ -27,6 +27,7 @@ from controller.model import PolicyThought, PolicyView, TargetThought
 from controller.status.conditions import Speaker
 
 TARGETS_LENGTH: Final = 1024
+VOUCHES: Final = "it says how workers prove who they are, and nothing of who may call whom"
 MOST_NAMED: Final = 3
 """Agents that a message names one by one."""
 
@@ -98,8 +99,10 @@ def _enforced(view: PolicyView, thought: PolicyThought, speaker: Speaker) -> Con
     worst = min(by_target, key=lambda one: _WORST_FIRST.index(one[0]))
     if worst[0] is not EnforcedReason.ENFORCED:
         return speaker.says(*worst)
-    told = ["everybody named by no rule is denied", *thought.idle, *_nobody(thought)]
-    return speaker.says(EnforcedReason.ENFORCED, "; ".join([*told, *_without_effect(view)]))
+    denied = "everybody named by no rule is denied"
+    about = denied if view.owner.spec.is_about_access else VOUCHES
+    told = [about, *thought.idle, *_nobody(thought), *_vouching(thought), *_without_effect(view)]
+    return speaker.says(EnforcedReason.ENFORCED, "; ".join(told))
 
 
 _WORST_FIRST: Final = (
@@ -117,10 +120,22 @@ def _nobody(thought: PolicyThought) -> Iterator[str]:
         )
 
 
+def _vouching(thought: PolicyThought) -> Iterator[str]:
+    for target in thought.targets:
+        if target.vouching is not None:
+            yield (
+                f"spec.workloadIdentity has no effect on {target.ref.kind} {target.ref.name}, of "
+                f"which the older policy {target.vouching.metadata.name} says it"
+            )
+
+
 def _without_effect(view: PolicyView) -> Iterator[str]:
     spec = view.owner.spec
     if spec.transaction_token != TransactionToken():
-        yield "spec.transactionToken has no effect: this version makes no transaction tokens"
+        yield (
+            "spec.transactionToken has no effect: transaction tokens live for 120 seconds, and a "
+            "chain has 5 hops"
+        )
     if spec.exchange:
         yield "spec.exchange has no effect: this version exchanges no tokens"
 
@@ -139,6 +154,8 @@ def _force(view: PolicyView, target: TargetThought) -> tuple[EnforcedReason, str
         message = f"the queue has not been told yet of {named}{others}; see their conditions"
         return EnforcedReason.NOT_ENFORCED, message
     about = f"{ref.kind} {ref.name}"
+    if not view.owner.spec.is_about_access:
+        return EnforcedReason.ENFORCED, f"{VOUCHES}, as IdentityReady of the {about} tells"
     if ref.kind is TargetKind.STACK:
         about = f"Agents and Tools of the {about} that have no policy of their own"
     if target.rules:

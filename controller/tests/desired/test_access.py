@@ -35,6 +35,7 @@ def policy(
     return parse(IdentityPolicy, body)
 
 
+PROVING: dict[str, Any] = {"workloadIdentity": {"provider": "ServiceAccount"}}
 COUNTING = [
     pytest.param((), None, id="none"),
     pytest.param((policy("a"),), "a", id="its own"),
@@ -47,6 +48,11 @@ COUNTING = [
     pytest.param((policy("b"), policy("a")), "a", id="of one moment the first by name"),
     pytest.param(
         (policy("a", "Stack/default"), policy("b", created=1)), "b", id="its own before its stack's"
+    ),
+    pytest.param((policy("a", **PROVING),), None, id="not one that only says how it proves itself"),
+    pytest.param((policy("a", **PROVING, access=[]),), "a", id="one that says both"),
+    pytest.param(
+        (policy("a", **PROVING), policy("b", created=1)), "b", id="the oldest that is about this"
     ),
 ]
 

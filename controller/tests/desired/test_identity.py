@@ -64,6 +64,19 @@ def by(provider: str | None = None, **more: Any) -> dict[str, Any]:
             id="its own says nothing of it: its Stack's",
         ),
         pytest.param(
+            [policy(MATH, name="a"), policy(MATH, **by("SPIRE"))],
+            BY_SVID,
+            id="an older one says nothing of it",
+        ),
+        pytest.param(
+            [
+                policy(MATH, name="z", created="2026-11-22T09:00:00Z", **by("SPIRE")),
+                policy(MATH, name="a", **by("ServiceAccount")),
+            ],
+            BY_SVID,
+            id="the oldest",
+        ),
+        pytest.param(
             [policy(dataclasses.replace(MATH, namespace="base"), **by("SPIRE"))],
             BY_ACCOUNT,
             id="one of that name elsewhere",

@@ -18,11 +18,7 @@ from runtime.contract.value import ObjectName
 MATH = Key(Kind.AGENT, "team", "math")
 SVID = "spiffe://example.org/ns/team/agent/math"
 NAME = "k8gentai.team.agent-math"
-MATH_ADDS = {"from": {"agents": ["math"]}, "to": {"tools": ["add"]}}
-BY_SPIRE: dict[str, Any] = {
-    "workloadIdentity": {"provider": "SPIRE", "jwtSeconds": 120},
-    "access": [MATH_ADDS],
-}
+BY_SPIRE: dict[str, Any] = {"workloadIdentity": {"provider": "SPIRE", "jwtSeconds": 120}}
 ALL_WELL: dict[str, int] = {"podsSelected": 1, "entriesToSet": 1}
 
 

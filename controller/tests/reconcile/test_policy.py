@@ -203,6 +203,23 @@ async def test_a_target_that_is_not_there_is_named(scene: Scene) -> None:
     )
 
 
+async def test_how_workers_prove_themselves_denies_nobody(scene: Scene) -> None:
+    _, tool, math = await running(scene)
+    scene.cluster.put(samples.agent(tools=[{"toolRef": {"name": "add"}}]))
+    proving = {"workloadIdentity": {"provider": "ServiceAccount"}}
+    older = scene.cluster.put(samples.policy("b", **proving))
+    newer = scene.cluster.put(samples.policy("a", access=[MATH_ADDS], **proving))
+
+    await scene.rest(tool, math, older, newer)
+
+    assert [one.name for one in workload(scene).calls] == ["add"]
+    assert told(scene, older, "Enforced")[2].startswith("it says how workers prove who they are")
+    assert told(scene, newer, "Accepted")[1] == "Accepted"
+    assert (
+        "spec.workloadIdentity has no effect on Agent math, of which the older policy b says it"
+    ) in told(scene, newer, "Enforced")[2]
+
+
 async def test_of_two_policies_on_one_target_the_older_wins(scene: Scene) -> None:
     await running(scene)
     older, newer = scene.cluster.put(samples.policy("b")), scene.cluster.put(samples.policy("a"))
