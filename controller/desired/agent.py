@@ -10,7 +10,13 @@ from controller.api.stack import Stack
 from controller.desired.access import access_of, guard_of, permitted, resource
 from controller.desired.availability import Availability
 from controller.desired.capabilities import CAPABILITIES, LACKED_BY_FRAMEWORK
-from controller.desired.identity import policy_entry, proofs, queue_access, token_access
+from controller.desired.identity import (
+    policy_entry,
+    proofs,
+    queue_access,
+    server_token_file,
+    token_access,
+)
 from controller.desired.metadata import Role, key_of, workload_name
 from controller.desired.network import agent_traffic
 from controller.desired.parts import ALL_TOKENS, QUEUE_TOKEN, image_of
@@ -142,7 +148,7 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
             instructions=declarative.instructions, max_iterations=declarative.max_iterations
         ),
         module=worker_module(view, module_of(view.owner), agent_image(view.owner, site), site),
-        model=agent_model(view.owner, stack, site),
+        model=agent_model(view, stack, site),
         tools=tuple(
             ToolBinding(
                 tool=tool.key.object_name,
@@ -169,17 +175,18 @@ def agent_config(view: AgentView, stack: Stack, site: Site) -> AgentConfig:
     )
 
 
-def agent_model(agent: Agent, stack: Stack, site: Site) -> Model:
+def agent_model(view: AgentView, stack: Stack, site: Site) -> Model:
     """The model of the agent, reached through the server of its Stack."""
-    account = workload_name(Role.AGENT, key_of(agent))
+    account = workload_name(Role.AGENT, view.key)
+    shown = server_token_file(site, account, view.identity)
     model = Model(
         id="",
         base_url=f"{site.server_url(key_of(stack).object_name)}/v1",
-        token_file=None if stack.spec.auth is None else site.server_token_file(account),
+        token_file=None if stack.spec.auth is None else shown,
     )
     if not stack.spec.language_models:
         return model
-    chosen = chosen_model(agent, stack)
+    chosen = chosen_model(view.owner, stack)
     _, provided = site.model_endpoint(chosen.base_url or "", chosen.model)
     return model.model_copy(update={"id": f"{chosen.name}/{provided}"})
 

@@ -16,6 +16,8 @@ from controller.desired.parts import AUDIENCE, folder
 from controller.desired.render import manifest
 from controller.model import (
     CLUSTER_SPIFFE_ID,
+    SERVER_TOKEN,
+    SERVER_TOKEN_DIR,
     Child,
     ChildRef,
     IdentityRule,
@@ -174,6 +176,26 @@ def identity_volume(rule: IdentityRule, audience_by_file: Mapping[str, str]) -> 
     ]
     sources = [{"serviceAccountToken": token} for token in tokens]
     return {"name": VOLUME, "projected": {"sources": sources}}
+
+
+def token_volume(rule: IdentityRule, audience_by_file: Mapping[str, str]) -> dict[str, Any] | None:
+    """The volume of the token that a workload with SVIDs shows servers, which verify none.
+
+    None where it shows servers nothing, or has the token beside its others.
+    """
+    audience = audience_by_file.get(SERVER_TOKEN)
+    if audience is None or not rule.is_spire:
+        return None
+    seconds = max(rule.jwt_seconds, LEAST_PROJECTED_SECONDS)
+    token = {"path": SERVER_TOKEN, "audience": audience, "expirationSeconds": seconds}
+    return {"name": SERVER_TOKEN, "projected": {"sources": [{"serviceAccountToken": token}]}}
+
+
+def server_token_file(site: Site, account: ObjectName, rule: IdentityRule) -> str:
+    """Where a workload finds what it shows servers: not beside a socket, whose folder is full."""
+    if rule.is_spire:
+        return f"{SERVER_TOKEN_DIR}/{SERVER_TOKEN}"
+    return site.server_token_file(account)
 
 
 def policy_entry(subjects: StackSubjects, account: ObjectName, workload: Workload) -> KvEntry:

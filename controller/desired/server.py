@@ -28,6 +28,7 @@ from controller.desired.render import manifest, text, yaml_quoted
 from controller.model import Child, IdentityRule, Image, Site
 from runtime.contract.agent_config import StackConfig
 from runtime.contract.auth_config import ServerAuth
+from runtime.contract.spiffe import SCHEME
 from runtime.contract.trust_config import Issuer
 
 IMAGE_BY_FLAVOUR: Final = {
@@ -129,7 +130,8 @@ def _auth(stack: Stack, site: Site) -> dict[str, Any] | None:
     told = ServerAuth(
         users=Issuer(issuer=auth.issuer),
         audience=auth.audience,
-        workloads=site.issuers,
+        # Workloads show servers tokens of Kubernetes, also those that have SVIDs.
+        workloads=tuple(one for one in site.issuers if not one.issuer.startswith(SCHEME)),
         operator=site.operator,
     )
     return told.model_dump(mode="json", by_alias=True, exclude_none=True)

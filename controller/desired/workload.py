@@ -10,7 +10,7 @@ from controller.api.fields import ExecutionSpec, PythonModule
 from controller.api.names import Component, selector_labels
 from controller.api.stack import Stack
 from controller.api.tool import McpWorkload, Tool
-from controller.desired.identity import identity_volume, spiffe_id_children
+from controller.desired.identity import identity_volume, spiffe_id_children, token_volume
 from controller.desired.metadata import (
     Role,
     digest,
@@ -32,6 +32,7 @@ from controller.desired.parts import (
 from controller.desired.references import config_map_of
 from controller.desired.render import manifest, yaml_quoted
 from controller.model import (
+    SERVER_TOKEN_DIR,
     Child,
     Consumer,
     IdentityRule,
@@ -220,6 +221,8 @@ def _deployment(worker: Worker, site: Site) -> dict[str, Any]:
         token_dir=folder(site.token_file(name)),
         health_port=HEALTH_PORT,
         identity=identity_volume(worker.identity, worker.audience_by_file),
+        server_token=token_volume(worker.identity, worker.audience_by_file),
+        server_token_dir=SERVER_TOKEN_DIR,
         source=_source(worker, site),
         sidecar=worker.sidecar,
     )

@@ -196,6 +196,7 @@ class Site(Protocol):
 
 TOKEN_DIR: Final = "/var/run/secrets/k8gentai"  # noqa: S105 - a folder, no secret
 ASSERTION: Final = "assertion"
+SERVER_TOKEN_DIR: Final = "/var/run/secrets/k8gentai-server"  # noqa: S105 - a folder, no secret
 SERVER_TOKEN: Final = "server-token"  # noqa: S105 - a file, no secret
 CONFIG_DIR: Final = "/etc/k8gentai"
 SOURCE_DIR: Final = "/opt/k8gentai/source"

@@ -9,6 +9,7 @@ Source:
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import json
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from runtime.contract.txn_token import (
 )
 from runtime.contract.value import ObjectName
 from runtime.identity.source import proof_source
+from runtime.identity.token import NoProof
 
 ANSWER_SECONDS: Final = 5.0
 MOST_AT_ONCE: Final = 8
@@ -59,6 +61,8 @@ class TokenClient:
     def __init__(self, access: TokenAccess) -> None:
         self._access = access
         self._proof = proof_source(access)
+        with contextlib.suppress(NoProof, OSError):
+            self._proof.read()  # from now on an SVID is fetched, which takes a moment
         self.trust_domain = access.trust_domain
         self._idle: list[http.client.HTTPConnection] = []
         # Its own: those of the loop may all be busy with functions of users.

@@ -201,6 +201,26 @@ def test_the_key_of_a_model_is_told_to_the_server_alone() -> None:
     assert told == {"server-default"}
 
 
+def test_an_agent_with_svids_has_one_token_which_it_shows_its_server() -> None:
+    facts = {"identity": BY_SVID}
+    desired = agent_of(the_stack(auth=AUTH), SPIRE, facts=facts)
+    by_kind = {child.ref.kind: child.manifest for child in desired.children}
+    pod = by_kind["Deployment"]["spec"]["template"]["spec"]
+    config = AgentConfig.decode(by_kind["ConfigMap"]["data"]["agent.json"])
+
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    assert volumes["identity"]["csi"]["driver"] == "csi.spiffe.io"
+    (source,) = volumes["server-token"]["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == AUDIENCES["server-token"]
+    mounts = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+    assert config.model.token_file == f"{mounts['server-token']}/server-token"
+    assert config.tokens is not None
+    assert config.tokens.token_file is None
+    assert config.tokens.workload_api is not None
+    assert config.tokens.workload_api.audience == AUDIENCES["assertion"]
+    assert config.tokens.workload_api.socket == f"{mounts['identity']}/spire-agent.sock"
+
+
 AUDIENCES = {
     "token": "k8gentai",
     "server-token": "k8gentai-server",
