@@ -39,6 +39,7 @@ ENVIRONMENT: Final = {
     "K8GENTAI_SERVICE_ACCOUNT": "k8gentai-operator",
     "K8GENTAI_IMAGE_PREFIX": "k8gentai",
     "K8GENTAI_IMAGE_TAG": "1",
+    "K8GENTAI_SPIRE_JWKS_URL": "https://keys.spire.svc/keys",
 }
 NOW: Final = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -129,7 +130,9 @@ FIRST = (
     samples.agent(
         namespace="guest", stackRef={"name": "default", "namespace": "team"}, source=MODULE
     ),
-    samples.policy(),
+    samples.policy(
+        targetRefs=[{"kind": "Stack", "name": "default"}], workloadIdentity={"provider": "SPIRE"}
+    ),
 )
 MOVED = samples.stack(
     storage=POSTGRES, messaging={"external": {"url": "nats://nats.example"}}, **GUESTS
