@@ -230,10 +230,12 @@ class Auth(Fields):
         max_length=253,
         description="What the audience of an access token must contain.",
     )
-    ca_secret_ref: SecretKeyRef | None = Field(
+    ca_bundle: str | None = Field(
         None,
-        description="Where the certificate (PEM) of the authority is kept that vouches for the "
-        "issuer; absent: one that is known everywhere.",
+        min_length=1,
+        max_length=65536,
+        description="Certificates (PEM) of the authorities that vouch for the issuer; absent: those "
+        "that are known everywhere.",
     )
 
 

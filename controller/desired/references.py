@@ -119,9 +119,7 @@ def secrets_of(stack: Stack) -> Iterator[tuple[str, SecretKeyRef]]:
     for place, model in enumerate(stack.spec.models):
         if model.api_key_secret_ref is not None:
             yield f"spec.models[{place}].apiKeySecretRef", model.api_key_secret_ref
-    auth, postgres = stack.spec.auth, stack.spec.storage.postgres
-    if auth is not None and auth.ca_secret_ref is not None:
-        yield "spec.auth.caSecretRef", auth.ca_secret_ref
+    postgres = stack.spec.storage.postgres
     if postgres is not None:
         yield "spec.storage.postgres.urlSecretRef", postgres.url_secret_ref
         if postgres.ca_secret_ref is not None:

@@ -128,7 +128,7 @@ def _auth(stack: Stack, site: Site) -> dict[str, Any] | None:
     if auth is None:
         return None
     told = ServerAuth(
-        users=Issuer(issuer=auth.issuer),
+        users=Issuer(issuer=auth.issuer, ca=auth.ca_bundle),
         audience=auth.audience,
         # Workloads show servers tokens of Kubernetes, also those that have SVIDs.
         workloads=tuple(one for one in site.issuers if not one.issuer.startswith(SCHEME)),
@@ -182,10 +182,7 @@ def _keys(stack: Stack) -> Iterator[dict[str, str]]:
         ref = model.api_key_secret_ref
         if ref is not None:
             yield {"env": _key_name(place), "secret": ref.name, "key": ref.key}
-    auth, postgres = stack.spec.auth, stack.spec.storage.postgres
-    if auth is not None and auth.ca_secret_ref is not None:
-        ref = auth.ca_secret_ref
-        yield {"env": "K8GENTAI_ISSUER_CA", "secret": ref.name, "key": ref.key}
+    postgres = stack.spec.storage.postgres
     if postgres is not None:
         url, ca = postgres.url_secret_ref, postgres.ca_secret_ref
         yield {"env": "K8GENTAI_DATABASE_URL", "secret": url.name, "key": url.key}

@@ -76,7 +76,8 @@ def users_of(stack: Stack) -> UserIssuer | None:
     auth = stack.spec.auth
     if auth is None:
         return None
-    return UserIssuer(issuer=Issuer(issuer=auth.issuer), audience=auth.audience)
+    issuer = Issuer(issuer=auth.issuer, ca=auth.ca_bundle)
+    return UserIssuer(issuer=issuer, audience=auth.audience)
 
 
 def _trusted(claims: Sequence[Claim], told: Mapping[Key, TrustedStack]) -> Iterator[TrustedStack]:

@@ -6,7 +6,6 @@ Source:
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -26,8 +25,6 @@ OF_AGENTS: Final = re.compile(
 )
 """Where models are asked, by any of the frameworks."""
 OF_THE_OPERATOR: Final = re.compile(r"/v1/(models|providers)")
-CA: Final = "K8GENTAI_ISSUER_CA"
-"""In this variable is the certificate (PEM) of the authority that vouches for the issuer."""
 RETRY_SECONDS: Final = 5
 
 WHY: Final[Mapping[Reason, str]] = MappingProxyType(
@@ -46,24 +43,6 @@ WHY: Final[Mapping[Reason, str]] = MappingProxyType(
     }
 )
 """What is wrong with a token, for whoever has sent it."""
-
-
-def told_auth(told: object, environment: Mapping[str, str], scratch: Path) -> ServerAuth:
-    """Whom the run config lets in, with the authority of their issuer that the environment brings.
-
-    Shape:
-        scratch  a folder for its certificate.
-
-    Raises:
-        ValueError: the run config does not say so.
-    """
-    auth = ServerAuth.model_validate(told)
-    if CA not in environment:
-        return auth
-    file = scratch / "issuer-ca.pem"
-    file.write_text(environment[CA])
-    users = auth.users.model_copy(update={"ca_file": str(file)})
-    return auth.model_copy(update={"users": users})
 
 
 class Callers:

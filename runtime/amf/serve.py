@@ -26,7 +26,7 @@ from runtime.amf import conversation_items, discovery, erasing, sdk, sdk_errors,
 from runtime.amf.a2a.routes import A2aRoutes
 from runtime.amf.authentication import Authentication
 from runtime.amf.belongings import Belongings
-from runtime.amf.callers import Callers, told_auth
+from runtime.amf.callers import Callers
 from runtime.amf.config import AmfConfig
 from runtime.amf.database import URL
 from runtime.amf.directory import Directory
@@ -49,6 +49,7 @@ from runtime.amf.start import CannotServe, DatabaseSilent, reach_database, run
 from runtime.amf.stopping import LastWord
 from runtime.amf.stores import KvStore, SqlStore, making_tables
 from runtime.amf.visible import may_call
+from runtime.contract.auth_config import ServerAuth
 from runtime.garbage import spare_what_is_loaded
 from runtime.settings import Settings
 
@@ -199,7 +200,7 @@ def _callers(config: Mapping[str, Any], state: Any) -> Callers | None:
         desk = None if state.shared is None else state.shared.opened
         return None if desk is None else desk.agents
 
-    return Callers(told_auth(told, os.environ, Path(os.environ[SCRATCH])), agents)
+    return Callers(ServerAuth.model_validate(told), agents)
 
 
 def _refusal(error: Exception) -> CannotServe:

@@ -55,12 +55,15 @@ class Issuer(Value):
         jwks      the key set itself, or null and
         jwks_url  where it is fetched, with `ca_file` and the bearer token in `token_file`. Null:
                   where the issuer says (OpenID Connect Discovery).
+        ca        certificates (PEM) of the authorities that vouch for its addresses, in place of
+                  those in `ca_file`; with neither, those that are known everywhere do.
     """
 
     issuer: str
     jwks: dict[str, Any] | None = None
     jwks_url: str | None = None
     ca_file: str | None = None
+    ca: str | None = None
     token_file: str | None = None
 
 

@@ -140,7 +140,7 @@ class _FetchedKeys:
     async def _get(self) -> dict[str, Any]:
         one = self._issuer
         url = one.jwks_url or await _discovered(one)
-        return await fetch_object(url, one.ca_file, one.token_file)
+        return await fetch_object(url, one.ca_file, one.token_file, ca=one.ca)
 
 
 async def _discovered(issuer: Issuer) -> str:
@@ -154,7 +154,7 @@ async def _discovered(issuer: Issuer) -> str:
         OpenID Connect Discovery 1.0, sections 4 and 4.3.
     """
     where = discovery_url(issuer.issuer)
-    told = await fetch_object(where, issuer.ca_file, None)
+    told = await fetch_object(where, issuer.ca_file, None, ca=issuer.ca)
     if told.get("issuer") != issuer.issuer:
         raise ValueError(f"{where} is of the issuer {told.get('issuer')!r}; name that one")
     url = told.get("jwks_uri")

@@ -77,7 +77,7 @@ GOOD: Final[Mapping[Kind, dict[str, Any]]] = {
             "auth": {
                 "issuer": "https://keycloak/realms/agents",
                 "audience": "k8gentai",
-                "caSecretRef": {"name": "keycloak", "key": "ca.crt"},
+                "caBundle": "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n",
             },
             "retention": {
                 "taskSeconds": 86400,

@@ -77,7 +77,7 @@ def tool_in(stack: Stack, **spec: Any) -> Desired:
 
 AUTH = {
     "issuer": "https://keycloak.example/realms/agents",
-    "caSecretRef": {"name": "keycloak", "key": "ca.crt"},
+    "caBundle": "-----BEGIN CERTIFICATE-----\n",
 }
 ONE_NATS = {"managed": {"replicas": 1, "storage": "1Gi", "syncInterval": "2m"}}
 SAMPLES = {

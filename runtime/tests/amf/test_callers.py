@@ -1,11 +1,11 @@
-"""Whom a server lets in, as its run config and its environment say."""
+"""Whom a server lets in, as its run config says."""
 
 from pathlib import Path
 
 import pytest
 
 from controller.local.issuer import LocalIssuer
-from runtime.amf.callers import CA, Callers, told_auth
+from runtime.amf.callers import Callers
 from runtime.amf.errors import IssuerAway
 from runtime.contract.access import User
 from runtime.contract.auth_config import ServerAuth
@@ -26,14 +26,13 @@ async def test_an_issuer_may_have_an_authority_of_its_own(tmp_path: Path) -> Non
             "/keys": {"keys": keys.published},
         }
         auth = ServerAuth(
-            users=Issuer(issuer=server.url),
+            users=Issuer(issuer=server.url, ca=server.ca_file.read_text()),
             audience="k8gentai",
             workloads=(LocalIssuer("k8gentai").trusted(),),
             operator=OPERATOR,
         )
-        told = auth.model_dump(mode="json", by_alias=True)
-        known = Callers(told_auth(told, {CA: server.ca_file.read_text()}, tmp_path), lambda: None)
-        unknown = Callers(told_auth(told, {}, tmp_path), lambda: None)
+        plain = auth.model_copy(update={"users": Issuer(issuer=server.url)})
+        known, unknown = Callers(auth, lambda: None), Callers(plain, lambda: None)
 
         ann = await known.caller(keys.token("ann", groups=["one", "all"]), "GET", "/")
         assert ann == User(
