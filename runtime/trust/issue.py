@@ -312,7 +312,8 @@ def _callee(
         case _:
             raise NotIssued(
                 Error.INVALID_REQUEST,
-                f"the spec of {requester.id} does not name {wanted.tool or wanted.agent}",
+                f"the spec of {requester.id} does not name {wanted.tool or wanted.agent}, or a "
+                "policy denies it",
             )
 
 

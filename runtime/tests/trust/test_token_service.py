@@ -93,6 +93,20 @@ async def test_what_belongs_to_others_is_refused(scene: Scene) -> None:
         await scene.client(scene.other).tool_grant(held, ADD, call, time.time() + 60)
 
 
+@pytest.mark.fault(26)
+async def test_who_is_suspended_gets_no_token(scene: Scene) -> None:
+    """What waits for it is not thrown away: it may go on some day."""
+    grant, client = await scene.grant(), scene.client(scene.math)
+    await scene.running.put_policy(scene.math.model_copy(update={"suspended": True}))
+    try:
+        with pytest.raises(ServiceAway, match="invalid_client: .*suspended"):
+            await client.trade(grant, TASK)
+    finally:
+        await scene.running.put_policy(scene.math)
+
+    assert (await client.trade(grant, TASK)).token.sub == scene.users.principal("ada")
+
+
 @pytest.mark.fault(29)
 async def test_who_may_not_ask_gets_nothing(scene: Scene) -> None:
     elsewhere = user_token(scene.users, aud="x")
