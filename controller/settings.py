@@ -140,7 +140,7 @@ def _spire(environment: Mapping[str, str]) -> Spire | None:
     if not url.startswith("https://"):
         raise ValueError(f"K8GENTAI_SPIRE_JWKS_URL is {url!r}; it has to begin with https://")
     return Spire(
-        trust_domain=environment.get("K8GENTAI_TRUST_DOMAIN") or TRUST_DOMAIN,
+        trust_domain=_trust_domain(environment),
         jwks_url=url,
         ca_file=environment.get("K8GENTAI_SPIRE_CA_FILE", SPIRE_CA_FILE) or None,
         class_name=environment.get("K8GENTAI_SPIRE_CLASS") or None,

@@ -40,6 +40,7 @@ WHY: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.NO_ACCESS_TOKEN: "it is no access token",
         Reason.NO_USER: "its subject is no name of a user",
         Reason.NO_SERVICE_ACCOUNT: "its subject is no workload",
+        Reason.NO_WORKLOAD: "its subject is no workload",
     }
 )
 """What is wrong with a token, for whoever has sent it."""
