@@ -113,7 +113,7 @@ def wrong(body: bytes) -> json_rpc.Message | None:
     try:
         kind.model_validate(message)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
+        found = error.errors(include_url=False)
         refusal = malformed([{**one, "loc": ("body", *one["loc"])} for one in found], message)
         return json_rpc.refused(message, json_rpc.INVALID_PARAMS, refusal.message)
     return None

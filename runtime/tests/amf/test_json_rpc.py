@@ -87,7 +87,7 @@ async def test_a_call_of_the_old_protocol_is_refused_by_its_field(server: Server
         "id": 1,
         "error": {
             "code": -32602,
-            "message": "params.message.parts[0].text is not as it has to be: Field required.",
+            "message": "params.message.parts[0].text is missing.",
         },
     }
     assert actor.seen == []
