@@ -131,20 +131,7 @@ spec:
   mcp: {{url: "{url}"}}
 """
 
-MCP_SERVER = """
-import sys
-from mcp.server.fastmcp import FastMCP
-
-server = FastMCP("words", host="127.0.0.1", port=int(sys.argv[1]), stateless_http=True)
-
-@server.tool()
-def reverse(word: str) -> str:
-    'Reverse a word.'
-    return word[::-1]
-
-server.run(transport="streamable-http")
-"""
-
+MCP_SERVER = (ROOT / "config" / "samples" / "mcp-tool" / "words_server.py").read_text()
 UPGRADED = MCP_SERVER.replace("word: str)", "word: str, times: int)")
 
 
@@ -201,7 +188,7 @@ def up(
     (folder / "lost.yaml").write_text(declarative("lost", model="down"))
     (folder / "odd.yaml").write_text(declarative("odd", model="garbage"))
     (folder / "words.yaml").write_text(mcp_tool(words_port, words_script))
-    (folder / "reader.yaml").write_text(declarative("reader", tools="[{toolRef: {name: words}}]"))
+    shutil.copy(ROOT / "config" / "samples" / "mcp-tool" / "agent.yaml", folder / "reader.yaml")
     with running(folder, tmp_path_factory.mktemp("platform")) as platform:
         yield platform
 
