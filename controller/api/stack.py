@@ -234,8 +234,8 @@ class Auth(Fields):
         None,
         min_length=1,
         max_length=65536,
-        description="Certificates (PEM) of the authorities that vouch for the issuer; absent: those "
-        "that are known everywhere.",
+        description="Certificates (PEM) of the authorities that vouch for the issuer; absent: "
+        "those that are known everywhere.",
     )
 
 

@@ -7,6 +7,7 @@ from typing import override
 
 from runtime.contract.catalogue import AgentEntry, ToolEntry
 from runtime.contract.keys import AGENT_ENTRIES, TOOL_ENTRIES
+from runtime.contract.value import ObjectName
 from runtime.tools.offer import visible
 from runtime.transport.port import Entry, WatchableStore
 

@@ -206,9 +206,9 @@ async def test_a_target_that_is_not_there_is_named(scene: Scene) -> None:
 async def test_how_workers_prove_themselves_denies_nobody(scene: Scene) -> None:
     _, tool, math = await running(scene)
     scene.cluster.put(samples.agent(tools=[{"toolRef": {"name": "add"}}]))
-    proving = {"workloadIdentity": {"provider": "ServiceAccount"}}
-    older = scene.cluster.put(samples.policy("b", **proving))
-    newer = scene.cluster.put(samples.policy("a", access=[MATH_ADDS], **proving))
+    proving = {"provider": "ServiceAccount"}
+    older = scene.cluster.put(samples.policy("b", workloadIdentity=proving))
+    newer = scene.cluster.put(samples.policy("a", access=[MATH_ADDS], workloadIdentity=proving))
 
     await scene.rest(tool, math, older, newer)
 

@@ -99,7 +99,7 @@ async def test_who_is_suspended_gets_no_token(scene: Scene) -> None:
     grant, client = await scene.grant(), scene.client(scene.math)
     await scene.running.put_policy(scene.math.model_copy(update={"suspended": True}))
     try:
-        with pytest.raises(ServiceAway, match="invalid_client: .*suspended"):
+        with pytest.raises(ServiceAway, match=r"invalid_client: .*suspended"):
             await client.trade(grant, TASK)
     finally:
         await scene.running.put_policy(scene.math)
