@@ -31,6 +31,7 @@ MODEL_BY_KIND: Final[Mapping[Kind, type[Resource]]] = MappingProxyType(
 UNKNOWN: Final = "extra_forbidden"
 """The pydantic error type of a field that is none."""
 NEARLY: Final = 0.8
+"""How alike two names are, of 1, for one to be taken for the other."""
 MOST_TOLD: Final = 4
 """How many further mistakes are named beside the first."""
 
@@ -169,15 +170,20 @@ def _sentence(model: type[Envelope], error: ErrorDetails) -> str:
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:
     """The end of a sentence that names which of `known` is nearly `given`; "" if none is."""
-    by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(str(given).lower(), by_lower, 1, NEARLY)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+    near = _nearest(given, known)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _beside(error: ErrorDetails) -> str:
     """A field beside the missing one whose name is nearly the same; pydantic gives them all."""
     beside = error["input"] if isinstance(error["input"], Mapping) else {}
-    return next(iter(get_close_matches(str(error["loc"][-1]), map(str, beside), 1, NEARLY)), "")
+    return _nearest(error["loc"][-1], map(str, beside))
+
+
+def _nearest(given: object, known: Iterable[str]) -> str:
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(str(given).lower(), by_lower, 1, NEARLY)
+    return by_lower[near[0]] if near else ""
 
 
 def _names_at(model: type[BaseModel], place: Iterable[int | str]) -> Iterable[str]:

@@ -4,15 +4,21 @@ import asyncio
 import contextlib
 import contextvars
 import secrets
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from runtime.amf import leavings
 from runtime.amf.beside import logged
-from runtime.amf.decisions import Decisions, decided
-from runtime.amf.errors import RETRY_SECONDS, ApiError, Full, Gone, NotFound, TooLarge, out_of_reach
+from runtime.amf.errors import (
+    RETRY_SECONDS,
+    ApiError,
+    Full,
+    Gone,
+    NotFound,
+    TooLarge,
+    out_of_reach,
+)
 from runtime.amf.granting import Granting
 from runtime.amf.known import KnownAgents, KnownTools
 from runtime.amf.relay import Following, Kept, Relay, is_whole
@@ -272,29 +278,6 @@ class Desk:
         """
         held = await self._runs.get(agent, task)
         return None if held is None else held.record
-
-    async def decide(self, made: Decisions, user: str) -> RunRecord:
-        """Write what `user` decides into the record of a run of his, and follow it from here on.
-
-        That works also for one whose response was not to be stored: nobody else could decide.
-
-        Raises:
-            NotFound: there is no such run of his.
-            BadRequest, Conflict: see `decided`.
-            OutOfReach: the queue does not answer.
-        """
-
-        def change(found: RunRecord | None) -> RunRecord:
-            if found is None or found.task.user != user:
-                raise NotFound(
-                    f"There is no response resp_{made.task} that asks for an approval.",
-                    param="previous_response_id",
-                )
-            record = decided(found, made, by=user, now=time.time())
-            task = made.followed(record.task, self.origin)
-            return record.model_copy(update={"task": task})
-
-        return await self.change(made.task, change, where="input")
 
     async def change(
         self, task: str, change: Callable[[RunRecord | None], RunRecord], *, where: str

@@ -22,7 +22,7 @@ from runtime.amf.desk import Desk
 from runtime.amf.door import idempotency_key, starting_after
 from runtime.amf.elsewhere import Elsewhere, unknown_model
 from runtime.amf.errors import BadRequest, NotDone
-from runtime.amf.giving import give
+from runtime.amf.giving import decide, give
 from runtime.amf.intake import Intake, digest_of
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import KeptRuns
@@ -216,7 +216,7 @@ class AmfResponses:
         made = decisions(request, asking.task if asking else None, agent.agent)
         # Read while nothing is added: once it is decided, the run goes on at any moment.
         published = await KeptRuns(desk, user).told(made.task)
-        record = await desk.decide(made, user)
+        record = await decide(desk, made, user)
         if not made.stream and (record.is_asking or made.background):
             return json_response(recalled(record, published, record.part))
         answering = self._answering(desk, record, record.part)

@@ -23,7 +23,7 @@ def usage_wire(usage: TokenUsage) -> Wire:
 
 def since(usage: TokenUsage, before: TokenUsage) -> TokenUsage:
     """What was used after `before`; an attempt that begins anew may not be so far again."""
-    if before is NOTHING:
+    if before is NOTHING:  # of nearly every run, which has one response
         return usage
     return TokenUsage(
         input_tokens=max(0, usage.input_tokens - before.input_tokens),

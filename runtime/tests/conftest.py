@@ -16,8 +16,8 @@ pytest.register_assert_rewrite(
     "runtime.tests.resuming",
 )
 
-# Here, so that there is one of each for all folders below. After they are registered.
-from runtime.tests.agents import model_url, stack_url  # noqa: E402
+# Here, so that there is one of each for all folders below.
+from runtime.tests.agents import model_url, stack_url  # noqa: E402 - after they are registered
 
 __all__ = ["model_url", "stack_url"]  # fixtures
 

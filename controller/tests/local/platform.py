@@ -73,6 +73,19 @@ class Platform:
         return pid
 
 
+def k8gentai(*words: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, however it ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "controller.cli", *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+
+
 @contextlib.contextmanager
 def running(folder: Path, place: Path, *options: str, until: str = "ready") -> Iterator[Platform]:
     """`k8gentai up` on `folder`, ready; stopped by Ctrl-C, and nothing of it may be left.

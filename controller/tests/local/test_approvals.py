@@ -1,11 +1,9 @@
 """People who decide on calls, on the whole platform: by the OpenAI package and by the command."""
 
-import os
 import random
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import openai
 import pytest
 from openai.types.responses import Response
 
-from controller.tests.local.platform import ROOT, Platform, running
+from controller.tests.local.platform import ROOT, Platform, k8gentai, running
 from controller.tests.local.test_up import COUNT, MODELS, ended, in_background, noted
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -96,15 +94,7 @@ def decide(
 
 
 def command(up: Platform, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "controller.cli", *words, "--url", up.url],
-        cwd=ROOT,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return k8gentai(*words, "--url", up.url)
 
 
 @pytest.mark.fault(1)

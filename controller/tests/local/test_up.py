@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import shutil
-import subprocess
 import sys
 import textwrap
 import time
@@ -20,7 +19,7 @@ import pytest
 from llama_stack_client import LlamaStackClient
 
 from controller.local.site import free_port
-from controller.tests.local.platform import ROOT, Platform, running
+from controller.tests.local.platform import ROOT, Platform, k8gentai, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -212,16 +211,8 @@ def a_sum() -> tuple[str, str]:
 
 
 def test_a_state_folder_in_use_is_refused(up: Platform) -> None:
-    command = [sys.executable, "-m", "controller.cli", "up", "-f", str(up.folder), "--port", "0"]
-    second = subprocess.run(
-        [*command, "--state", str(up.state)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    words = ("up", "-f", str(up.folder), "--port", "0", "--state", str(up.state))
+    second = k8gentai(*words, seconds=30)
     assert second.returncode == 1
     assert "is in use by another `up`" in second.stderr
     assert "--state" in second.stderr
@@ -453,8 +444,7 @@ def test_a_task_that_takes_its_worker_down_can_be_read_as_a_dead_letter(
     state = up.until_said(r"make dead STATE=\S+").partition("=")[2]
 
     def dead(*words: str) -> list[str]:
-        command = [sys.executable, "-m", "controller.cli", "dead", *words, "--state", state]
-        return subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+        return k8gentai("dead", *words, "--state", state).stdout.splitlines()
 
     up.until(lambda: any("default/poison" in line for line in dead("list")))
     (row,) = [line for line in dead("list") if "default/poison" in line]

@@ -36,6 +36,7 @@ from runtime.amf.a2a.visit import Visit
 from runtime.amf.conversing import Conversing
 from runtime.amf.desk import in_time
 from runtime.amf.errors import NotFound
+from runtime.amf.giving import decide
 from runtime.amf.intake import Intake
 from runtime.amf.items import Wire
 from runtime.amf.kept_runs import LIST_SECONDS, KeptRuns
@@ -207,7 +208,7 @@ async def _decided(visit: Visit, params: SendMessageRequest, *, stream: bool) ->
             f"The task {message.task_id} {why}; leave message.taskId out to begin another one in "
             "its context."
         )
-    return await visit.desk.decide(decisions(params, record, stream=stream), visit.user)
+    return await decide(visit.desk, decisions(params, record, stream=stream), visit.user)
 
 
 async def _told(visit: Visit, record: RunRecord, following: Following) -> AsyncIterator[Update]:

@@ -7,6 +7,7 @@ import pytest
 from runtime.amf.decisions import Decision, decided, decides, decisions
 from runtime.amf.desk import Desk
 from runtime.amf.errors import ApiError, BadRequest, Conflict, NotFound
+from runtime.amf.giving import decide
 from runtime.contract.agent_config import Queue, StackConfig
 from runtime.contract.approval import MOST_REASON, Approval, Verdict
 from runtime.contract.keys import run_key
@@ -177,7 +178,7 @@ async def test_a_decision_is_written_with_who_made_it_and_who_follows_from_here_
     await place.store.put(run_key(MATH, TASK), asking(None, expires=2e9).encode())
 
     made = decisions(request(item(), stream=True), TASK, MATH)
-    record = await place.desk.decide(made, "ann")
+    record = await decide(place.desk, made, "ann")
 
     assert record == await place.record()
     (approval,) = record.approvals
@@ -193,7 +194,7 @@ async def test_nobody_decides_on_a_run_that_is_not_his(*, there: bool) -> None:
         await place.store.put(run_key(MATH, TASK), asking(None, expires=2e9).encode())
 
     with pytest.raises(NotFound, match=f"There is no response resp_{TASK}"):
-        await place.desk.decide(decisions(request(item()), TASK, MATH), "bob")
+        await decide(place.desk, decisions(request(item()), TASK, MATH), "bob")
 
     if there:
         assert await place.record() == asking(None, expires=2e9)
