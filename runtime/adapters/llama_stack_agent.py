@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from llama_stack_client import Agent
 from llama_stack_client.lib.agents.turn_events import (
+    AgentStreamChunk,
     StepProgress,
     TextDelta,
     TurnCompleted,
@@ -72,15 +73,21 @@ class Turns:
         ]
         if run.options.instructions:
             said.insert(0, {"role": "system", "content": run.options.instructions})
-        with _closing_responses():
-            session = self._agent.create_session(f"{run.task}-{run.attempt}")
-            try:
-                yield from self._turn(said, session)
-            finally:
-                self._forget(session)
+        session = self._agent.create_session(f"{run.task}-{run.attempt}")
+        try:
+            yield from self._turn(said, session)
+        finally:
+            self._forget(session)
 
     def _turn(self, said: list[dict[str, Any]], session: str) -> Iterator[Step]:
-        for chunk in self._agent.create_turn(said, session, stream=True):
+        turn = self._agent.create_turn(said, session, stream=True)
+        with (
+            _closing_responses()
+        ):  # while `turn` still holds the stream, so that nobody collects it
+            yield from self._told(turn)
+
+    def _told(self, turn: Iterator[AgentStreamChunk]) -> Iterator[Step]:
+        for chunk in turn:
             match chunk.event:
                 case StepProgress(delta=TextDelta(text=text)):
                     yield Text(text)

@@ -1,10 +1,13 @@
 """Llama Stack agents on a real Llama Stack server and a model that reads."""
 
 import asyncio
+import contextlib
+import gc
 import random
 import time
 from typing import Any, override
 
+import httpcore
 import llama_stack_client
 import pytest
 from llama_stack_client.lib.agents.agent import AsyncAgent
@@ -12,7 +15,7 @@ from llama_stack_client.lib.agents.types import ToolCall
 
 from runtime.adapters.llama_stack import build
 from runtime.adapters.llama_stack_tools import PlatformTool, arguments_of
-from runtime.adapters.port import AgentFailure, BadAgent, BudgetExceeded, ModelFailure, Used
+from runtime.adapters.port import AgentFailure, BadAgent, BudgetExceeded, ModelFailure, Text, Used
 from runtime.contract.agent_config import AgentConfig, Framework
 from runtime.kit.proxy import Endpoint, ModelProxy
 from runtime.tests.adapter_contract import (
@@ -191,6 +194,25 @@ async def test_cancelling_leaves_a_blocking_agent_alone(
         running = asyncio.create_task(steps_of(adapter, asking(stream=True)))
         assert await proxy.until(lambda: proxy.open == 1, 30)
         await ends_within_a_second(running)
+
+
+@pytest.mark.parametrize("model", ["slow-50", "garbage"])
+async def test_an_agent_that_was_left_amid_its_text_can_be_asked_again(
+    stack: Config, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    assign = httpcore.ConnectionPool._assign_requests_to_connections
+
+    def collecting(pool: httpcore.ConnectionPool) -> Any:
+        gc.collect()  # which else comes by chance while the lock of the connections is held
+        return assign(pool)
+
+    monkeypatch.setattr(httpcore.ConnectionPool, "_assign_requests_to_connections", collecting)
+    adapter = await build(stack(AGENT.replace("small/hang", f"small/{model}"), "slow"), ())
+    for _ in range(3):
+        running: Any = adapter.run(asking("What is 3 * 4?", stream=True))
+        with contextlib.suppress(ModelFailure):
+            async with asyncio.timeout(30), contextlib.aclosing(running):
+                assert isinstance(await anext(running), Text)
 
 
 @pytest.mark.parametrize("entrypoint", ["later_with_tools", "with_context"])
