@@ -1,6 +1,5 @@
 import pytest
-
-from hack.bench import tokens
+import tokens
 
 
 async def test_it_counts_tokens_that_are_really_minted() -> None:

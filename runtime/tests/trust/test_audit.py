@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,21 +39,21 @@ def stack_of(*issuers: Issuer) -> Stack:
     return stack
 
 
-BY_TOKEN = {
-    Reason.NO_TOKEN: "",
-    Reason.MALFORMED_TOKEN: "no JWT",
-    Reason.ALGORITHM: raw({"alg": "none", "kid": "ec"}, CLAIMS),
-    Reason.UNKNOWN_ISSUER: good(iss="https://stranger.example"),
-    Reason.UNKNOWN_KEY: signed(kid="another"),
-    Reason.KEYS_UNREACHABLE: good(iss=AWAY.issuer),
-    Reason.SIGNATURE: flipped(good()),
-    Reason.AUDIENCE: good(aud="another"),
-    Reason.NO_SERVICE_ACCOUNT: good(sub="alice"),
-    Reason.EXPIRED: good(exp=time.time() - 1),
-    Reason.CLOCK: good(nbf=time.time() + 300),
-    Reason.UNKNOWN_WORKLOAD: good(),
+BY_TOKEN: dict[Reason, Callable[[], str]] = {
+    Reason.NO_TOKEN: lambda: "",
+    Reason.MALFORMED_TOKEN: lambda: "no JWT",
+    Reason.ALGORITHM: lambda: raw({"alg": "none", "kid": "ec"}, CLAIMS),
+    Reason.UNKNOWN_ISSUER: lambda: good(iss="https://stranger.example"),
+    Reason.UNKNOWN_KEY: lambda: signed(kid="another"),
+    Reason.KEYS_UNREACHABLE: lambda: good(iss=AWAY.issuer),
+    Reason.SIGNATURE: lambda: flipped(good()),
+    Reason.AUDIENCE: lambda: good(aud="another"),
+    Reason.NO_SERVICE_ACCOUNT: lambda: good(sub="alice"),
+    Reason.EXPIRED: lambda: good(exp=time.time() - 1),
+    Reason.CLOCK: lambda: good(nbf=time.time() + 300),
+    Reason.UNKNOWN_WORKLOAD: good,
 }
-"""Refusals by what the client brings; the first nine prove nobody."""
+"""Refusals by what the client brings, made when it does; the first nine prove nobody."""
 ELSEWHERE = {Reason.NO_WORKLOAD, Reason.NO_ACCESS_TOKEN, Reason.NO_USER, Reason.UNKNOWN_STACK}
 """What is said of SVIDs, of users, and by the transaction token service, which have their tests."""
 PROVED = {
@@ -86,7 +87,7 @@ async def refused(reason: Reason) -> None:
             stack.policy[ENTRY] = json.dumps(by_svid).encode()
             assert await stack.sent(good()) is None
         case _:
-            assert await stack.sent(BY_TOKEN[reason]) is None
+            assert await stack.sent(BY_TOKEN[reason]()) is None
 
 
 def the_record(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
