@@ -14,9 +14,10 @@ import logging
 import statistics
 import sys
 import time
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -42,7 +43,7 @@ from runtime.contract.txn_token import (
 )
 from runtime.contract.value import ObjectName
 from runtime.identity.keys import IssuerKeys
-from runtime.identity.workloads import WorkloadVerifier
+from runtime.identity.workloads import Identity, WorkloadVerifier
 from runtime.trust.signing import TokenSigner
 from runtime.trust.subjects import JwtSubjects
 from runtime.trust.token_endpoint import TokenEndpoint
@@ -57,8 +58,9 @@ TURN_SECONDS = 0.25
 class Everybody(JwtSubjects):
     """Users who are all enabled: asking for them is somebody else's time."""
 
+    @override
     async def is_enabled(self, stack: ObjectName, issuer: str, sub: str) -> bool:
-        return bool(stack and issuer and sub)
+        return True
 
 
 @dataclass
@@ -78,8 +80,8 @@ def service() -> tuple[TokenEndpoint, bytes]:
     clients = WorkloadVerifier(IssuerKeys([issuer.trusted()]), ASSERTION_AUDIENCE)
     current = Current(rules, signer, clients, Everybody({}))
 
-    async def workload(stack: ObjectName, account: ObjectName) -> Workload:
-        del stack, account
+    async def workload(stack: ObjectName, identity: Identity) -> Workload:
+        del stack, identity
         return MATH
 
     work = Work("f00d", digest("what is 1 + 2"))
@@ -121,7 +123,7 @@ async def mints(endpoint: TokenEndpoint, body: bytes, seconds: float) -> float:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         if "status" in message:
             statuses.append(message["status"])
 
