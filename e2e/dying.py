@@ -75,10 +75,10 @@ def after_the_start(attempt: Method) -> Method:
 def around_a_call(result: Method) -> Method:
     """The tool has done what it does, and nothing of the agent is kept; or it is, and goes on."""
 
-    async def armed(calls: Calls, call: Any, *more: Any) -> Any:
+    async def armed(calls: Calls, call: Any, *more: Any, **named: Any) -> Any:
         if made[call.task]:
             die_if(call.task, "between two calls")
-        said = await result(calls, call, *more)
+        said = await result(calls, call, *more, **named)
         made[call.task] += 1
         die_if(call.task, "after the effect")
         return said
