@@ -1,7 +1,10 @@
 """Where everything is in embedded mode: folders and ports of this machine."""
 
+import os
+import random
 import re
 import socket
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +34,11 @@ SERVER_SERVICE: Final = re.compile(
 )
 """The Service of a Stack's server, as a pod of the namespace or of another one names it."""
 
+OWN_PORTS: Final = range(20_000, 32_768)
+TRIES: Final = 1_000
+MAX_CLAIMS: Final = 256
+_CLAIMS: Final[deque[int]] = deque()
+
 
 class Ports:
     """Ports of this machine by what they are for; one that was given away stays given."""
@@ -46,11 +54,32 @@ class Ports:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback address for a server that is about to listen, or comes back to it.
+
+    One that the system picks will not do: it may give the same to any outgoing connection before
+    the server listens, or while it is started anew. So it is one below those. Other processes look
+    for theirs at the same time; who holds the UDP port of a number has its TCP port to give away.
+
+    Raises:
+        OSError: all of many that were tried are taken.
+
+    Source:
+        Linux, `ip_local_port_range`, from 32768; RFC 6335, dynamic ports, from 49152.
+    """
+    for port in random.sample(OWN_PORTS, TRIES):
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind((HOST, port))
+        except OSError:
+            claim.close()
+            continue
+        if is_free(port):
+            if len(_CLAIMS) == MAX_CLAIMS:  # its port is listened on by now, and files are limited
+                os.close(_CLAIMS.popleft())
+            _CLAIMS.append(claim.detach())
+            return port
+        claim.close()
+    raise OSError(f"{TRIES} ports of {HOST} were tried and none is free")
 
 
 def is_free(port: int) -> bool:

@@ -27,13 +27,6 @@ class NotRunning(Exception):
     """A process that is measured ended, or did not become ready in time."""
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _hear_interrupts() -> None:
     """A shell lets what it starts in the background ignore Ctrl-C; what we start must not."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -33,6 +33,8 @@ import summary
 import uvloop
 from figures import By, Measure, Pair, Result, by_process, comparison
 
+from controller.local.site import free_port
+
 DOCUMENT = processes.ROOT / "docs" / "bench.md"
 README = processes.ROOT / "README.md"
 MODEL = "bench"
@@ -224,7 +226,7 @@ def measure(plain: Side, ours: Side, size: Size, bare: float) -> Found:
 @contextmanager
 def two_sides(folder: Path, *, calibrate: bool) -> Iterator[tuple[Side, Side]]:
     """The sides, ready to be asked; `folder` is for what they need and for their logs."""
-    ports = processes.free_port(), processes.free_port()
+    ports = free_port(), free_port()
     with ExitStack() as stack:
         first = stack.enter_context(processes.plain(ports[0], folder / "plain.log"))
         if calibrate:

@@ -31,6 +31,7 @@ import uvloop
 from figures import By, Measure, Pair, Result, comparison, table
 
 from controller.local.environments import Environments
+from controller.local.site import free_port
 from controller.model import Image
 from runtime.tests.postgres import running_postgres
 
@@ -178,12 +179,12 @@ def at_once(python: str, log: Path) -> Iterator[Server]:
     Raises:
         NotRunning: it did not come up; the message has the end of its log.
     """
-    port = processes.free_port()
+    port = free_port()
     environment = {
         "K8GENTAI_CONFIG": str(processes.HERE / "at_once" / "run.yaml"),
         "K8GENTAI_HOST": HOST,
         "K8GENTAI_PORT": str(port),
-        "K8GENTAI_HEALTH_PORT": str(processes.free_port()),
+        "K8GENTAI_HEALTH_PORT": str(free_port()),
         "PYTHONPATH": f"{processes.ROOT}:{processes.HERE}",
     }
     command = [python, "-m", "runtime", "serve", "stack/default/at-once"]
@@ -253,7 +254,7 @@ async def measured(size: Size) -> Found:
         async with running_postgres(folder) as database:
             written = manifests.replicated(database.url, CONCURRENT_RUNS)
             manifests.write(folder / "manifests", written)
-            port = processes.free_port()
+            port = free_port()
             target = load.Target("k8gentai", HOST, port, MODEL)
             platform = processes.platform(folder / "manifests", port, folder / "platform.log")
             root = stack.enter_context(platform)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from controller.local.site import free_port
 from runtime.adapters.port import Adapter, Answer, Run, Step, Text, Used
 from runtime.adapters.registry import build
 from runtime.contract.agent_config import AgentConfig, Declarative, Framework, Model, Module, Queue
@@ -49,12 +50,6 @@ ON_A_MODEL = [
 """The marks of tests whose agents ask a model."""
 
 type Config = Callable[..., AgentConfig]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from controller.desired.nats import Cluster, NatsServer, nats_conf
+from controller.local.site import free_port
 from controller.model import TrustKeys
 from runtime.contract.value import ObjectName
 
@@ -23,11 +23,11 @@ class NatsProcess:
         self._folder = folder
         self._server = server
         self._process: asyncio.subprocess.Process | None = None
-        self._port = -1
+        self._port = free_port()
 
     @property
     def port(self) -> int:
-        """Where it listens, once it has been started."""
+        """Where it listens."""
         return self._port
 
     @property
@@ -69,7 +69,7 @@ def nats_servers(
     stack: ObjectName, folder: Path, keys: TrustKeys, replicas: int
 ) -> tuple[NatsProcess, ...]:
     """The servers of a Stack, not started yet."""
-    ports = [_free_port() for _ in range(replicas)]
+    ports = [free_port() for _ in range(replicas)]
     routes = tuple(f"nats://127.0.0.1:{port}" for port in ports)
     servers = []
     for number, port in enumerate(ports):
@@ -89,10 +89,3 @@ def nats_servers(
         )
         servers.append(NatsProcess(place, conf))
     return tuple(servers)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

@@ -6,7 +6,6 @@ import ipaddress
 import os
 import secrets
 import signal
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from controller.local.site import free_port
 
 SCRIPT = Path(__file__).parents[2] / "hack" / "postgres.sh"
 START_SECONDS = 100  # it may have to be fetched
@@ -93,9 +94,7 @@ class Postgres:
 @contextlib.asynccontextmanager
 async def running_postgres(folder: Path) -> AsyncIterator[Postgres]:
     """A database for as long as the body runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = Postgres(folder, free.getsockname()[1])
+    server = Postgres(folder, free_port())
     await server.start()
     try:
         yield server

@@ -9,12 +9,14 @@ import orjson
 import processes
 import pytest
 
+from controller.local.site import free_port
+
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[load.Target]:
-    port = processes.free_port()
+    port = free_port()
     with processes.plain(port, tmp_path_factory.mktemp("plain") / "log"):
         yield load.Target("plain", "127.0.0.1", port, "bench")
 
@@ -101,7 +103,7 @@ async def test_a_connection_that_was_closed_is_told() -> None:
 
 
 def test_plain_is_compared_without_its_access_log(tmp_path: Path) -> None:
-    port, log = processes.free_port(), tmp_path / "log"
+    port, log = free_port(), tmp_path / "log"
     target = load.Target("plain", "127.0.0.1", port, "bench")
 
     with processes.plain(port, log):

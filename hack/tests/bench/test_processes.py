@@ -1,11 +1,12 @@
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
 
 import processes
 import pytest
+
+from controller.local.site import free_port
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def wait_for(log: Path, text: str) -> None:
 
 
 def test_a_family_is_found_weighed_and_stopped(tmp_path: Path) -> None:
-    port, log = processes.free_port(), tmp_path / "log"
+    port, log = free_port(), tmp_path / "log"
     command = [sys.executable, "-c", SERVES, str(port)]
 
     with processes.started(command, log, signal.SIGINT) as root:
@@ -78,7 +79,7 @@ def test_what_does_not_stop_is_killed_and_told(
 
 def test_a_platform_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    missing = processes.platform(tmp_path / "missing", processes.free_port(), log)
+    missing = processes.platform(tmp_path / "missing", free_port(), log)
 
     with pytest.raises(processes.NotRunning, match="ended before it was ready") as failed, missing:
         pass
@@ -90,8 +91,3 @@ def test_the_bare_framework_weighs_something() -> None:
     with processes.framework() as bare:
         assert processes.memory([bare]) > 20
     assert not bare.is_running()
-
-
-def test_a_free_port_can_be_taken() -> None:
-    with socket.create_server(("127.0.0.1", processes.free_port())) as server:
-        assert server.getsockname()[1]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
+from controller.local.site import free_port
 from runtime.amf.flavour import IS_OGX
 from runtime.contract.agent_config import Framework, Queue
 from runtime.contract.catalogue import AgentEntry, ToolEntry, WhenBusy
@@ -45,13 +45,6 @@ def write_server_config(folder: Path) -> Path:
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(server_config()))
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -12,9 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from controller.local.site import free_port
 from runtime.contract.value import ObjectName
 from runtime.tests.amf.clients import agent, http_client, openai_client, stack_client
-from runtime.tests.amf.server import Server, free_port, running_server
+from runtime.tests.amf.server import Server, running_server
 from runtime.tests.nats import running_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from controller.local.site import free_port
 from runtime.contract.agent_config import HttpApi, SideEffects, ToolConfig
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
@@ -37,9 +38,7 @@ class Api:
     """The process; it keeps its port over restarts."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/openapi.json"
         self.effects = folder / "effects"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controller.local.site import free_port
 from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec, ToolFunctions
 from runtime.contract.keys import functions_entry
@@ -32,9 +32,7 @@ class Server:
     """The process; it keeps its port over restarts."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         self.effects = folder / "effects"
         self._process: asyncio.subprocess.Process | None = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.local.site import free_port
 from runtime.contract.agent_config import McpServer
 from runtime.contract.catalogue import FunctionSpec
 from runtime.tools import mcp
@@ -134,13 +135,9 @@ async def test_a_server(answer: bytes | None, sentence: str) -> None:
 
 
 async def test_no_server() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    said = await said_of(f"http://127.0.0.1:{free_port()}/mcp")
 
-    assert (
-        await said_of(f"http://127.0.0.1:{port}/mcp") == "cannot be reached: nobody listens there"
-    )
+    assert said == "cannot be reached: nobody listens there"
 
 
 async def test_a_name_that_nobody_has() -> None:
