@@ -158,8 +158,15 @@ def why(exit_code: int, lines: Sequence[str]) -> str:
     if exit_code < 0:
         # Whatever it wrote before, it did not see this coming.
         return f"it was ended by a signal: {signal.strsignal(-exit_code)}"
-    said = _blame(lines[-1]) if lines else ""
+    said = _blame(_telling(lines)) if lines else ""
     return said or f"it exited with status {exit_code} and said nothing of it"
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The last line, or the error before it: uvicorn tells in full how it stops after one."""
+    if lines[-1].startswith("INFO:"):
+        return next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+    return lines[-1]
 
 
 def _blame(line: str) -> str:

@@ -157,6 +157,8 @@ WARNED = '{"level": "WARNING", "message": "a checkpoint cannot be used"}'
         (3, ['{"level": "ERROR"}'], "it exited with status 3 and said nothing of it"),
         (7, ['{"level": "INFO"}'], "it exited with status 7 and said nothing of it"),
         (7, [WARNED], "it exited with status 7 and said nothing of it"),
+        (1, ["ERROR:    port taken", "INFO:     shut down"], "ERROR:    port taken"),
+        (1, ["INFO:     started", "INFO:     shut down"], "INFO:     shut down"),
         (7, [], "it exited with status 7 and said nothing of it"),
         (-9, [WARNED], "it was ended by a signal: Killed"),
         (-9, ["no such model"], "it was ended by a signal: Killed"),
